@@ -1,0 +1,129 @@
+#include "core/admin/admin_service.h"
+
+#include <openssl/crypto.h>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/http/target.h"
+
+namespace postern::admin {
+namespace {
+
+enum Route : http::Router::Id { kStatus, kPlugins, kRoutes, kEvents, kEvent, kDead, kDeadOne, kAlive, kHealth, kHealthOne };
+
+constexpr size_t kDefaultLimit = 50;
+constexpr size_t kMaxLimit = 10'000;
+
+// Bytes that are not UTF-8 are replaced: the store keeps the exact ones.
+std::string dump(const nlohmann::json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+http::Response to_response(const Result<nlohmann::json>& result) {
+  if (result) return http::Response::json(200, dump(*result));
+  int status = result.status().code() == Code::kNotFound ? 404 : 503;
+  return http::Response::error(status, result.status().message());
+}
+
+int64_t number(std::string_view query, std::string_view name, int64_t otherwise) {
+  auto text = http::query_parameter(query, name);
+  int64_t value = otherwise;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
+  return value;
+}
+
+}  // namespace
+
+struct AdminService::Call : http::Exchange::Context {
+  http::Router::Id route = kAlive;
+  http::PathParameters path;
+};
+
+AdminService::AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const observe::HealthBoard& health,
+                           std::string token)
+    : loop_(loop), worker_(worker), views_(views), health_(health), token_(std::move(token)) {
+  constexpr struct {
+    const char* path;
+    Route route;
+  } kPaths[] = {{"/admin/v1/status", kStatus}, {"/admin/v1/plugins", kPlugins}, {"/admin/v1/routes", kRoutes},
+                {"/admin/v1/events", kEvents}, {"/admin/v1/events/{id}", kEvent}, {"/admin/v1/dead", kDead},
+                {"/admin/v1/dead/{seq}", kDeadOne}, {"/health", kAlive}, {"/api/health", kHealth},
+                {"/api/health/", kHealth}, {"/api/health/{name}", kHealthOne}};
+  for (const auto& p : kPaths) static_cast<void>(router_.add("GET", p.path, p.route));
+}
+
+bool AdminService::authorized(const http::Request& head) const {
+  if (token_.empty()) return true;
+  auto value = head.header("authorization");
+  constexpr std::string_view kBearer = "Bearer ";
+  if (!value || !value->starts_with(kBearer)) return false;
+  std::string_view shown = value->substr(kBearer.size());
+  return shown.size() == token_.size() && CRYPTO_memcmp(shown.data(), token_.data(), token_.size()) == 0;
+}
+
+http::Service::Admission AdminService::on_head(http::Exchange& exchange, const http::Request& head) {
+  using Kind = http::Router::Match::Kind;
+  if (!authorized(head)) {
+    http::Response response = http::Response::error(401, "the admin token is required: Authorization: Bearer …");
+    response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    return {true, std::move(response), 0};
+  }
+  http::Router::Match match = router_.match(head.method(), head.path());
+  if (match.kind == Kind::kNoMethod) {
+    http::Response response = http::Response::error(405, "this method is not allowed here");
+    response.headers.emplace_back("Allow", match.allow);
+    return {true, std::move(response), 0};
+  }
+  if (match.kind != Kind::kFound) return {true, http::Response::error(404, "no such admin route"), 0};
+  auto call = std::make_unique<Call>();
+  call->route = match.id;
+  call->path = std::move(match.parameters);
+  exchange.context = std::move(call);
+  return {false, {}, 0};
+}
+
+void AdminService::on_request(std::shared_ptr<http::Exchange> exchange) {
+  bool taken = worker_.run([this, exchange] {
+    auto response = std::make_shared<http::Response>(answer(static_cast<const Call&>(*exchange->context), exchange->request));
+    loop_.post([exchange, response] { exchange->respond(std::move(*response)); });
+  });
+  if (!taken) exchange->respond(http::Response::error(503, "too many admin requests"));
+}
+
+http::Response AdminService::answer(const Call& call, const http::Request& request) const {
+  std::string_view query = request.query();
+  auto limit = static_cast<size_t>(std::clamp<int64_t>(number(query, "limit", kDefaultLimit), 1, kMaxLimit));
+  int64_t before = number(query, "before", 0);
+  switch (call.route) {
+    case kStatus: return http::Response::json(200, dump(views_.status()));
+    case kPlugins: return http::Response::json(200, dump(views_.plugins()));
+    case kRoutes: return http::Response::json(200, dump(views_.routes()));
+    case kEvents: {
+      store::EventFilter filter;
+      filter.before_seq = before;
+      filter.limit = limit;
+      filter.type = http::query_parameter(query, "type").value_or("");
+      return to_response(views_.events(filter));
+    }
+    case kEvent: return to_response(views_.event(call.path.front().second));
+    case kDead: return to_response(views_.dead(before, limit));
+    case kDeadOne: {
+      const std::string& text = call.path.front().second;
+      int64_t seq = 0;
+      std::from_chars(text.data(), text.data() + text.size(), seq);
+      return to_response(views_.dead_one(seq));
+    }
+    default: return answer_health(call);
+  }
+}
+
+http::Response AdminService::answer_health(const Call& call) const {
+  if (call.route == kAlive) return http::Response::json(200, R"({"status":"healthy"})");
+  auto json = health_.answer(call.path.empty() ? std::string_view() : std::string_view(call.path.front().second), true);
+  return json ? http::Response::json(200, std::move(*json)) : http::Response::error(404, "no such health check");
+}
+
+}  // namespace postern::admin

@@ -1,0 +1,46 @@
+// AdminService: the admin API over the gateway's own HTTP: on a unix socket, guarded by its file's permissions, and on TCP, guarded
+// by the token. Answers are made on a thread of their own, since they wait for the disk.
+//   GET /admin/v1/status | plugins | routes | events?limit=&before=&type= | events/ID | dead?limit=&before= | dead/SEQ
+//   GET /health, /api/health/…  with details
+// Thread-safety: the loop's thread; the worker only computes.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/admin/views.h"
+#include "core/admin/worker.h"
+#include "core/http/connection_set.h"
+#include "core/http/router.h"
+#include "core/observe/health.h"
+
+namespace postern::admin {
+
+class AdminService final : public http::Service {
+ public:
+  // `token`: what a bearer must show; empty for the unix socket.
+  AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const observe::HealthBoard& health, std::string token);
+
+  http::ConnectionSet& connections() { return connections_; }
+
+  Admission on_head(http::Exchange& exchange, const http::Request& head) override;
+  void on_request(std::shared_ptr<http::Exchange> exchange) override;
+  void on_malformed(const std::string&, const http::RequestReader::Refusal&) override {}
+  void on_closed(const http::Connection& connection) override { connections_.remove(connection); }
+
+ private:
+  struct Call;
+  bool authorized(const http::Request& head) const;
+  http::Response answer(const Call& call, const http::Request& request) const;
+  http::Response answer_health(const Call& call) const;
+
+  net::EventLoop& loop_;
+  Worker& worker_;
+  const Views& views_;
+  const observe::HealthBoard& health_;
+  const std::string token_;
+  http::Router router_;
+  http::ConnectionSet connections_;
+};
+
+}  // namespace postern::admin

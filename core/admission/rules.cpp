@@ -1,0 +1,41 @@
+#include "core/admission/rules.h"
+
+#include <algorithm>
+
+namespace postern::admission {
+namespace {
+
+// "application/json; charset=utf-8" → "application/json"
+std::string_view media_type(std::string_view value) {
+  value = value.substr(0, value.find(';'));
+  while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+  return value;
+}
+
+bool right_content_type(const http::Request& head, const std::vector<std::string>& wanted) {
+  if (wanted.empty()) return true;
+  if (head.count("content-type") != 1) return false;
+  std::string_view type = media_type(*head.header("content-type"));
+  return std::any_of(wanted.begin(), wanted.end(), [&](const std::string& w) { return http::equals_ignoring_case(w, type); });
+}
+
+}  // namespace
+
+std::optional<http::Response> Rules::refuse(const http::Request& head, const std::string& client, int64_t now_us) const {
+  if (!allow.empty() && !allow.contains(client)) return http::Response::error(403, "this address is not allowed here");
+  if (rate) {
+    if (int64_t seconds = rate->take(now_us); seconds > 0) {
+      http::Response response = http::Response::error(429, "too many requests");
+      response.headers.emplace_back("Retry-After", std::to_string(seconds));
+      return response;
+    }
+  }
+  // A signature covers the bytes that were sent; an encoded body would be other bytes than its JSON.
+  if (auto encoding = head.header("content-encoding"); encoding && !http::equals_ignoring_case(*encoding, "identity")) {
+    return http::Response::error(415, "encoded bodies are not accepted");
+  }
+  if (!right_content_type(head, content_types)) return http::Response::error(415, "this content type is not accepted");
+  return std::nullopt;
+}
+
+}  // namespace postern::admission

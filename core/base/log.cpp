@@ -1,0 +1,135 @@
+#include "core/base/log.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <ctime>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/json_text.h"
+
+namespace postern::log {
+namespace {
+
+thread_local std::string_view current_request_id = "-";
+thread_local std::string_view current_plugin;
+Style style = Style::kTerminal;
+
+spdlog::level::level_enum to_spdlog(Level level) {
+  switch (level) {
+    case Level::kTrace: return spdlog::level::trace;
+    case Level::kDebug: return spdlog::level::debug;
+    case Level::kInfo: return spdlog::level::info;
+    case Level::kWarn: return spdlog::level::warn;
+    case Level::kError: return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
+std::string_view name_of(Level level) {
+  switch (level) {
+    case Level::kTrace: return "trace";
+    case Level::kDebug: return "debug";
+    case Level::kInfo: return "info";
+    case Level::kWarn: return "warn";
+    case Level::kError: return "error";
+  }
+  return "error";
+}
+
+std::string utc_now() {
+  int64_t now = wall_ms();
+  std::time_t seconds = now / 1000;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[32];
+  size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  return fmt::format("{}.{:03}Z", std::string_view(text, size), now % 1000);
+}
+
+std::string as_json(Level level, std::string_view message, std::initializer_list<Field> fields) {
+  std::string line = "{\"time\":\"" + utc_now() + "\",\"level\":\"" + std::string(name_of(level)) + "\",\"message\":";
+  append_json_string(message, line);
+  auto add = [&line](std::string_view key, std::string_view text, bool number) {
+    line += ',';
+    append_json_string(key, line);
+    line += ':';
+    if (number) {
+      line += text;
+    } else {
+      append_json_string(text, line);
+    }
+  };
+  add("request_id", current_request_id, false);
+  if (!current_plugin.empty()) add("plugin", current_plugin, false);
+  for (const Field& field : fields) add(field.key, field.text, field.number);
+  return line + '}';
+}
+
+std::string as_text(std::string_view message, std::initializer_list<Field> fields) {
+  std::string line;
+  append_printable(message, line);
+  auto add = [&line](std::string_view key, std::string_view text) {
+    line += "  ";
+    line += key;
+    line += '=';
+    append_printable(text, line);
+  };
+  for (const Field& field : fields) add(field.key, field.text);
+  if (!current_plugin.empty()) add("plugin", current_plugin);
+  if (current_request_id != "-") add("request_id", current_request_id);
+  return line;
+}
+
+}  // namespace
+
+void start(Style wanted, Level level) {
+  style = wanted;
+  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+  auto logger = std::make_shared<spdlog::logger>("postern", sink);
+  logger->set_pattern(style == Style::kJson ? "%v" : "%H:%M:%S.%e %^%-5l%$ %v");
+  logger->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(logger);
+  set_level(level);
+}
+
+void set_level(Level level) { spdlog::set_level(to_spdlog(level)); }
+
+bool enabled(Level level) { return spdlog::should_log(to_spdlog(level)); }
+
+void write(Level level, std::string_view message, std::initializer_list<Field> fields) {
+  if (!enabled(level)) return;
+  spdlog::log(to_spdlog(level), "{}", style == Style::kJson ? as_json(level, message, fields) : as_text(message, fields));
+}
+
+Scope::Scope(std::string_view request_id, std::string_view plugin)
+    : outer_request_id_(current_request_id), outer_plugin_(current_plugin) {
+  current_request_id = request_id;
+  if (!plugin.empty()) current_plugin = plugin;
+}
+
+Scope::~Scope() {
+  current_request_id = outer_request_id_;
+  current_plugin = outer_plugin_;
+}
+
+PluginScope::PluginScope(std::string_view plugin) : outer_(current_plugin) { current_plugin = plugin; }
+PluginScope::~PluginScope() { current_plugin = outer_; }
+
+bool Throttle::pass(uint64_t& suppressed) {
+  int64_t second = steady_ms() / 1000;
+  if (second != second_) {
+    second_ = second;
+    used_ = 0;
+  }
+  if (used_ >= per_second_) {
+    ++suppressed_;
+    return false;
+  }
+  ++used_;
+  suppressed = std::exchange(suppressed_, 0);
+  return true;
+}
+
+}  // namespace postern::log

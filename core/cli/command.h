@@ -1,0 +1,44 @@
+// What the commands share: options, exit statuses, loading the configuration. One file for each command.
+// Thread-safety: main's thread.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/config/config.h"
+#include "core/gateway/assembly.h"
+
+namespace postern::cli {
+
+enum Exit { kDone = 0, kNotSo = 1, kUsage = 2, kNoGateway = 3 };
+
+struct Options {
+  std::string config_file;
+  bool json = false;
+};
+
+// Each adds its subcommand; the exit status is left in `status` when it ran.
+void add_serve(CLI::App& app, const Options& options, int& status);
+void add_check(CLI::App& app, const Options& options, int& status);
+void add_inventory(CLI::App& app, const Options& options, int& status);  // plugins, routes
+void add_send(CLI::App& app, const Options& options, int& status);
+void add_events(CLI::App& app, const Options& options, int& status);
+void add_dead(CLI::App& app, const Options& options, int& status);
+void add_status(CLI::App& app, const Options& options, int& status);
+
+// The configuration, or its faults on stderr as file:line:column: message, and nothing.
+std::optional<config::Config> load_or_tell(const std::string& file);
+
+struct Ready {
+  config::Config config;
+  std::unique_ptr<gateway::Assembly> assembly;
+};
+// The configuration with its plugins loaded and initialised (nothing runs), or all faults on stderr, and nothing.
+std::optional<Ready> assemble_or_tell(const std::string& file);
+
+}  // namespace postern::cli

@@ -1,0 +1,72 @@
+// postern plugins, postern routes: of the running gateway; where none runs, of the configuration.
+#include <nlohmann/json.hpp>
+
+#include "core/cli/admin_client.h"
+#include "core/cli/command.h"
+#include "core/cli/output.h"
+#include "core/gateway/gateway.h"
+
+namespace postern::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string joined(const json& list) {
+  std::string text;
+  for (const json& item : list) text += (text.empty() ? "" : ", ") + item.get<std::string>();
+  return text.empty() ? "-" : text;
+}
+
+bool find(const Options& options, const std::string& path, json (*describe)(const gateway::Assembly&), json& answer) {
+  auto config = load_or_tell(options.config_file);
+  if (!config) return false;
+  auto running = AdminClient(config->admin.socket).get(path);
+  if (running) {
+    answer = std::move(*running);
+    return true;
+  }
+  auto ready = assemble_or_tell(options.config_file);
+  if (!ready) return false;
+  complain(paint("no gateway runs; this is what the configuration says", Colour::kNone));
+  answer = describe(*ready->assembly);
+  return true;
+}
+
+int plugins(const Options& options) {
+  json list;
+  if (!find(options, "/admin/v1/plugins", gateway::describe_plugins, list)) return kNotSo;
+  if (options.json) return print_json(list), kDone;
+  Table table({"NAME", "VERSION", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES"});
+  for (const json& p : list) {
+    table.add({p["name"], p["version"], std::to_string(p["routes"].get<size_t>()), joined(p["schemes"]), joined(p["handlers"]),
+               joined(p["samples"])});
+  }
+  table.print();
+  return kDone;
+}
+
+int routes(const Options& options) {
+  json list;
+  if (!find(options, "/admin/v1/routes", gateway::describe_routes, list)) return kNotSo;
+  if (options.json) return print_json(list), kDone;
+  Table table({"METHOD", "PATH", "KIND", "PLUGIN", "SCHEMES"});
+  for (const json& r : list) {
+    std::string schemes = r["schemes"].empty() ? "unsigned" : joined(r["schemes"]);
+    table.add({r["method"], r["path"], r["kind"], r["plugin"], schemes});
+  }
+  table.print();
+  return kDone;
+}
+
+}  // namespace
+
+void add_inventory(CLI::App& app, const Options& options, int& status) {
+  auto* p = app.add_subcommand("plugins", "List the plugins with their versions, schemes, handlers and samples");
+  p->footer("Example:\n  postern plugins --json");
+  p->callback([&] { status = plugins(options); });
+  auto* r = app.add_subcommand("routes", "List the routes with their plugins and signature schemes");
+  r->footer("Example:\n  postern routes");
+  r->callback([&] { status = routes(options); });
+}
+
+}  // namespace postern::cli

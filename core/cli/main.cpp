@@ -1,0 +1,41 @@
+// The `postern` command.
+#include <cstdlib>
+#include <iostream>
+
+#include "core/cli/command.h"
+
+int main(int argc, char** argv) {
+  using namespace postern::cli;
+  CLI::App app("Postern: every webhook is verified, made durable before it is acknowledged, and handled once.", "postern");
+  app.set_version_flag("--version", std::string("postern ") + POSTERN_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();  // -c and --json may stand behind the subcommand too
+  app.footer("Examples:\n  postern check -c gateway.yaml\n  postern serve -c gateway.yaml\n  postern events list\n\n"
+             "Exit status: 0 done, 1 the thing asked for is not so, 2 wrong usage, 3 no gateway answers.");
+
+  Options options;
+  const char* from_environment = std::getenv("POSTERN_CONFIG");
+  options.config_file = from_environment != nullptr ? from_environment : "/etc/postern/gateway.yaml";
+  app.add_option("-c,--config", options.config_file, "The configuration; default $POSTERN_CONFIG, else /etc/postern/gateway.yaml");
+  app.add_flag("--json", options.json, "For programs: print JSON");
+
+  int status = kDone;
+  add_serve(app, options, status);
+  add_check(app, options, status);
+  add_inventory(app, options, status);
+  add_send(app, options, status);
+  add_events(app, options, status);
+  add_dead(app, options, status);
+  add_status(app, options, status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    int code = app.exit(e);  // prints help, version or what is wrong
+    return code == 0 ? kDone : kUsage;
+  } catch (const std::exception& e) {
+    std::cerr << "postern: " << e.what() << '\n';
+    return kNotSo;
+  }
+  std::cout.flush();
+  return std::cout.good() ? status : kNotSo;
+}

@@ -1,0 +1,22 @@
+// A plugin's sample, made into a request as the provider would send it now. Thread-safety: pure functions.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/gateway/assembly.h"
+
+namespace postern::cli {
+
+struct SampleRequest {
+  std::string id;  // what {{id}} became
+  std::string method, target, body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// Fills in the sample and signs it by the first scheme of its route, with the first secret. `id`: empty for a fresh one.
+Result<SampleRequest> make_request(const gateway::Assembly& assembly, const plugin::Sample& sample, std::string id, int64_t now_ms);
+
+}  // namespace postern::cli

@@ -1,0 +1,70 @@
+// postern serve, postern check
+#include <unistd.h>
+
+#include <csignal>
+
+#include "core/base/log.h"
+#include "core/cli/command.h"
+#include "core/cli/output.h"
+#include "core/gateway/gateway.h"
+
+namespace postern::cli {
+namespace {
+
+log::Level level_of(const std::string& name) {
+  if (name == "trace") return log::Level::kTrace;
+  if (name == "debug") return log::Level::kDebug;
+  if (name == "warn") return log::Level::kWarn;
+  if (name == "error") return log::Level::kError;
+  return log::Level::kInfo;
+}
+
+// Before any thread starts, so that all inherit it: these signals are waited for, not handled.
+void block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);  // NOLINT: a closed log pipe must not end the gateway
+}
+
+int serve(const Options& options) {
+  block_signals();
+  log::start(::isatty(STDERR_FILENO) == 1 ? log::Style::kTerminal : log::Style::kJson, log::Level::kInfo);
+  auto ready = assemble_or_tell(options.config_file);
+  if (!ready) return kNotSo;
+  log::set_level(level_of(ready->config.log_level));
+  auto gateway = gateway::Gateway::make(ready->config, std::move(ready->assembly));
+  if (!gateway) {
+    log::error("cannot start", {{"error", gateway.status().message()}});
+    return kNotSo;
+  }
+  return (*gateway)->run();
+}
+
+int check(const Options& options) {
+  auto ready = assemble_or_tell(options.config_file);
+  if (!ready) return kNotSo;
+  size_t routes = ready->assembly->routes().routes().size();
+  print(paint("ok", Colour::kGreen) + "  " + options.config_file + ": " + std::to_string(ready->config.plugins.size()) +
+        " plugins, " + std::to_string(routes) + " routes, " + std::to_string(ready->config.subscriptions.size()) +
+        " subscriptions, store " + ready->config.store_path);
+  return kDone;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, const Options& options, int& status) {
+  auto* command = app.add_subcommand("serve", "Run the gateway until SIGTERM or Ctrl-C");
+  command->footer("Example:\n  postern serve -c /etc/postern/gateway.yaml");
+  command->callback([&] { status = serve(options); });
+}
+
+void add_check(CLI::App& app, const Options& options, int& status) {
+  auto* command = app.add_subcommand("check", "Check the configuration and its plugins; every fault at once");
+  command->footer("Prints each fault as file:line:column: message and exits 1, or a summary and 0.\n\nExample:\n"
+                  "  postern check -c gateway.yaml");
+  command->callback([&] { status = check(options); });
+}
+
+}  // namespace postern::cli

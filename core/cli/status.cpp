@@ -1,0 +1,48 @@
+// postern status
+#include <nlohmann/json.hpp>
+
+#include "core/cli/admin_client.h"
+#include "core/cli/command.h"
+#include "core/cli/output.h"
+
+namespace postern::cli {
+namespace {
+
+using nlohmann::json;
+
+void print_status(const json& s) {
+  bool accepting = s["accepting"];
+  print(paint(accepting ? "accepting" : "not accepting: " + s["reason"].get<std::string>(), accepting ? Colour::kGreen : Colour::kRed) +
+        "  version " + s["version"].get<std::string>() + ", pid " + s["pid"].dump() + ", since " + local_time(s["started_at"]));
+  std::string listen;
+  for (const json& address : s["listen"]) listen += (listen.empty() ? "" : ", ") + address.get<std::string>();
+  print("  listening    " + listen + " (" + s["connections"].dump() + " connections)");
+  const json& store = s["store"];
+  print("  since start  " + store["events"].dump() + " events, " + store["duplicates"].dump() + " duplicates, " +
+        store["settled"].dump() + " deliveries settled");
+  print("  now          " + store["queued"].dump() + " queued, " + store["dead"].dump() + " dead, " + s["dispatch"]["running"].dump() + " running");
+  if (s["dispatch"]["orphans"].get<uint64_t>() > 0) {
+    print("  " + paint(s["dispatch"]["orphans"].dump() + " deliveries wait for plugins that the configuration no longer has", Colour::kYellow));
+  }
+  Table table({"PLUGIN", "SUBSCRIBER", "DONE", "RETRIED", "DEAD", "BREAKER", "LAST ERROR"});
+  table.colour_states(5);
+  for (const json& sub : s["dispatch"]["subscribers"]) {
+    table.add({sub["plugin"], sub["subscriber"], sub["done"].dump(), sub["retried"].dump(), sub["dead"].dump(), sub["breaker"],
+               sub["last_error"].is_null() ? "-" : printable(sub["last_error"].get<std::string>())});
+  }
+  table.print();
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, const Options& options, int& status) {
+  auto* command = app.add_subcommand("status", "What the running gateway does");
+  command->footer("Example:\n  postern status --json | jq .store");
+  command->callback([&] {
+    json answer;
+    if (!ask(options.config_file, "/admin/v1/status", answer, status)) return;
+    options.json ? print_json(answer) : print_status(answer);
+  });
+}
+
+}  // namespace postern::cli

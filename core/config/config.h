@@ -1,0 +1,133 @@
+// Config: gateway.yaml, typed and checked. Everything wrong in the file is found in one pass and told with its place.
+// Thread-safety: plain values; load_config() touches files and the environment.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::config {
+
+using std::chrono::milliseconds;
+
+// A place in a file: 1-based, as editors count.
+struct Mark {
+  int line = 0;
+  int column = 0;
+  bool operator<(const Mark& o) const { return line != o.line ? line < o.line : column < o.column; }
+};
+
+struct Fault {
+  Mark mark;
+  std::string message;
+};
+
+struct Listen {
+  std::string address;  // "127.0.0.1:8080", "[::1]:8080", "unix:/path"
+  Mark mark;
+};
+
+struct Deadlines {
+  milliseconds head{10000};   // from a request's first byte (or the connection's start) to the end of its head
+  milliseconds body{30000};   // from there to the end of its body
+  milliseconds write{30000};  // for a response to be taken by the client
+  milliseconds idle{75000};   // between requests
+};
+
+struct Retry {
+  uint32_t attempts = 5;
+  milliseconds base{60000};
+  double factor = 2;
+  milliseconds cap{3600000};
+  double jitter = 0.1;  // ± this share of the delay
+};
+
+struct Breaker {
+  uint32_t failures = 5;  // in a row
+  milliseconds open_for{30000};
+};
+
+// dispatch's policies; where a plugin or subscription sets some, the others are inherited.
+struct Policies {
+  Retry retry;
+  Breaker breaker;
+  milliseconds deadline{30000};  // of one handler run
+};
+
+// What an operator may set on a plugin's route; unset: the plugin's own.
+struct RouteOverride {
+  std::string path;  // the route's template, as the plugin declares it
+  Mark mark;
+  std::optional<milliseconds> wait;
+  std::optional<double> rate;  // requests a second
+  std::vector<std::string> allow;  // CIDR; empty: everybody
+  std::optional<uint64_t> max_body;  // bytes
+  std::optional<int> reject_status;  // 400, 401 or 403
+  std::optional<bool> ordered;
+};
+
+struct Plugin {
+  std::string name;
+  Mark mark;
+  std::string library;       // as written; relative: in plugin_dir
+  std::string config_json;   // `config:` as JSON, secrets filled in; "{}" when absent
+  std::map<std::string, Mark> config_marks;  // JSON pointer → place; "" is the `config:` itself
+  Policies policies;
+  std::vector<RouteOverride> routes;
+};
+
+struct Subscription {
+  std::string name;  // unique per plugin; default: `on`
+  Mark mark;
+  std::string on;      // type glob
+  std::string plugin;
+  std::string with_json;  // "{}" when absent
+  Policies policies;
+};
+
+struct Admin {
+  std::string listen;  // empty: no TCP listener
+  std::string socket = "/run/postern/admin.sock";
+  std::string token;
+  bool open_metrics = false;
+  std::vector<std::string> allow_details;  // CIDR: who sees health details on the public listeners
+};
+
+struct Config {
+  std::string file;
+  std::vector<Listen> listen;
+  uint32_t loops = 0;  // 0: one per two cores
+  std::string public_url;
+  std::vector<std::string> trusted_proxies;
+  uint64_t max_body = 1 << 20;
+  uint32_t max_connections = 10000;
+  Deadlines deadlines;
+  std::string log_level = "info";
+  Admin admin;
+  std::string store_path = "/var/lib/postern/events.db";
+  uint32_t workers = 8;
+  uint64_t max_backlog = 5000000;
+  milliseconds drain{20000};
+  Policies policies;
+  milliseconds dedupe_window{std::chrono::hours(72)};
+  std::string plugin_dir = "/usr/lib/postern/plugins";
+  std::vector<Plugin> plugins;
+  std::vector<Subscription> subscriptions;
+};
+
+struct Loaded {
+  Config config;
+  std::vector<Fault> faults;  // in the order of the file; when there are any, the config must not be used
+};
+
+// Reads and checks a file. A file that cannot be read is a fault at 1:1.
+Loaded load_config(const std::string& path);
+
+// "file:line:column: message"
+std::string to_text(const std::string& file, const Fault& fault);
+
+}  // namespace postern::config

@@ -1,0 +1,62 @@
+// store:, dispatch:, dedupe: and the policies that plugins and subscriptions may set as well.
+
+#include "core/config/sections.h"
+
+namespace postern::config {
+
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::days;
+
+void read_retry(Section& section, Retry& retry) {
+  Retry set = retry;
+  section.count("attempts", set.attempts, Range<uint32_t>{1, 100});
+  const bool has_base = section.duration("base", set.base, {1ms, days(365)});
+  section.real("factor", set.factor, {1, 1000});
+  const bool has_cap = section.duration("cap", set.cap, {1ms, days(365)});
+  section.real("jitter", set.jitter, {0, 1});
+  const Member* base = section.find("base");
+  const Member* cap = section.find("cap");
+  const bool both_fine = has_base == (base != nullptr) && has_cap == (cap != nullptr);
+  if (both_fine && (base || cap) && set.cap < set.base) {
+    if (cap) {
+      section.fault(cap->value->mark, "cap", "must not be less than base, set here or inherited");
+    } else {
+      section.fault(base->value->mark, "base", "must not be more than the cap that is inherited; set cap as well");
+    }
+  }
+  retry = set;
+}
+
+}  // namespace
+
+void read_policies(Section& section, Policies& policies) {
+  section.section("retry", [&](Section& retry) { read_retry(retry, policies.retry); });
+  section.section("breaker", [&](Section& breaker) {
+    breaker.count("failures", policies.breaker.failures, Range<uint32_t>{1, 1000000});
+    breaker.duration("open_for", policies.breaker.open_for, {1ms, days(1)});
+  });
+  section.duration("deadline", policies.deadline, {1ms, days(1)});
+}
+
+void read_store(Section& store, Config& config) {
+  std::string kind = "sqlite";
+  store.choice("kind", kind, {"sqlite", "postgres"});
+  if (kind == "postgres")
+    store.fault(store.find("kind")->value->mark, "kind", "PostgreSQL comes with a later version; use sqlite");
+  store.text("path", config.store_path);
+}
+
+void read_dispatch(Section& dispatch, Config& config) {
+  dispatch.count("workers", config.workers, Range<uint32_t>{1, 1024});
+  dispatch.count("max_backlog", config.max_backlog, Range<uint64_t>{1, 1000000000000});
+  dispatch.duration("drain", config.drain, {0ms, 1h});
+  read_policies(dispatch, config.policies);
+}
+
+void read_dedupe(Section& dedupe, Config& config) {
+  dedupe.duration("window", config.dedupe_window, {1min, days(365)});
+}
+
+}  // namespace postern::config

@@ -1,0 +1,110 @@
+// gateway: and admin: — what the process listens on and how it treats connections.
+
+#include <fmt/format.h>
+
+#include "core/config/addresses.h"
+#include "core/config/sections.h"
+
+namespace postern::config {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr uint64_t kMaxBody = 1ull << 30;
+
+// "unix:./a" and "unix:a" stay different: only a listener's bind() can tell that two paths are one file.
+bool same_address(const std::string& a, const std::string& b) {
+  return a == b && (a.starts_with("unix:") || !a.ends_with(":0"));  // port 0 is another one each time
+}
+
+void add_listen(Section& gateway, Config& config, const Node& node, const std::string& what) {
+  const std::optional<std::string> address = read_value(gateway.context(), node, what, parse_listen);
+  if (!address) return;
+  for (const Listen& other : config.listen) {
+    if (!same_address(other.address, *address)) continue;
+    gateway.context().faults.add(node.mark, fmt::format("{}: {} is listened on twice; first in line {}", what,
+                                                        quote(node.text), other.mark.line));
+    return;
+  }
+  config.listen.push_back({*address, node.mark});
+}
+
+void read_tls_listen(Section& gateway, Config& config, const Node& node, const std::string& what) {
+  Section entry(gateway.context(), node, node.mark, what);
+  if (const Member* address = entry.require("address")) add_listen(gateway, config, *address->value, what + ".address");
+  entry.section("tls", [&](Section& tls) {
+    std::string unused;
+    tls.text("certificate", unused);
+    tls.text("key", unused);
+    entry.fault(tls.place(), "tls",
+                "TLS listeners come with a later version; put a TLS-terminating proxy in front and name it in "
+                "gateway.trusted_proxies");
+  });
+}
+
+void read_listen(Section& gateway, Config& config) {
+  const Member* listen = gateway.require("listen");
+  if (!listen) return;
+  const auto one = [&](const Node& node, const std::string& what) {
+    if (node.kind == Kind::kMapping) {
+      read_tls_listen(gateway, config, node, what);
+    } else {
+      add_listen(gateway, config, node, what);
+    }
+  };
+  const Kind kind = listen->value->kind;
+  if (kind == Kind::kNull || (kind == Kind::kSequence && listen->value->items.empty())) {
+    gateway.fault(listen->mark, "listen", "needs an address at least");
+  } else if (kind == Kind::kSequence) {
+    gateway.list("listen", one);
+  } else {
+    one(*listen->value, gateway.path("listen"));
+  }
+}
+
+void read_deadlines(Section& section, Deadlines& deadlines) {
+  section.duration("head", deadlines.head, {1ms, 24h});
+  section.duration("body", deadlines.body, {1ms, 24h});
+  section.duration("write", deadlines.write, {1ms, 24h});
+  section.duration("idle", deadlines.idle, {1ms, 24h});
+}
+
+}  // namespace
+
+void read_gateway(Section& gateway, Config& config) {
+  read_listen(gateway, config);
+  gateway.count("loops", config.loops, Range<uint32_t>{0, 256});
+  gateway.parsed("public_url", config.public_url, parse_public_url);
+  gateway.ranges("trusted_proxies", config.trusted_proxies);
+  gateway.size("max_body", config.max_body, {1, kMaxBody});
+  gateway.count("max_connections", config.max_connections, Range<uint32_t>{1, 1000000});
+  gateway.section("deadlines", [&](Section& deadlines) { read_deadlines(deadlines, config.deadlines); });
+  gateway.choice("log_level", config.log_level, {"trace", "debug", "info", "warn", "error"});
+}
+
+void read_admin(Section& admin, Config& config) {
+  const Member* listen = admin.find("listen");
+  if (admin.parsed("listen", config.admin.listen, parse_endpoint)) {
+    for (const Listen& other : config.listen)
+      if (same_address(other.address, config.admin.listen))
+        admin.fault(
+            listen->value->mark, "listen",
+            fmt::format("{} is gateway.listen's already (line {})", quote(listen->value->text), other.mark.line));
+  }
+  const Member* socket = admin.find("socket");
+  if (admin.parsed("socket", config.admin.socket, parse_socket_path)) {
+    for (const Listen& other : config.listen)
+      if (same_address(other.address, "unix:" + config.admin.socket))
+        admin.fault(
+            socket->value->mark, "socket",
+            fmt::format("{} is gateway.listen's already (line {})", quote(socket->value->text), other.mark.line));
+  }
+  admin.secret("token", config.admin.token);
+  if (listen && !admin.find("token"))
+    admin.fault(listen->mark, "listen", "needs admin.token; without it anybody is let in");
+  admin.flag("open_metrics", config.admin.open_metrics);
+  admin.ranges("allow_details", config.admin.allow_details);
+}
+
+}  // namespace postern::config

@@ -1,0 +1,115 @@
+// plugins: — which plugins are loaded, their own configuration, and what the operator sets on their routes.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/config/addresses.h"
+#include "core/config/json.h"
+#include "core/config/sections.h"
+#include "core/config/values.h"
+
+namespace postern::config {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr size_t kMaxName = 32;
+constexpr size_t kMaxRoutePath = 1024;
+constexpr uint64_t kMaxBody = 1ull << 30;
+
+bool is_name(std::string_view name) {
+  const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto ok = [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '_'; };
+  return !name.empty() && name.size() <= kMaxName && letter(name[0]) && std::all_of(name.begin(), name.end(), ok);
+}
+
+void read_name(Section& entry, const Config& config, Plugin& plugin) {
+  const Member* name = entry.require("name");
+  if (!name || !entry.text("name", plugin.name)) return;
+  plugin.mark = name->value->mark;
+  if (!is_name(plugin.name))
+    entry.fault(name->value->mark, "name",
+                fmt::format("{} is not a plugin's name; it is a lower-case letter, then at most {} of a-z, 0-9 and _",
+                            quote(name->value->text), kMaxName - 1));
+  for (const Plugin& other : config.plugins)
+    if (other.name == plugin.name)
+      entry.fault(name->value->mark, "name",
+                  fmt::format("plugin {} is named twice; first in line {}", quote(name->value->text), other.mark.line));
+}
+
+void read_reject_status(Section& section, RouteOverride& route) {
+  const Member* member = section.find("reject_status");
+  if (!member) return;
+  const std::optional<uint64_t> status =
+      read_value(section.context(), *member->value, section.path("reject_status"), parse_count, As::kTyped);
+  if (!status) return;
+  if (*status != 400 && *status != 401 && *status != 403) {
+    section.fault(member->value->mark, "reject_status", quote(member->value->text) + " is not 400, 401 or 403");
+    return;
+  }
+  route.reject_status = static_cast<int>(*status);
+}
+
+RouteOverride read_route(Section& section, const Member& member) {
+  RouteOverride route;
+  route.path = member.key;
+  route.mark = member.mark;
+  std::chrono::milliseconds wait{0};
+  if (section.duration("wait", wait, {0ms, 1h})) route.wait = wait;
+  if (const Member* rate = section.find("rate"))
+    route.rate = read_value(section.context(), *rate->value, section.path("rate"), parse_rate);
+  section.ranges("allow", route.allow);
+  uint64_t max_body = 0;
+  if (section.size("max_body", max_body, {1, kMaxBody})) route.max_body = max_body;
+  read_reject_status(section, route);
+  bool ordered = false;
+  if (section.flag("ordered", ordered)) route.ordered = ordered;
+  return route;
+}
+
+// The keys are paths, chosen by the plugin: what is an unknown one, only the plugin's routes can tell.
+void read_routes(Section& entry, Plugin& plugin) {
+  const Member* routes = entry.find("routes");
+  if (!routes || routes->value->kind == Kind::kNull) return;
+  const std::string what = entry.path("routes");
+  if (routes->value->kind != Kind::kMapping) {
+    entry.fault(routes->value->mark, "routes",
+                fmt::format("must be a mapping (path: settings), not {}", describe(routes->value->kind)));
+    return;
+  }
+  for (const Member& member : routes->value->members) {
+    if (!member.key.starts_with('/') || member.key.size() > kMaxRoutePath)
+      entry.fault(member.mark, "routes", quote(member.key) + " is not a route's path; it begins with /");
+    Section section(entry.context(), *member.value, member.mark, fmt::format("{}[{}]", what, quote(member.key)));
+    plugin.routes.push_back(read_route(section, member));
+  }
+}
+
+void read_plugin(Section& entry, Config& config) {
+  Plugin plugin;
+  plugin.mark = entry.place();
+  plugin.policies = config.policies;
+  read_name(entry, config, plugin);
+  if (entry.require("library")) entry.text("library", plugin.library);
+  plugin.config_json = "{}";
+  plugin.config_marks[""] = entry.place();
+  if (const Member* own = entry.find("config")) {
+    plugin.config_json = mapping_to_json(entry.context(), *own->value, entry.path("config"), &plugin.config_marks);
+    plugin.config_marks[""] = own->mark;
+  }
+  read_policies(entry, plugin.policies);
+  read_routes(entry, plugin);
+  config.plugins.push_back(std::move(plugin));
+}
+
+}  // namespace
+
+void read_plugins(Section& root, Config& config) {
+  root.list("plugins", [&](const Node& node, const std::string& what) {
+    Section entry(root.context(), node, node.mark, what);
+    read_plugin(entry, config);
+  });
+}
+
+}  // namespace postern::config

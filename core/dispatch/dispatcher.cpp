@@ -1,0 +1,375 @@
+#include "core/dispatch/dispatcher.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/dispatch/retry_policy.h"
+
+namespace postern::dispatch {
+namespace {
+
+constexpr size_t kMaxSettling = 4096;  // outcomes that wait for the disk; workers pause above it
+constexpr int64_t kTryAgainMs = 1000;  // after the store could not read or write
+constexpr int64_t kLongestPauseMs = 10'000;
+
+double random_share() {
+  thread_local std::mt19937_64 generator(std::random_device{}());
+  return std::uniform_real_distribution<double>(0, 1)(generator);
+}
+
+const char* to_text(Breaker::State state) {
+  switch (state) {
+    case Breaker::State::kClosed: return "closed";
+    case Breaker::State::kOpen: return "open";
+    case Breaker::State::kHalfOpen: return "half_open";
+  }
+  return "closed";
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(const std::vector<Subscriber>& subscribers, store::Store& store, uint32_t workers)
+    : subscribers_(subscribers), store_(store), workers_(workers), scheduler_(subscribers) {
+  for (const Subscriber& s : subscribers) accounts_.push_back({s.plugin, s.name, "closed", 0, 0, 0, 0, {}});
+}
+
+Dispatcher::~Dispatcher() { stop(0); }
+
+void Dispatcher::start() {
+  MutexLock lock(mutex_);
+  control_ = std::thread([this] { control(); });
+  for (uint32_t i = 0; i < workers_; ++i) spawn_worker();
+}
+
+bool Dispatcher::stop(int64_t drain_ms) {
+  int64_t until = steady_ms() + drain_ms;
+  bool all_ended;
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    ready_.notify_all();
+    changed_.notify_all();
+    while (!(out_.empty() && live_workers_ == 0) && steady_ms() < until) {
+      changed_.wait_for(mutex_, std::chrono::milliseconds(std::max<int64_t>(1, until - steady_ms())));
+    }
+    all_ended = live_workers_ == 0 && stuck_threads_ == 0;
+  }
+  if (control_.joinable()) control_.join();
+  return all_ended;
+}
+
+// ---- workers
+
+void Dispatcher::spawn_worker() {
+  ++live_workers_;
+  // Detached: a thread that a handler never gives back cannot be joined either; stop() counts instead.
+  std::thread([this, self = std::make_shared<Worker>()] { work(self); }).detach();
+}
+
+void Dispatcher::work(const std::shared_ptr<Worker>& self) {
+  while (auto entry = wait_for_next()) {
+    run(std::move(*entry), self);
+    MutexLock lock(mutex_);
+    if (!self->abandoned) continue;
+    --stuck_threads_;
+    return;
+  }
+  MutexLock lock(mutex_);
+  --live_workers_;
+  changed_.notify_all();
+}
+
+std::optional<Dispatcher::Entry> Dispatcher::wait_for_next() {
+  MutexLock lock(mutex_);
+  while (!stopping_) {
+    if (settling_ < kMaxSettling) {
+      if (auto entry = scheduler_.next(steady_ms())) return entry;
+      if (auto at = scheduler_.wake_at_ms()) nudge_at(*at);
+    }
+    ready_.wait(mutex_);
+  }
+  return std::nullopt;
+}
+
+Result<std::shared_ptr<const store::StoredEvent>> Dispatcher::event_of(Entry& entry) {
+  if (entry.event) return std::move(entry.event);
+  return store_.event(entry.event_seq);
+}
+
+void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
+  auto event = event_of(entry);
+  if (!event) return put_back(std::move(entry), event.status().message());
+  const Subscriber& subscriber = subscribers_[entry.subscriber];
+  auto delivery = std::make_shared<Delivery>(
+      entry.seq, entry.attempts + 1, std::move(*event), subscriber, store_,
+      [this](const std::shared_ptr<Delivery>& ended, HandlerResult result) {
+        const char* name = result.outcome == HandlerOutcome::kDead ? "dead" : "retry";
+        settle(ended, std::move(result), name);
+      });
+  {
+    MutexLock lock(mutex_);
+    int64_t at = steady_ms() + subscriber.policies.deadline.count();
+    deadlines_.push({at, entry.seq, delivery});
+    nudge_at(at);
+    int64_t seq = entry.seq;
+    out_[seq] = Run{std::move(entry), delivery, worker};
+  }
+  HandlerResult result;
+  {
+    log::Scope scope(delivery->idempotency_key(), subscriber.plugin);
+    result = subscriber.handle(*delivery);
+  }
+  {
+    MutexLock lock(mutex_);
+    auto run = out_.find(delivery->seq());
+    if (run != out_.end() && run->second.delivery == delivery) run->second.worker.reset();
+  }
+  delivery->on_return(std::move(result));
+}
+
+// The store could not give the event. Costs no attempt: the target had no part in it.
+void Dispatcher::put_back(Entry entry, const std::string& why) {
+  log::error("a delivery's event cannot be read; trying again", {{"delivery", entry.seq}, {"error", why}});
+  MutexLock lock(mutex_);
+  scheduler_.on_neither(entry.subscriber);
+  int64_t at = steady_ms() + kTryAgainMs;
+  scheduler_.retry(std::move(entry), at);
+  nudge_at(at);
+}
+
+void Dispatcher::settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) {
+  auto settling = std::make_unique<Settling>();
+  const Subscriber& subscriber = delivery->subscriber();
+  settling->delivery = delivery->seq();
+  settling->event = delivery->event().seq;
+  settling->plugin = subscriber.plugin;
+  settling->own = delivery->event().provider == subscriber.plugin && subscriber.with_json.empty();
+  settling->attempts = delivery->attempt();
+  settling->started_at = delivery->started_at();
+  settling->duration_us = steady_us() - delivery->started_us();
+  settling->outcome = outcome_name;
+  HandlerOutcome outcome = result.outcome;
+  decide(*settling, subscriber, std::move(result), *delivery);
+  {
+    MutexLock lock(mutex_);
+    auto run = out_.find(delivery->seq());
+    settling->entry = std::move(run->second.entry);
+    feed_breaker(settling->entry.subscriber, outcome);
+    out_.erase(run);
+    ++settling_;
+    if (stopping_) changed_.notify_all();
+  }
+  store_.submit_settlement(std::move(settling));
+}
+
+// What becomes of the delivery. Effects count only with success.
+void Dispatcher::decide(store::Settlement& settlement, const Subscriber& subscriber, HandlerResult result, Delivery& delivery) {
+  using Kind = store::Settlement::Kind;
+  if (result.outcome == HandlerOutcome::kDone) {
+    settlement.kind = Kind::kDone;
+    delivery.take_effects(settlement);
+    int64_t now = wall_ms();
+    for (ingest::NewEvent& event : settlement.emitted) event.received_at = now;
+    return;
+  }
+  settlement.detail = result.why.empty() ? "the handler gave no reason" : std::move(result.why);
+  const config::Retry& policy = subscriber.policies.retry;
+  if (result.outcome == HandlerOutcome::kDead || settlement.attempts >= policy.attempts) {
+    settlement.kind = Kind::kDead;
+    log::warn("a delivery is dead", {{"delivery", settlement.delivery}, {"subscriber", subscriber.name},
+                                     {"attempts", settlement.attempts}, {"error", settlement.detail}});
+    return;
+  }
+  settlement.kind = Kind::kRetry;
+  int64_t delay = retry_delay_ms(policy, settlement.attempts, random_share());
+  if (auto wanted = delivery.wanted_delay_ms()) delay = std::min<int64_t>(*wanted, policy.cap.count());
+  settlement.due_at = wall_ms() + delay;
+}
+
+void Dispatcher::feed_breaker(size_t subscriber, HandlerOutcome outcome) {
+  switch (outcome) {
+    case HandlerOutcome::kDone: return scheduler_.on_success(subscriber);
+    case HandlerOutcome::kRetry: return scheduler_.on_failure(subscriber, steady_ms());
+    case HandlerOutcome::kDead:  // the event was bad, not the target
+    case HandlerOutcome::kPending: return scheduler_.on_neither(subscriber);
+  }
+}
+
+// ---- what the store says
+
+void Dispatcher::on_deliveries(std::vector<store::OpenDelivery> deliveries) {
+  int64_t now = steady_ms(), wall = wall_ms();
+  MutexLock lock(mutex_);
+  for (store::OpenDelivery& delivery : deliveries) scheduler_.add(std::move(delivery), now, wall);
+  if (deliveries.size() >= workers_) {
+    ready_.notify_all();
+  } else {
+    for (size_t i = 0; i < deliveries.size(); ++i) ready_.notify_one();
+  }
+}
+
+void Dispatcher::on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) {
+  MutexLock lock(mutex_);
+  for (auto& settlement : settlements) on_settled_one(std::move(settlement));
+  ready_.notify_all();
+  if (scheduler_.wants_page()) nudge_at(0);
+}
+
+void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement> settlement) {
+  auto& settled = static_cast<Settling&>(*settlement);  // nobody else submits settlements
+  int64_t now = steady_ms();
+  if (settled.status.code() == Code::kConflict) {
+    --settling_;
+    return scheduler_.retry(std::move(settled.entry), now);
+  }
+  if (!settled.status && settled.status.code() != Code::kGone) {
+    resubmit_.push_back(std::move(settlement));
+    resubmit_at_ms_ = now + kTryAgainMs;
+    return nudge_at(resubmit_at_ms_);
+  }
+  --settling_;
+  if (settled.status) account(settled);
+  if (settled.status && settled.kind == store::Settlement::Kind::kRetry) {
+    settled.entry.attempts = settled.attempts;
+    int64_t at = now + std::max<int64_t>(0, settled.due_at - wall_ms());
+    scheduler_.retry(std::move(settled.entry), at);
+    return nudge_at(at);
+  }
+  tell(settled);
+  scheduler_.release(settled.entry, now);
+}
+
+void Dispatcher::account(const Settling& settled) {
+  SubscriberStatus& status = accounts_[settled.entry.subscriber];
+  switch (settled.kind) {
+    case store::Settlement::Kind::kDone: ++status.done; return;
+    case store::Settlement::Kind::kRetry: ++status.retried; break;
+    case store::Settlement::Kind::kDead: ++status.dead; break;
+  }
+  status.last_error = settled.detail;
+}
+
+void Dispatcher::tell(const Settling& settled) {
+  if (!settled.own) return;
+  auto awaited = awaited_.find(settled.event);
+  if (awaited == awaited_.end()) return;
+  bool done = settled.status && settled.kind == store::Settlement::Kind::kDone;
+  awaited->second(done ? std::optional(settled.result_json) : std::nullopt);
+  awaited_.erase(awaited);
+}
+
+void Dispatcher::await(int64_t event_seq, OnSettled on_settled) {
+  MutexLock lock(mutex_);
+  awaited_[event_seq] = std::move(on_settled);
+}
+
+void Dispatcher::forget(int64_t event_seq) {
+  MutexLock lock(mutex_);
+  awaited_.erase(event_seq);
+}
+
+// ---- the control thread
+
+void Dispatcher::control() {
+  while (true) {
+    load_pages();
+    expire_due();
+    resubmit_due();
+    MutexLock lock(mutex_);
+    if (stopping_) return;
+    ready_.notify_all();  // a retry may be due, a breaker may let one through
+    std::chrono::milliseconds limit = pause();
+    control_wakes_at_ = steady_ms() + limit.count();
+    if (limit.count() > 0) changed_.wait_for(mutex_, limit);
+  }
+}
+
+std::chrono::milliseconds Dispatcher::pause() {
+  int64_t now = steady_ms(), at = now + kLongestPauseMs;
+  if (!deadlines_.empty()) at = std::min(at, deadlines_.top().at_ms);
+  if (!resubmit_.empty()) at = std::min(at, resubmit_at_ms_);
+  if (auto wake = scheduler_.wake_at_ms()) at = std::min(at, *wake);
+  if (scheduler_.wants_page()) at = now;
+  return std::chrono::milliseconds(std::max<int64_t>(0, at - now));
+}
+
+// Something has to be looked at by then.
+void Dispatcher::nudge_at(int64_t at_ms) {
+  if (at_ms >= control_wakes_at_) return;
+  control_wakes_at_ = at_ms;
+  changed_.notify_all();
+}
+
+void Dispatcher::load_pages() {
+  while (true) {
+    int64_t after, newest;
+    {
+      MutexLock lock(mutex_);
+      if (stopping_ || !scheduler_.wants_page()) return;
+      after = scheduler_.page_start();
+      newest = scheduler_.newest();
+    }
+    auto page = store_.open_deliveries(after, Scheduler::kPage);
+    MutexLock lock(mutex_);
+    if (!page) {
+      log::error("open deliveries cannot be read; trying again", {{"error", page.status().message()}});
+      changed_.wait_for(mutex_, std::chrono::milliseconds(kTryAgainMs));
+      return;
+    }
+    scheduler_.load(std::move(*page), newest, steady_ms(), wall_ms());
+    ready_.notify_all();
+  }
+}
+
+void Dispatcher::expire_due() {
+  std::vector<std::shared_ptr<Delivery>> late;
+  {
+    MutexLock lock(mutex_);
+    int64_t now = steady_ms();
+    for (; !deadlines_.empty() && deadlines_.top().at_ms <= now; deadlines_.pop()) {
+      std::shared_ptr<Delivery> delivery = deadlines_.top().delivery.lock();
+      if (!delivery || !delivery->expire()) continue;
+      auto run = out_.find(delivery->seq());
+      if (run->second.worker) {  // its thread is still inside
+        run->second.worker->abandoned = true;
+        ++abandoned_;
+        ++stuck_threads_;
+        --live_workers_;
+        if (!stopping_) spawn_worker();
+      }
+      late.push_back(std::move(delivery));
+    }
+  }
+  for (const auto& delivery : late) {
+    log::warn("a handler did not end before its deadline", {{"delivery", delivery->seq()}, {"plugin", delivery->subscriber().plugin}});
+    settle(delivery, {HandlerOutcome::kRetry, "the handler did not end before its deadline"}, "timeout");
+  }
+}
+
+void Dispatcher::resubmit_due() {
+  std::vector<std::unique_ptr<store::Settlement>> again;
+  {
+    MutexLock lock(mutex_);
+    if (resubmit_.empty() || resubmit_at_ms_ > steady_ms()) return;
+    again.swap(resubmit_);
+  }
+  for (auto& settlement : again) {
+    settlement->status = postern::Status::ok();
+    store_.submit_settlement(std::move(settlement));
+  }
+}
+
+Dispatcher::Status Dispatcher::status() {
+  MutexLock lock(mutex_);
+  Status status{out_.size(), scheduler_.loaded(), scheduler_.orphans(), abandoned_, accounts_};
+  for (size_t i = 0; i < status.subscribers.size(); ++i) {
+    status.subscribers[i].breaker = to_text(scheduler_.breaker(i).state());
+    status.subscribers[i].failures = scheduler_.breaker(i).failures();
+  }
+  return status;
+}
+
+}  // namespace postern::dispatch

@@ -1,0 +1,121 @@
+// Dispatcher: from durable deliveries to settled ones. Worker threads take what the scheduler gives, run the handler, and
+// hand outcome and effects to the store; a control thread wakes what is due and ends what is past its deadline.
+//
+// A handler that outlives its deadline cannot be stopped, so it is abandoned: its delivery is settled without it, and a new thread
+// takes its place.
+// Thread-safety: start() and stop() from the control thread; the observers and the status from any thread.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <queue>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/dispatch/delivery.h"
+#include "core/dispatch/scheduler.h"
+#include "core/dispatch/subscriber.h"
+#include "core/store/store.h"
+
+namespace postern::dispatch {
+
+class Dispatcher final : public store::DeliveryObserver, public store::SettleObserver, public ingest::ResultBoard {
+ public:
+  // `subscribers` do not change and outlive the dispatcher.
+  Dispatcher(const std::vector<Subscriber>& subscribers, store::Store& store, uint32_t workers);
+  ~Dispatcher() override;
+
+  void start() EXCLUDES(mutex_);
+  // Starts nothing new and waits at most `drain_ms` for what runs; what is not settled then goes on at the next start. False when
+  // threads are still inside handlers: neither this dispatcher nor the plugins may be destroyed then.
+  bool stop(int64_t drain_ms) EXCLUDES(mutex_);
+
+  void on_deliveries(std::vector<store::OpenDelivery> deliveries) override EXCLUDES(mutex_);
+  void on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) override EXCLUDES(mutex_);
+  void await(int64_t event_seq, OnSettled on_settled) override EXCLUDES(mutex_);
+  void forget(int64_t event_seq) override EXCLUDES(mutex_);
+
+  struct SubscriberStatus {
+    std::string plugin, name, breaker;
+    uint32_t failures = 0;  // in a row
+    uint64_t done = 0, retried = 0, dead = 0;
+    std::string last_error;
+  };
+  struct Status {
+    size_t running = 0;    // at a handler, or pending
+    size_t loaded = 0;     // known to the scheduler
+    uint64_t orphans = 0;
+    uint64_t abandoned = 0;  // threads that a handler never gave back in time
+    std::vector<SubscriberStatus> subscribers;
+  };
+  Status status() EXCLUDES(mutex_);
+
+ private:
+  using Entry = Scheduler::Entry;
+  struct Worker {
+    bool abandoned = false;  // guarded by mutex_: its handler outlived the deadline; the thread ends when it comes back
+  };
+  struct Run {  // a delivery that is out
+    Entry entry;
+    std::shared_ptr<Delivery> delivery;
+    std::shared_ptr<Worker> worker;  // whose thread is in the handler; null once it has returned
+  };
+  struct Settling : store::Settlement {
+    Entry entry;
+    bool own = false;  // of the provider's own handlers: the result that a waiting route answers
+  };
+  struct Deadline {
+    int64_t at_ms;
+    int64_t seq;
+    std::weak_ptr<Delivery> delivery;  // tells two runs of one delivery apart
+    bool operator<(const Deadline& o) const { return at_ms > o.at_ms; }
+  };
+
+  void work(const std::shared_ptr<Worker>& self) EXCLUDES(mutex_);
+  std::optional<Entry> wait_for_next() EXCLUDES(mutex_);
+  void run(Entry entry, const std::shared_ptr<Worker>& worker) EXCLUDES(mutex_);
+  Result<std::shared_ptr<const store::StoredEvent>> event_of(Entry& entry);
+  void put_back(Entry entry, const std::string& why) EXCLUDES(mutex_);
+  void settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) EXCLUDES(mutex_);
+  void decide(store::Settlement& settlement, const Subscriber& subscriber, HandlerResult result, Delivery& delivery);
+  void feed_breaker(size_t subscriber, HandlerOutcome outcome) REQUIRES(mutex_);
+
+  void control() EXCLUDES(mutex_);
+  void load_pages() EXCLUDES(mutex_);
+  void expire_due() EXCLUDES(mutex_);
+  void resubmit_due() EXCLUDES(mutex_);
+  std::chrono::milliseconds pause() REQUIRES(mutex_);
+  void nudge_at(int64_t at_ms) REQUIRES(mutex_);
+  void spawn_worker() REQUIRES(mutex_);
+
+  void on_settled_one(std::unique_ptr<store::Settlement> settlement) REQUIRES(mutex_);
+  void account(const Settling& settled) REQUIRES(mutex_);
+  void tell(const Settling& settled) REQUIRES(mutex_);
+
+  const std::vector<Subscriber>& subscribers_;
+  store::Store& store_;
+  const uint32_t workers_;
+
+  Mutex mutex_;
+  CondVar ready_;    // a worker may find something
+  CondVar changed_;  // the control thread has something to look at; stop() too
+  Scheduler scheduler_ GUARDED_BY(mutex_);
+  std::unordered_map<int64_t, Run> out_ GUARDED_BY(mutex_);
+  size_t settling_ GUARDED_BY(mutex_) = 0;
+  std::priority_queue<Deadline> deadlines_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<store::Settlement>> resubmit_ GUARDED_BY(mutex_);
+  int64_t resubmit_at_ms_ GUARDED_BY(mutex_) = 0;
+  std::unordered_map<int64_t, OnSettled> awaited_ GUARDED_BY(mutex_);
+  std::vector<SubscriberStatus> accounts_ GUARDED_BY(mutex_);
+  uint64_t abandoned_ GUARDED_BY(mutex_) = 0;
+  size_t live_workers_ GUARDED_BY(mutex_) = 0;     // threads that have not ended, without the abandoned ones
+  size_t stuck_threads_ GUARDED_BY(mutex_) = 0;    // the abandoned ones that have not ended
+  int64_t control_wakes_at_ GUARDED_BY(mutex_) = 0;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::thread control_;
+};
+
+}  // namespace postern::dispatch

@@ -1,0 +1,143 @@
+#include "core/dispatch/scheduler.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace postern::dispatch {
+namespace {
+
+std::string index_key(const std::string& plugin, const std::string& subscriber) { return plugin + '\0' + subscriber; }
+
+// Two keys with one hash would only wait for each other.
+uint64_t order_hash(size_t subscriber, const std::string& provider, const std::string& key) {
+  std::string joined = std::to_string(subscriber) + '\0' + provider + '\0' + key;
+  uint64_t hash = std::hash<std::string>()(joined);
+  return hash == 0 ? 1 : hash;
+}
+
+// A stored wall time as a steady one. A clock that was set meanwhile can put it off by the policy's longest delay at most.
+int64_t steady_due(int64_t due_wall_ms, int64_t wall_ms, int64_t now_ms, int64_t cap_ms) {
+  return now_ms + std::clamp<int64_t>(due_wall_ms - wall_ms, 0, cap_ms);
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const std::vector<Subscriber>& subscribers) : subscribers_(subscribers) {
+  for (size_t i = 0; i < subscribers.size(); ++i) {
+    index_[index_key(subscribers[i].plugin, subscribers[i].name)] = i;
+    lanes_.emplace_back(subscribers[i].policies.breaker);
+  }
+}
+
+void Scheduler::add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
+  newest_ = std::max(newest_, delivery.seq);
+  if (delivery.seq <= last_loaded_) return;  // a page had it already
+  if (loaded_ >= kMaxLoaded) behind_ = true;
+  if (behind_) return;
+  last_loaded_ = delivery.seq;
+  take_in(std::move(delivery), now_ms, wall_ms);
+}
+
+void Scheduler::load(std::vector<store::OpenDelivery> page, int64_t newest, int64_t now_ms, int64_t wall_ms) {
+  bool whole = page.size() < kPage;  // then the store had no more when it was read
+  for (store::OpenDelivery& delivery : page) {
+    last_loaded_ = delivery.seq;
+    take_in(std::move(delivery), now_ms, wall_ms);
+  }
+  if (!whole) return;
+  last_loaded_ = std::max(last_loaded_, newest);
+  behind_ = newest_ > last_loaded_;
+}
+
+void Scheduler::take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
+  auto subscriber = find_subscriber(delivery);
+  if (!subscriber) {
+    ++orphans_;
+    return;
+  }
+  ++loaded_;
+  const Subscriber& to = subscribers_[*subscriber];
+  bool ordered = to.ordered && !delivery.order_key.empty();
+  Entry entry{delivery.seq, delivery.event_seq, *subscriber, delivery.attempts,
+              ordered ? order_hash(*subscriber, delivery.provider, delivery.order_key) : 0, nullptr};
+  if (delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
+    event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
+    entry.event = std::move(delivery.event);
+  }
+  int64_t at_ms = steady_due(delivery.due_at, wall_ms, now_ms, to.policies.retry.cap.count());
+  if (entry.order != 0) {
+    auto [key, is_free] = keys_.try_emplace(entry.order);
+    if (!is_free) {
+      key->second.push_back({std::move(entry), at_ms});
+      return;
+    }
+  }
+  admit(std::move(entry), at_ms, now_ms);
+}
+
+std::optional<size_t> Scheduler::find_subscriber(const store::OpenDelivery& delivery) const {
+  auto found = index_.find(index_key(delivery.plugin, delivery.subscriber));
+  return found == index_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Scheduler::admit(Entry entry, int64_t at_ms, int64_t now_ms) {
+  if (at_ms > now_ms) {
+    delayed_.push({at_ms, std::move(entry)});
+  } else {
+    lanes_[entry.subscriber].ready.push_back(std::move(entry));
+  }
+}
+
+void Scheduler::wake_delayed(int64_t now_ms) {
+  while (!delayed_.empty() && delayed_.top().at_ms <= now_ms) {
+    Entry entry = delayed_.top().entry;
+    delayed_.pop();
+    lanes_[entry.subscriber].ready.push_back(std::move(entry));
+  }
+}
+
+std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
+  wake_delayed(now_ms);
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = lanes_[(next_lane_ + i) % lanes_.size()];
+    if (lane.ready.empty() || !lane.breaker.allows(now_ms)) continue;
+    next_lane_ = (next_lane_ + i + 1) % lanes_.size();
+    lane.breaker.on_start();
+    Entry entry = std::move(lane.ready.front());
+    lane.ready.pop_front();
+    if (entry.event) event_bytes_ -= entry.event->body.size() + entry.event->headers.size();
+    return entry;
+  }
+  return std::nullopt;
+}
+
+std::optional<int64_t> Scheduler::wake_at_ms() const {
+  std::optional<int64_t> at;
+  auto consider = [&at](int64_t ms) { at = at ? std::min(*at, ms) : ms; };
+  if (!delayed_.empty()) consider(delayed_.top().at_ms);
+  for (const Lane& lane : lanes_) {
+    if (!lane.ready.empty() && lane.breaker.opens_again_at_ms() > 0) consider(lane.breaker.opens_again_at_ms());
+  }
+  return at;
+}
+
+void Scheduler::release(const Entry& entry, int64_t now_ms) {
+  --loaded_;
+  if (entry.order == 0) return;
+  auto key = keys_.find(entry.order);
+  if (key->second.empty()) {
+    keys_.erase(key);
+    return;
+  }
+  Waiting waiting = std::move(key->second.front());
+  key->second.pop_front();
+  admit(std::move(waiting.entry), waiting.at_ms, now_ms);
+}
+
+void Scheduler::retry(Entry entry, int64_t at_ms) {
+  entry.event.reset();  // it may wait long; the store has it
+  delayed_.push({at_ms, std::move(entry)});
+}
+
+}  // namespace postern::dispatch

@@ -1,0 +1,101 @@
+// Scheduler: which delivery runs next. It knows the open deliveries up to a bound (the rest stays in the store until there is
+// room), holds each order key to one delivery at a time, waits out retries and open breakers, and is fair among subscribers.
+//
+// An entry is at any time in exactly one place: ready (its subscriber's lane), delayed (a retry), waiting (behind another of its
+// key), or out (given by next() and not yet given back by release() or retry()).
+// Thread-safety: none of its own; the dispatcher's lock guards it. Times are steady milliseconds.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <unordered_map>
+#include <vector>
+
+#include "core/dispatch/breaker.h"
+#include "core/dispatch/subscriber.h"
+#include "core/store/rows.h"
+
+namespace postern::dispatch {
+
+class Scheduler {
+ public:
+  struct Entry {
+    int64_t seq = 0;
+    int64_t event_seq = 0;
+    size_t subscriber = 0;
+    uint32_t attempts = 0;  // made so far
+    uint64_t order = 0;     // hash of (subscriber, provider, order key); 0: unordered
+    std::shared_ptr<const store::StoredEvent> event;  // null: read it from the store
+  };
+
+  explicit Scheduler(const std::vector<Subscriber>& subscribers);
+
+  // A delivery that has become durable, in order of seq. Dropped when there is no room: load() will bring it later.
+  void add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
+
+  // Filling up from the store. While wants_page(), read the open deliveries after page_start() and give them to load(); `newest` is
+  // newest() from before the read.
+  bool wants_page() const { return behind_ && loaded_ < kLoadBelow; }
+  int64_t page_start() const { return last_loaded_; }
+  int64_t newest() const { return newest_; }
+  void load(std::vector<store::OpenDelivery> page, int64_t newest, int64_t now_ms, int64_t wall_ms);
+
+  // The next delivery that may run now.
+  std::optional<Entry> next(int64_t now_ms);
+  // When next() may have something again that it does not have now; nothing when only add() or release() can help.
+  std::optional<int64_t> wake_at_ms() const;
+
+  void release(const Entry& entry, int64_t now_ms);                // settled: the next one of its key may go
+  void retry(Entry entry, int64_t at_ms);                          // again, at that time; the key stays taken
+  void on_success(size_t subscriber) { lanes_[subscriber].breaker.on_success(); }
+  void on_failure(size_t subscriber, int64_t now_ms) { lanes_[subscriber].breaker.on_failure(now_ms); }
+  void on_neither(size_t subscriber) { lanes_[subscriber].breaker.on_neither(); }
+  const Breaker& breaker(size_t subscriber) const { return lanes_[subscriber].breaker; }
+
+  size_t loaded() const { return loaded_; }
+  uint64_t orphans() const { return orphans_; }  // deliveries of subscribers that the configuration no longer has
+
+  static constexpr size_t kMaxLoaded = 100'000;
+  static constexpr size_t kLoadBelow = 50'000;
+  static constexpr size_t kPage = 10'000;
+  static constexpr size_t kMaxEventBytes = 32 * 1024 * 1024;  // of events kept at hand
+
+ private:
+  struct Lane {
+    explicit Lane(config::Breaker policy) : breaker(policy) {}
+    std::deque<Entry> ready;
+    Breaker breaker;
+  };
+  struct Delayed {
+    int64_t at_ms;
+    Entry entry;
+    bool operator<(const Delayed& o) const { return at_ms > o.at_ms; }  // the earliest on top
+  };
+
+  void take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
+  std::optional<size_t> find_subscriber(const store::OpenDelivery& delivery) const;
+  void admit(Entry entry, int64_t at_ms, int64_t now_ms);
+  void wake_delayed(int64_t now_ms);
+
+  const std::vector<Subscriber>& subscribers_;
+  std::unordered_map<std::string, size_t> index_;  // "plugin\0subscriber"
+  std::vector<Lane> lanes_;
+  size_t next_lane_ = 0;
+  std::priority_queue<Delayed> delayed_;
+  struct Waiting {
+    Entry entry;
+    int64_t at_ms;
+  };
+  std::unordered_map<uint64_t, std::deque<Waiting>> keys_;  // taken keys, with who waits for them
+  size_t loaded_ = 0;
+  size_t event_bytes_ = 0;
+  uint64_t orphans_ = 0;
+  bool behind_ = true;  // the store may have open deliveries that are not here
+  int64_t last_loaded_ = 0;
+  int64_t newest_ = 0;
+};
+
+}  // namespace postern::dispatch

@@ -1,0 +1,91 @@
+// postern.events/1
+#include <postern/ext/events.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/extension/convert.h"
+#include "core/extension/delivery_handle.h"
+#include "core/extension/table.h"
+
+namespace postern::extension {
+namespace {
+
+using dispatch::HandlerOutcome;
+
+postern_status on(postern_host* host, postern_str type_glob, postern_event_handler handler, void* user) {
+  return contained([&]() -> postern_status {
+    if (!in_init(host)) return fail(POSTERN_E_STATE, "handlers are registered in init");
+    if (handler == nullptr || type_glob.len == 0) return fail(POSTERN_E_INVALID, "a handler needs a type and a function");
+    for (const plugin::Handler& other : host->registrations.handlers) {
+      if (other.glob == view(type_glob)) return fail(POSTERN_E_INVALID, "a handler for '" + other.glob + "' was registered before");
+    }
+    host->registrations.handlers.push_back({copy(type_glob), handler, user});
+    return POSTERN_OK;
+  });
+}
+
+postern_status on_subscription(postern_host* host, postern_event_handler handler, void* user) {
+  if (!in_init(host)) return fail(POSTERN_E_STATE, "handlers are registered in init");
+  if (handler == nullptr) return fail(POSTERN_E_INVALID, "a handler needs a function");
+  host->registrations.subscription = {"", handler, user};
+  return POSTERN_OK;
+}
+
+postern_status emit(postern_delivery* handle, postern_str type, postern_str body) {
+  return contained([&]() -> postern_status {
+    if (type.len == 0) return fail(POSTERN_E_INVALID, "an event needs a type");
+    if (!nlohmann::json::accept(view(body))) return fail(POSTERN_E_INVALID, "the body of an emitted event must be JSON");
+    return to_abi(delivery_of(handle).emit(view(type), view(body)));
+  });
+}
+
+postern_status set_result(postern_delivery* handle, postern_str json) {
+  return contained([&]() -> postern_status {
+    if (!nlohmann::json::accept(view(json))) return fail(POSTERN_E_INVALID, "a result must be JSON");
+    return to_abi(delivery_of(handle).set_result(view(json)));
+  });
+}
+
+postern_status complete(postern_delivery* handle, postern_status outcome, postern_str why) {
+  return contained([&]() -> postern_status {
+    HandlerOutcome ours = HandlerOutcome::kRetry;  // negative: a failure that may pass
+    if (outcome == POSTERN_OK) ours = HandlerOutcome::kDone;
+    if (outcome == POSTERN_DEAD) ours = HandlerOutcome::kDead;
+    if (outcome == POSTERN_PENDING) ours = HandlerOutcome::kPending;
+    return to_abi(delivery_of(handle).complete({ours, copy(why)}));
+  });
+}
+
+postern_status retry_after(postern_delivery* handle, uint64_t ms) {
+  constexpr uint64_t kLongest = 366ull * 24 * 3600 * 1000;
+  delivery_of(handle).retry_after(static_cast<int64_t>(std::min(ms, kLongest)));
+  return POSTERN_OK;
+}
+
+}  // namespace
+
+const void* events() {
+  static const postern_ext_events table = [] {
+    postern_ext_events t{};
+    t.on = on;
+    t.on_subscription = on_subscription;
+    t.id = [](const postern_delivery* d) { return borrow(delivery_of(d).event().id); };
+    t.type = [](const postern_delivery* d) { return borrow(delivery_of(d).event().type); };
+    t.provider = [](const postern_delivery* d) { return borrow(delivery_of(d).event().provider); };
+    t.external_id = [](const postern_delivery* d) { return borrow(delivery_of(d).event().external_id); };
+    t.order_key = [](const postern_delivery* d) { return borrow(delivery_of(d).event().order_key); };
+    t.received_at = [](const postern_delivery* d) { return delivery_of(d).event().received_at; };
+    t.attempt = [](const postern_delivery* d) { return delivery_of(d).attempt(); };
+    t.idempotency_key = [](const postern_delivery* d) { return borrow(delivery_of(d).idempotency_key()); };
+    t.with = [](const postern_delivery* d) { return borrow(delivery_of(d).subscriber().with_json); };
+    t.request = [](const postern_delivery* d) { return handle_of(delivery_of(d).request()); };
+    t.emit = emit;
+    t.set_result = set_result;
+    t.complete = complete;
+    t.retry_after = retry_after;
+    return t;
+  }();
+  return &table;
+}
+
+}  // namespace postern::extension

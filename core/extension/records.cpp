@@ -1,0 +1,49 @@
+// postern.records/1
+#include <postern/ext/records.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/extension/convert.h"
+#include "core/extension/delivery_handle.h"
+#include "core/extension/table.h"
+
+namespace postern::extension {
+namespace {
+
+constexpr size_t kMaxName = 1024;  // of a collection or a key
+
+bool is_fit(postern_str text) { return text.len > 0 && text.len <= kMaxName && view(text).find('\0') == std::string_view::npos; }
+
+postern_status get(postern_delivery* handle, postern_str collection, postern_str key, postern_str* json, uint64_t* version) {
+  return contained([&]() -> postern_status {
+    *json = {nullptr, 0};
+    *version = POSTERN_RECORD_ABSENT;
+    if (!is_fit(collection) || !is_fit(key)) return fail(POSTERN_E_INVALID, "a collection and a key have 1 to 1024 bytes");
+    dispatch::Delivery& delivery = delivery_of(handle);
+    auto record = delivery.get_record(view(collection), view(key));
+    if (!record) return to_abi(record.status());
+    delivery.scratch() = std::move(record->value);
+    *json = borrow(delivery.scratch());
+    *version = record->version;
+    return POSTERN_OK;
+  });
+}
+
+postern_status put(postern_delivery* handle, postern_str collection, postern_str key, postern_str json, uint64_t expected_version) {
+  return contained([&]() -> postern_status {
+    if (!is_fit(collection) || !is_fit(key)) return fail(POSTERN_E_INVALID, "a collection and a key have 1 to 1024 bytes");
+    if (!nlohmann::json::accept(view(json))) return fail(POSTERN_E_INVALID, "a record must be JSON");
+    return to_abi(delivery_of(handle).put_record(view(collection), view(key), view(json), expected_version));
+  });
+}
+
+static_assert(POSTERN_RECORD_ANY == store::kAnyVersion);
+
+}  // namespace
+
+const void* records() {
+  static const postern_ext_records table{get, put};
+  return &table;
+}
+
+}  // namespace postern::extension

@@ -1,0 +1,107 @@
+// postern.routes/1
+#include <postern/ext/routes.h>
+
+#include "core/extension/convert.h"
+#include "core/extension/table.h"
+
+namespace postern::extension {
+namespace {
+
+using ingest::EventRoute;
+using ingest::Expression;
+
+// "a, b" → {"a", "b"}
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> items;
+  while (!text.empty()) {
+    size_t comma = text.find(',');
+    std::string_view item = text.substr(0, comma);
+    while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+    while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
+    if (!item.empty()) items.emplace_back(item);
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return items;
+}
+
+Status parse_into(postern_str text, const char* what, Expression& out) {
+  auto parsed = Expression::parse(view(text));
+  if (!parsed) return parsed.status().with_context(what);
+  out = std::move(*parsed);
+  return Status::ok();
+}
+
+Status add_schemes(const postern_host& host, const postern_route_desc& desc, EventRoute& route) {
+  for (size_t i = 0; i < desc.schemes_len; ++i) {
+    EventRoute::SchemeUse use;
+    for (const auto& scheme : host.registrations.schemes) {
+      if (scheme->name() == view(desc.schemes[i].scheme)) use.scheme = scheme;
+    }
+    if (!use.scheme) return {Code::kInvalid, "unknown scheme '" + copy(desc.schemes[i].scheme) + "'; add it before the route"};
+    if (Status s = parse_into(desc.schemes[i].id_from, "id_from", use.id_from); !s) return s;
+    route.schemes.push_back(std::move(use));
+  }
+  if (route.schemes.empty() && (desc.flags & POSTERN_ROUTE_UNSIGNED) == 0) {
+    return {Code::kInvalid, "a route without schemes must say that it is unsigned"};
+  }
+  return Status::ok();
+}
+
+Status describe(const postern_host& host, const postern_route_desc& desc, EventRoute& route) {
+  if (desc.kind != POSTERN_ROUTE_EVENT) return {Code::kInvalid, "unknown kind of route " + std::to_string(desc.kind)};
+  route.provider = host.name;
+  route.method = copy(desc.method);
+  route.path = copy(desc.path);
+  route.rules.content_types = split_list(view(desc.content_types));
+  route.max_body = desc.max_body;
+  route.wait_ms = desc.wait_ms;
+  route.ordered = (desc.flags & POSTERN_ROUTE_UNORDERED) == 0;
+  if (Status s = add_schemes(host, desc, route); !s) return s;
+  if (Status s = parse_into(desc.type_from, "type_from", route.type_from); !s) return s;
+  if (Status s = parse_into(desc.order_key_from, "order_key_from", route.order_key_from); !s) return s;
+  if (Status s = parse_into(desc.unsigned_id_from, "unsigned_id_from", route.unsigned_id_from); !s) return s;
+  for (const std::string& text : split_list(view(desc.required))) {
+    if (Status s = parse_into(borrow(text), "required", route.required.emplace_back()); !s) return s;
+  }
+  // Tells at once about a template that no router takes, or one that the plugin has already.
+  http::Router router;
+  for (const EventRoute& other : host.registrations.routes) {
+    if (Status s = router.add(other.method, other.path, 0); !s) return s;
+  }
+  return router.add(route.method, route.path, 0);
+}
+
+postern_status add(postern_host* host, const postern_route_desc* desc) {
+  return contained([&]() -> postern_status {
+    if (!in_init(host)) return fail(POSTERN_E_STATE, "routes are added in init");
+    postern_route_desc theirs = sized(desc);
+    EventRoute route;
+    if (Status s = describe(*host, theirs, route); !s) return refuse(host, s.with_context("route " + copy(theirs.path)));
+    host->registrations.routes.push_back(std::move(route));
+    return POSTERN_OK;
+  });
+}
+
+postern_status add_sample(postern_host* host, const postern_sample_desc* desc) {
+  return contained([&]() -> postern_status {
+    if (!in_init(host)) return fail(POSTERN_E_STATE, "samples are added in init");
+    postern_sample_desc theirs = sized(desc);
+    if (theirs.headers_len % 2 != 0) return fail(POSTERN_E_INVALID, "headers come in pairs of name and value");
+    plugin::Sample sample{copy(theirs.name), copy(theirs.method), copy(theirs.target), copy(theirs.content_type), copy(theirs.body), {}};
+    for (size_t i = 0; i < theirs.headers_len; i += 2) {
+      sample.headers.emplace_back(copy(theirs.headers[i]), copy(theirs.headers[i + 1]));
+    }
+    host->registrations.samples.push_back(std::move(sample));
+    return POSTERN_OK;
+  });
+}
+
+}  // namespace
+
+const void* routes() {
+  static const postern_ext_routes table{add, add_sample};
+  return &table;
+}
+
+}  // namespace postern::extension

@@ -1,0 +1,138 @@
+#include "core/gateway/assembly.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/admission/address_list.h"
+#include "core/extension/table.h"
+#include "core/plugin/library.h"
+
+namespace postern::gateway {
+namespace {
+
+constexpr const char* kOwnHandlers = "handlers";  // the delivery's `subscriber`
+
+std::string path_of(const config::Config& config, const config::Plugin& plugin) {
+  return plugin.library.starts_with('/') ? plugin.library : config.plugin_dir + "/" + plugin.library;
+}
+
+// What the operator set wins over what the plugin said, and that over the gateway's defaults.
+Status apply(const config::RouteOverride* set, const config::Config& config, ingest::EventRoute& route) {
+  if (route.max_body == 0) route.max_body = config.max_body;
+  if (set == nullptr) return Status::ok();
+  if (set->wait) route.wait_ms = set->wait->count();
+  if (set->max_body) route.max_body = *set->max_body;
+  if (set->reject_status) route.reject_status = *set->reject_status;
+  if (set->ordered) route.ordered = *set->ordered;
+  if (set->rate) route.rules.rate = std::make_shared<admission::TokenBucket>(*set->rate);
+  auto allow = admission::AddressList::parse(set->allow);
+  if (!allow) return allow.status();
+  route.rules.allow = std::move(*allow);
+  return Status::ok();
+}
+
+}  // namespace
+
+std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& faults) {
+  auto assembly = std::make_unique<Assembly>();
+  const Faults told = faults;
+  for (size_t i = 0; i < config.plugins.size(); ++i) {
+    bool last = i + 1 == config.plugins.size();
+    bool at_fault = std::any_of(told.begin(), told.end(), [&](const config::Fault& fault) {
+      return !(fault.mark < config.plugins[i].mark) && (last || fault.mark < config.plugins[i + 1].mark);
+    });
+    if (!at_fault && !config.plugins[i].library.empty()) assembly->load(config, config.plugins[i], faults);
+  }
+  // A subscription to a plugin that failed to load would be a second fault for the same cause.
+  if (faults.empty()) {
+    for (const config::Subscription& s : config.subscriptions) assembly->add_subscription(s, faults);
+  }
+  std::stable_sort(faults.begin(), faults.end(), [](const auto& a, const auto& b) { return a.mark < b.mark; });
+  return assembly;
+}
+
+void Assembly::load(const config::Config& config, const config::Plugin& plugin, Faults& faults) {
+  auto library = plugin::Library::load(path_of(config, plugin), extension::has_extension);
+  if (!library) {
+    faults.push_back({plugin.mark, "plugin " + plugin.name + ": " + library.status().message()});
+    return;
+  }
+  size_t before = faults.size();
+  auto shared = std::make_shared<const plugin::Library>(std::move(*library));
+  auto instance = plugin::Instance::make(std::move(shared), plugin, extension::host_api(), faults);
+  if (!instance) {
+    if (faults.size() == before) faults.push_back({plugin.mark, instance.status().message()});
+    return;
+  }
+  add_routes(config, plugin, **instance, faults);
+  add_handlers(plugin, **instance);
+  instances_.push_back(std::move(*instance));
+}
+
+void Assembly::add_routes(const config::Config& config, const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults) {
+  std::map<std::string, const config::RouteOverride*> overrides;
+  for (const config::RouteOverride& set : plugin.routes) overrides[set.path] = &set;
+  for (ingest::EventRoute route : instance.registrations().routes) {
+    auto found = overrides.find(route.path);
+    const config::RouteOverride* set = found == overrides.end() ? nullptr : found->second;
+    config::Mark mark = set == nullptr ? plugin.mark : set->mark;
+    if (Status s = apply(set, config, route); !s) faults.push_back({mark, s.message()});
+    std::string path = route.path;
+    if (Status s = routes_.add(std::move(route)); !s) faults.push_back({mark, "plugin " + plugin.name + ": route " + path + ": " + s.message()});
+  }
+  for (const config::RouteOverride& set : plugin.routes) {
+    const auto& routes = instance.registrations().routes;
+    bool known = std::any_of(routes.begin(), routes.end(), [&](const auto& route) { return route.path == set.path; });
+    if (!known) faults.push_back({set.mark, "plugin " + plugin.name + " has no route " + set.path + "; see `postern routes`"});
+  }
+}
+
+void Assembly::add_handlers(const config::Plugin& plugin, plugin::Instance& instance) {
+  std::vector<std::string> globs;
+  for (const plugin::Handler& handler : instance.registrations().handlers) globs.push_back(handler.glob);
+  if (globs.empty()) return;
+  targets_.add_handlers(plugin.name, kOwnHandlers, std::move(globs));
+  subscribers_.push_back({plugin.name, kOwnHandlers, plugin.policies, true, "",
+                          [&instance](dispatch::Delivery& delivery) { return instance.handle(delivery); }});
+}
+
+void Assembly::add_subscription(const config::Subscription& subscription, Faults& faults) {
+  plugin::Instance* instance = find(subscription.plugin);
+  if (instance == nullptr) return;  // told when the file was read
+  const plugin::Handler& handler = instance->registrations().subscription;
+  if (handler.function == nullptr) {
+    faults.push_back({subscription.mark, "plugin " + subscription.plugin + " takes no subscriptions"});
+    return;
+  }
+  if (subscription.name == kOwnHandlers) {
+    faults.push_back({subscription.mark, "the name '" + subscription.name + "' is taken by the plugin's own handlers; give another"});
+    return;
+  }
+  targets_.add_subscription(subscription.plugin, subscription.name, subscription.on);
+  subscribers_.push_back({subscription.plugin, subscription.name, subscription.policies, true, subscription.with_json,
+                          [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); }});
+}
+
+plugin::Instance* Assembly::find(const std::string& name) {
+  for (auto& instance : instances_) {
+    if (instance->name() == name) return instance.get();
+  }
+  return nullptr;
+}
+
+Status Assembly::activate() {
+  for (auto& instance : instances_) {
+    if (Status s = instance->activate(); !s) return s;
+  }
+  return Status::ok();
+}
+
+void Assembly::deactivate(uint32_t drain_ms) {
+  for (auto& instance : instances_) instance->deactivate(drain_ms);
+}
+
+void Assembly::abandon() {
+  for (auto& instance : instances_) static_cast<void>(instance.release());
+}
+
+}  // namespace postern::gateway

@@ -1,0 +1,48 @@
+// Assembly: the plugins of one configuration, loaded, with what they registered put together: routes, who takes which event, health.
+// `serve` runs it; `check`, `routes`, `plugins` and `send` only look.
+// Thread-safety: make() and the life on the control thread; the tables are const afterwards.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/config/config.h"
+#include "core/dispatch/subscriber.h"
+#include "core/ingest/route.h"
+#include "core/ingest/target_table.h"
+#include "core/plugin/instance.h"
+
+namespace postern::gateway {
+
+class Assembly {
+ public:
+  // Loads and inits every plugin. What is wrong is added to `faults`, with its place in the file; when there are any, the assembly must
+  // not be used. A plugin whose entry in the file is at fault already is left out: it would only complain of the same again.
+  static std::unique_ptr<Assembly> make(const config::Config& config, std::vector<config::Fault>& faults);
+
+  Status activate();
+  void deactivate(uint32_t drain_ms);
+  // Lets go of the instances without destroying them: threads are still inside their handlers.
+  void abandon();
+
+  const std::vector<std::unique_ptr<plugin::Instance>>& instances() const { return instances_; }
+  const ingest::RouteTable& routes() const { return routes_; }
+  const ingest::TargetTable& targets() const { return targets_; }
+  const std::vector<dispatch::Subscriber>& subscribers() const { return subscribers_; }
+
+ private:
+  using Faults = std::vector<config::Fault>;
+
+  void load(const config::Config& config, const config::Plugin& plugin, Faults& faults);
+  void add_routes(const config::Config& config, const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults);
+  void add_handlers(const config::Plugin& plugin, plugin::Instance& instance);
+  void add_subscription(const config::Subscription& subscription, Faults& faults);
+  plugin::Instance* find(const std::string& name);
+
+  std::vector<std::unique_ptr<plugin::Instance>> instances_;
+  ingest::RouteTable routes_;
+  ingest::TargetTable targets_;
+  std::vector<dispatch::Subscriber> subscribers_;
+};
+
+}  // namespace postern::gateway

@@ -1,0 +1,49 @@
+#include <nlohmann/json.hpp>
+
+#include "core/gateway/gateway.h"
+
+namespace postern::gateway {
+
+using nlohmann::json;
+
+json describe_plugins(const Assembly& assembly) {
+  json list = json::array();
+  for (const auto& instance : assembly.instances()) {
+    const plugin::Registrations& registered = instance->registrations();
+    json handlers = json::array(), samples = json::array(), schemes = json::array();
+    for (const auto& handler : registered.handlers) handlers.push_back(handler.glob);
+    for (const auto& sample : registered.samples) samples.push_back(sample.name);
+    for (const auto& scheme : registered.schemes) schemes.push_back(scheme->name());
+    list.push_back({{"name", instance->name()},
+                    {"id", instance->library().id()},
+                    {"version", instance->library().version()},
+                    {"build_id", instance->library().build_id()},
+                    {"library", instance->library().path()},
+                    {"routes", registered.routes.size()},
+                    {"handlers", handlers},
+                    {"schemes", schemes},
+                    {"samples", samples},
+                    {"takes_subscriptions", registered.subscription.function != nullptr}});
+  }
+  return list;
+}
+
+json describe_routes(const Assembly& assembly) {
+  json list = json::array();
+  for (const auto& route : assembly.routes().routes()) {
+    json schemes = json::array();
+    for (const auto& use : route->schemes) schemes.push_back(use.scheme->name());
+    list.push_back({{"method", route->method},
+                    {"path", route->path},
+                    {"kind", "event"},
+                    {"plugin", route->provider},
+                    {"schemes", schemes},
+                    {"content_types", route->rules.content_types},
+                    {"max_body", route->max_body},
+                    {"wait_ms", route->wait_ms},
+                    {"reject_status", route->reject_status}});
+  }
+  return list;
+}
+
+}  // namespace postern::gateway

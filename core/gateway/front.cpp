@@ -1,0 +1,42 @@
+#include "core/gateway/front.h"
+
+namespace postern::gateway {
+namespace {
+
+constexpr std::string_view kAlive = "/health";
+constexpr std::string_view kHealth = "/api/health";
+
+bool is_health(std::string_view path) {
+  if (path == kAlive || path == kHealth) return true;
+  return path.starts_with(kHealth) && path[kHealth.size()] == '/';
+}
+
+}  // namespace
+
+// A request without a context is one for health; ingest always leaves one.
+http::Service::Admission Front::on_head(http::Exchange& exchange, const http::Request& head) {
+  if (!is_health(head.path())) return ingest_.on_head(exchange, head);
+  if (head.method() == "GET" || head.method() == "HEAD") return {false, {}, 0};
+  http::Response response = http::Response::error(405, "this method is not allowed here");
+  response.headers.emplace_back("Allow", "GET, HEAD");
+  return {true, std::move(response), 0};
+}
+
+void Front::on_request(std::shared_ptr<http::Exchange> exchange) {
+  if (exchange->context) return ingest_.on_request(std::move(exchange));
+  std::string_view path = exchange->request.path();
+  if (path == kAlive) return exchange->respond(http::Response::json(200, R"({"status":"healthy"})"));
+  std::string_view name = path.substr(kHealth.size());
+  while (name.starts_with('/')) name.remove_prefix(1);
+  bool details = parts_.details_for.contains(exchange->remote);
+  auto json = parts_.health.answer(name, details);
+  exchange->respond(json ? http::Response::json(200, std::move(*json)) : http::Response::error(404, "no such health check"));
+}
+
+void Front::on_malformed(const std::string& remote, const http::RequestReader::Refusal& refusal) {
+  uint64_t suppressed = 0;
+  if (!malformed_.pass(suppressed)) return;
+  log::info("refused", {{"status", refusal.status}, {"why", refusal.reason}, {"remote", remote}, {"suppressed", suppressed}});
+}
+
+}  // namespace postern::gateway

@@ -1,0 +1,273 @@
+#include "core/gateway/gateway.h"
+
+#include <nlohmann/json.hpp>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <future>
+
+#include "core/base/clock.h"
+#include "core/extension/table.h"
+
+namespace postern::gateway {
+namespace {
+
+constexpr std::chrono::milliseconds kHealthInterval(30'000);
+constexpr int64_t kCloseWithinMs = 5'000;  // for answers at hand to go out
+
+uint32_t loops_for(const config::Config& config) {
+  if (config.loops > 0) return config.loops;
+  return std::max(1u, std::thread::hardware_concurrency() / 2);
+}
+
+http::Timeouts timeouts_of(const config::Deadlines& d) {
+  return {d.head.count(), d.body.count(), d.write.count(), d.idle.count()};
+}
+
+observe::HealthReport to_report(const Status& status, const postern_health_report& report) {
+  using observe::Health;
+  if (!status) return {Health::kUnhealthy, status.message(), "{}"};
+  switch (report.status) {
+    case POSTERN_HEALTHY: return {Health::kHealthy, report.message, report.details_json};
+    case POSTERN_CONFIGURED: return {Health::kConfigured, report.message, report.details_json};
+    case POSTERN_DEGRADED: return {Health::kDegraded, report.message, report.details_json};
+    default: return {Health::kUnhealthy, report.message.empty() ? "the check gave no result" : report.message, report.details_json};
+  }
+}
+
+// Each connection is a file descriptor; the soft limit is often 1024.
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+Gateway::Gateway(const config::Config& config, std::unique_ptr<Assembly> assembly)
+    : config_(config), assembly_(std::move(assembly)), started_at_(wall_ms()) {}
+
+Gateway::~Gateway() = default;
+
+Result<std::unique_ptr<Gateway>> Gateway::make(const config::Config& config, std::unique_ptr<Assembly> assembly) {
+  std::unique_ptr<Gateway> gateway(new Gateway(config, std::move(assembly)));
+  if (Status s = gateway->open(); !s) return s;
+  return gateway;
+}
+
+Status Gateway::open() {
+  raise_file_limit();
+  auto details_for = admission::AddressList::parse(config_.admin.allow_details);
+  if (!details_for) return details_for.status();
+  details_for_ = std::move(*details_for);
+
+  store::sqlite::Committer::Limits limits;
+  limits.max_backlog = config_.max_backlog;
+  auto store = store::sqlite::SqliteStore::open(config_.store_path, limits);
+  if (!store) return store.status();
+  store_ = std::move(*store);
+  dispatcher_ = std::make_unique<dispatch::Dispatcher>(assembly_->subscribers(), *store_, config_.workers);
+  views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_plugins(*assembly_); },
+                                                         [this] { return describe_routes(*assembly_); }, [this] { return describe(); }});
+  admin_worker_ = std::make_unique<admin::Worker>();
+  add_health_checks();
+  return open_listeners();
+}
+
+Status Gateway::open_listeners() {
+  constexpr unsigned kAnybody = 0666;  // a public unix socket is for the web server before us
+  for (const config::Listen& listen : config_.listen) {
+    auto listener = net::Listener::open(listen.address, kAnybody);
+    if (!listener) return listener.status();
+    listeners_.push_back(std::move(*listener));
+  }
+  auto socket = net::Listener::open("unix:" + config_.admin.socket);
+  if (!socket) return socket.status().with_context("admin.socket");
+  admin_socket_ = std::move(*socket);
+  if (config_.admin.listen.empty()) return Status::ok();
+  auto listener = net::Listener::open(config_.admin.listen);
+  if (!listener) return listener.status().with_context("admin.listen");
+  admin_listener_ = std::move(*listener);
+  return Status::ok();
+}
+
+void Gateway::add_health_checks() {
+  using observe::Health;
+  using observe::HealthReport;
+  health_.add("database", kHealthInterval, [this]() -> HealthReport {
+    Status accepting = store_->accepting();
+    nlohmann::json details = {{"queued", store_->counters().open}, {"dead", store_->counters().dead}};
+    if (accepting) return {Health::kHealthy, "events are stored", details.dump()};
+    return {Health::kUnhealthy, accepting.message(), details.dump()};
+  });
+  health_.add("webhook_url", kHealthInterval, [this]() -> HealthReport {
+    if (config_.public_url.empty()) return {Health::kDegraded, "gateway.public_url is not set", "{}"};
+    return {Health::kConfigured, "providers call the public URL", nlohmann::json({{"public_url", config_.public_url}}).dump()};
+  });
+  for (const auto& instance : assembly_->instances()) {
+    for (const plugin::HealthCheck& check : instance->registrations().health_checks) {
+      auto interval = check.interval_ms == 0 ? kHealthInterval : std::chrono::milliseconds(check.interval_ms);
+      health_.add(check.name, interval, [&instance = *instance, &check] {
+        postern_health_report report;
+        Status status = instance.check(check, &report);
+        return to_report(status, report);
+      });
+    }
+  }
+}
+
+bool Gateway::room_for_connection() const {
+  size_t open = 0;
+  for (const auto& loop : loops_) open += loop->front->connections().size();
+  return open < config_.max_connections;
+}
+
+Status Gateway::serve_public(Loop& loop) {
+  loop.front = std::make_unique<Front>(
+      loop.loop, Front::Parts{health_, details_for_},
+      ingest::Ingest::Parts{assembly_->routes(), assembly_->targets(), *store_, *dispatcher_, config_.dedupe_window.count()});
+  for (const auto& listener : listeners_) {
+    loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, *listener, [this, &loop](std::unique_ptr<net::Stream> stream) {
+      if (!room_for_connection()) {
+        constexpr std::string_view kBusy =
+            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream->write(kBusy.data(), kBusy.size());
+        return;
+      }
+      loop.front->connections().open(loop.loop, std::move(stream), *loop.front, timeouts_of(config_.deadlines));
+    }));
+    if (Status s = loop.acceptors.back()->start(); !s) return s;
+  }
+  return Status::ok();
+}
+
+Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std::string& token) {
+  loop.admins.push_back(std::make_unique<admin::AdminService>(loop.loop, *admin_worker_, *views_, health_, token));
+  admin::AdminService& service = *loop.admins.back();
+  loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, listener, [this, &loop, &service](std::unique_ptr<net::Stream> stream) {
+    service.connections().open(loop.loop, std::move(stream), service, timeouts_of(config_.deadlines));
+  }));
+  return loop.acceptors.back()->start();
+}
+
+Status Gateway::start_loops() {
+  for (uint32_t i = 0; i < loops_for(config_); ++i) {
+    Loop& loop = *loops_.emplace_back(std::make_unique<Loop>());
+    if (Status s = loop.loop.open(); !s) return s;
+  }
+  for (auto& loop : loops_) {
+    if (Status s = serve_public(*loop); !s) return s;
+  }
+  if (Status s = serve_admin(*loops_.front(), *admin_socket_, ""); !s) return s;
+  if (admin_listener_) {
+    if (Status s = serve_admin(*loops_.front(), *admin_listener_, config_.admin.token); !s) return s;
+  }
+  for (auto& loop : loops_) loop->thread = std::thread([&loop = loop->loop] { loop.run(); });
+  return Status::ok();
+}
+
+int Gateway::run() {
+  Status started = store_->start(*dispatcher_, *dispatcher_, [this](const Status&) {
+    store_failed_ = true;
+    ::kill(::getpid(), SIGTERM);
+  });
+  if (started) started = assembly_->activate();
+  if (started) {
+    dispatcher_->start();
+    health_.start();
+    started = start_loops();
+  }
+  if (!started) {
+    log::error("cannot start", {{"error", started.message()}});
+    drain();
+    return 1;
+  }
+  for (const std::string& address : addresses()) log::info("listening", {{"address", address}});
+  log::info("ready", {{"version", POSTERN_VERSION}, {"store", config_.store_path}, {"queued", store_->counters().open}});
+  int status = wait_for_signal();
+  drain();
+  log::info("stopped", {{"status", status}});
+  return status;
+}
+
+int Gateway::wait_for_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  while (true) {
+    int signal = 0;
+    if (::sigwait(&signals, &signal) != 0) continue;
+    if (store_failed_) return kExitStoreFailed;
+    if (signal == SIGHUP) {
+      log::warn("this version does not reload; restart it to use a new configuration");
+      continue;
+    }
+    log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+    return 0;
+  }
+}
+
+void Gateway::on_every_loop(const std::function<void(Loop&)>& task) {
+  for (auto& loop : loops_) {
+    if (!loop->thread.joinable()) continue;
+    std::promise<void> done;
+    loop->loop.post([&] {
+      task(*loop);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+}
+
+// In the order of the way: nothing new comes in, what is in is answered, handlers finish, the store commits.
+void Gateway::drain() {
+  on_every_loop([](Loop& loop) {
+    for (auto& acceptor : loop.acceptors) acceptor->stop();
+    loop.front->ingest().start_draining();
+    loop.front->connections().close_when_idle();
+  });
+  int64_t until = steady_ms() + kCloseWithinMs;
+  auto busy = [this] {
+    return std::any_of(loops_.begin(), loops_.end(), [](const auto& l) { return l->front && l->front->connections().size() > 0; });
+  };
+  while (busy() && steady_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+
+  bool all_back = dispatcher_->stop(config_.drain.count());
+  all_back = health_.stop() && all_back;
+  if (all_back) assembly_->deactivate(static_cast<uint32_t>(config_.drain.count()));
+  store_->stop();
+  admin_worker_->stop();
+  on_every_loop([](Loop& loop) {
+    loop.front->connections().close();
+    for (auto& admin : loop.admins) admin->connections().close();
+  });
+  for (auto& loop : loops_) {
+    loop->loop.stop();
+    if (loop->thread.joinable()) loop->thread.join();
+  }
+  if (all_back) return;
+  log::warn("a handler did not come back; leaving without it");
+  assembly_->abandon();
+  static_cast<void>(dispatcher_.release());  // its threads still use both
+  static_cast<void>(store_.release());
+}
+
+std::vector<std::string> Gateway::addresses() const {
+  std::vector<std::string> list;
+  for (const auto& listener : listeners_) list.push_back(listener->address());
+  return list;
+}
+
+nlohmann::json Gateway::describe() const {
+  size_t connections = 0;
+  for (const auto& loop : loops_) connections += loop->front->connections().size();
+  nlohmann::json plugins = nlohmann::json::array();
+  for (const auto& instance : assembly_->instances()) plugins.push_back(instance->name());
+  return {{"version", POSTERN_VERSION}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
+          {"connections", connections}, {"plugins", plugins}, {"config", config_.file}};
+}
+
+}  // namespace postern::gateway

@@ -1,0 +1,85 @@
+// Gateway: the rooms put together and run: store, dispatcher, loops with their listeners, health, admin.
+//
+//   make()  opens the store and the listeners; nothing is served yet
+//   run()   serves until a signal or a fatal fault, then drains: listeners close, answers at hand go out, handlers finish, the store
+//           commits what it has
+// Thread-safety: the control thread (main), which has SIGTERM, SIGINT and SIGHUP blocked before make().
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/admin/admin_service.h"
+#include "core/admin/views.h"
+#include "core/admin/worker.h"
+#include "core/config/config.h"
+#include "core/dispatch/dispatcher.h"
+#include "core/gateway/assembly.h"
+#include "core/gateway/front.h"
+#include "core/net/listener.h"
+#include "core/store/sqlite/sqlite_store.h"
+
+namespace postern::gateway {
+
+// The exit status after the store has failed (EX_IOERR of sysexits.h).
+constexpr int kExitStoreFailed = 74;
+
+class Gateway {
+ public:
+  static Result<std::unique_ptr<Gateway>> make(const config::Config& config, std::unique_ptr<Assembly> assembly);
+  ~Gateway();
+
+  // The exit status. 0 after a signal.
+  int run();
+
+  // "127.0.0.1:8080", with the real ports.
+  std::vector<std::string> addresses() const;
+
+ private:
+  // One event loop, its thread and what it serves.
+  struct Loop {
+    net::EventLoop loop;
+    std::unique_ptr<Front> front;
+    std::vector<std::unique_ptr<admin::AdminService>> admins;  // on the first loop only
+    std::vector<std::unique_ptr<net::Acceptor>> acceptors;
+    std::thread thread;
+  };
+
+  explicit Gateway(const config::Config& config, std::unique_ptr<Assembly> assembly);
+  Status open();
+  Status open_listeners();
+  Status start_loops();
+  Status serve_public(Loop& loop);
+  Status serve_admin(Loop& loop, const net::Listener& listener, const std::string& token);
+  void add_health_checks();
+  bool room_for_connection() const;
+  int wait_for_signal();
+  void drain();
+  void on_every_loop(const std::function<void(Loop&)>& task);
+  nlohmann::json describe() const;
+
+  const config::Config config_;
+  std::unique_ptr<Assembly> assembly_;
+  admission::AddressList details_for_;
+  std::unique_ptr<store::sqlite::SqliteStore> store_;
+  std::unique_ptr<dispatch::Dispatcher> dispatcher_;
+  observe::HealthBoard health_;
+  std::unique_ptr<admin::Views> views_;
+  std::unique_ptr<admin::Worker> admin_worker_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::unique_ptr<net::Listener> admin_listener_, admin_socket_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  const int64_t started_at_;
+  std::atomic<bool> store_failed_{false};
+};
+
+// What `postern plugins` and `postern routes` show.
+nlohmann::json describe_plugins(const Assembly& assembly);
+nlohmann::json describe_routes(const Assembly& assembly);
+
+}  // namespace postern::gateway

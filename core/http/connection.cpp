@@ -1,0 +1,286 @@
+#include "core/http/connection.h"
+
+#include <sys/epoll.h>
+
+#include "core/base/ids.h"
+
+namespace postern::http {
+namespace {
+
+constexpr size_t kMaxPending = 64 * 1024;           // read ahead of the request at hand
+constexpr int kReadsPerTurn = 4;                    // so that a fast sender does not starve the others
+constexpr int64_t kLingerMs = 10 * 1000;            // a refused sender may go on this long before it is cut off
+constexpr size_t kLingerBytes = 64 * 1024 * 1024;
+
+}  // namespace
+
+void Exchange::respond(Response response) {
+  if (auto connection = std::move(connection_)) connection->answer(std::move(response));
+}
+
+Connection::Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service,
+                       const Timeouts& timeouts)
+    : loop_(loop), stream_(std::move(stream)), service_(service), timeouts_(timeouts), deadline_([this] {
+        auto self = shared_from_this();
+        on_deadline();
+      }) {}
+
+Connection::~Connection() = default;
+
+Status Connection::start() {
+  interest_ = EPOLLIN;
+  Status watched = loop_.watch(stream_->fd(), interest_, *this);
+  if (watched) loop_.timers().arm(deadline_, loop_.now_ms() + timeouts_.head);
+  return watched;
+}
+
+void Connection::close() {
+  if (phase_ == Phase::kClosed) return;
+  phase_ = Phase::kClosed;
+  deadline_.cancel();
+  loop_.unwatch(stream_->fd());
+  stream_.reset();  // closes the socket
+  exchange_.reset();
+  loop_.bury(shared_from_this());
+  service_.on_closed(*this);
+}
+
+void Connection::close_when_idle() {
+  draining_ = true;
+  if (phase_ == Phase::kIdle && out_.empty()) close();
+}
+
+void Connection::on_ready(uint32_t events) {
+  if (phase_ == Phase::kClosed) return;
+  auto self = shared_from_this();
+  // A client that closed only its own side shows as EPOLLIN; these two mean that no answer can reach it any more.
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) return close();
+  if ((events & EPOLLOUT) != 0) flush();
+  if ((events & EPOLLIN) != 0 && phase_ != Phase::kClosed) on_readable();
+}
+
+void Connection::on_readable() {
+  if (phase_ == Phase::kLingering) return linger();
+  auto& scratch = loop_.scratch();
+  for (int i = 0; i < kReadsPerTurn && phase_ != Phase::kClosed && phase_ != Phase::kLingering; ++i) {
+    if (phase_ == Phase::kServing && pending_.size() >= kMaxPending) break;
+    auto [outcome, bytes] = stream_->read(scratch.data(), scratch.size());
+    if (outcome == net::Stream::Outcome::kWouldBlock) break;
+    if (outcome == net::Stream::Outcome::kClosed) {
+      read_closed_ = true;
+      // A client may close its side and still wait for the answers to whole requests. A part of one is thrown away.
+      if (phase_ != Phase::kServing) return close();
+      break;
+    }
+    consume({scratch.data(), bytes});
+    if (bytes < scratch.size()) break;
+  }
+  update_interest();
+}
+
+void Connection::consume(std::string_view data) {
+  if (phase_ == Phase::kServing) {
+    pending_.append(data);
+    return;
+  }
+  consuming_ = true;  // an answer given at once must not read the next request inside this call: pipelines would nest
+  read_on(data);
+  std::string next;
+  while (phase_ == Phase::kIdle && !pending_.empty()) {
+    next.clear();
+    next.swap(pending_);
+    read_on(next);
+  }
+  consuming_ = false;
+  if (phase_ == Phase::kIdle && read_closed_) close();
+}
+
+// Reads up to the end of one request; what follows it goes to pending_.
+void Connection::read_on(std::string_view data) {
+  while (true) {
+    if (!data.empty()) data.remove_prefix(reader_.feed(data));
+    switch (reader_.state()) {
+      case RequestReader::State::kHead:
+        if (reader_.in_head() && phase_ == Phase::kIdle) enter(Phase::kHead);
+        break;
+      case RequestReader::State::kHeadComplete:
+        if (!on_head_complete(data)) return;
+        continue;
+      case RequestReader::State::kBody:
+        break;
+      case RequestReader::State::kRefused: {
+        const RequestReader::Refusal& refusal = reader_.refusal();
+        service_.on_malformed(stream_->peer(), refusal);
+        return refuse(Response::error(refusal.status, refusal.reason));
+      }
+      case RequestReader::State::kComplete:
+        pending_.assign(data);
+        return serve();
+    }
+    if (data.empty()) return;
+  }
+}
+
+// False when the request is refused or its answer is being written: the rest must not be read as its body.
+bool Connection::on_head_complete(std::string_view rest) {
+  exchange_ = std::make_shared<Exchange>();
+  exchange_->request_id = make_request_id();
+  exchange_->remote = stream_->peer();
+  Service::Admission admission = service_.on_head(*exchange_, reader_.request());
+  if (admission.refused) {
+    if (!reader_.has_body()) pending_.assign(rest);
+    refuse(std::move(admission.refusal));
+    return false;
+  }
+  reader_.begin_body(admission.max_body);
+  if (reader_.state() != RequestReader::State::kBody) return true;
+  enter(Phase::kBody);
+  if (reader_.expects_continue() && rest.empty()) {
+    // It is 25 bytes into an empty send buffer; should they not fit, the client sends its body after its own patience.
+    constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (stream_->write(kContinue.data(), kContinue.size()).outcome == net::Stream::Outcome::kClosed) {
+      close();
+      return false;
+    }
+  }
+  return true;
+}
+
+void Connection::serve() {
+  exchange_->request = reader_.take();
+  fresh_ = false;
+  enter(Phase::kServing);
+  exchange_->connection_ = shared_from_this();
+  service_.on_request(exchange_);
+}
+
+// Before the body was read: the answer, a bounded linger, the end. Where no body follows, the connection may live on.
+void Connection::refuse(Response response) {
+  bool body_follows = reader_.state() == RequestReader::State::kRefused || reader_.has_body();
+  if (!body_follows) {
+    reader_.begin_body(0);
+    exchange_->request = reader_.take();
+    enter(Phase::kServing);
+    return answer(std::move(response));
+  }
+  response.close = true;
+  linger_after_answer_ = true;
+  enter(Phase::kServing);
+  answer(std::move(response));
+}
+
+void Connection::answer(Response response) {
+  if (phase_ != Phase::kServing) return;
+  bool head_only = exchange_ && exchange_->request.method() == "HEAD";
+  bool keep_alive = !response.close && !draining_ && !close_after_answer_ && exchange_ && exchange_->request.keep_alive();
+  close_after_answer_ = !keep_alive;
+  queue(response, keep_alive, head_only);
+  exchange_.reset();
+  flush();
+}
+
+void Connection::queue(const Response& response, bool keep_alive, bool head_only) {
+  serialize(response, keep_alive, exchange_ ? std::string_view(exchange_->request_id) : std::string_view(), head_only, out_);
+  written_ = 0;
+}
+
+void Connection::flush() {
+  auto self = shared_from_this();
+  while (written_ < out_.size()) {
+    auto [outcome, bytes] = stream_->write(out_.data() + written_, out_.size() - written_);
+    if (outcome == net::Stream::Outcome::kClosed) return close();
+    if (outcome == net::Stream::Outcome::kWouldBlock) {
+      if (!deadline_.armed()) loop_.timers().arm(deadline_, loop_.now_ms() + timeouts_.write);
+      return update_interest();
+    }
+    written_ += bytes;
+  }
+  if (!out_.empty()) on_written();
+}
+
+void Connection::on_written() {
+  out_.clear();
+  written_ = 0;
+  if (linger_after_answer_) return start_lingering();
+  if (close_after_answer_) return close();
+  enter(Phase::kIdle);
+  if (consuming_) return;
+  consume({});
+  update_interest();
+}
+
+// A close with unread bytes would send a reset, and a reset may eat the answer before the client has read it.
+void Connection::start_lingering() {
+  stream_->shutdown_write();
+  enter(Phase::kLingering);
+  pending_.clear();
+  if (read_closed_) return close();
+  linger();
+}
+
+void Connection::linger() {
+  auto& scratch = loop_.scratch();
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    auto [outcome, bytes] = stream_->read(scratch.data(), scratch.size());
+    if (outcome == net::Stream::Outcome::kWouldBlock) return update_interest();
+    if (outcome == net::Stream::Outcome::kClosed) return close();
+    lingered_ += bytes;
+    if (lingered_ > kLingerBytes) return close();
+  }
+  update_interest();
+}
+
+void Connection::on_deadline() {
+  switch (phase_) {
+    case Phase::kHead:
+    case Phase::kBody: {
+      RequestReader::Refusal refusal{408, "the request took too long to arrive"};
+      service_.on_malformed(stream_->peer(), refusal);
+      Response response = Response::error(refusal.status, refusal.reason);
+      response.close = true;
+      linger_after_answer_ = true;
+      enter(Phase::kServing);
+      return answer(std::move(response));
+    }
+    case Phase::kIdle:
+    case Phase::kServing:  // only the writing of an answer has a deadline there
+    case Phase::kLingering:
+      return close();
+    case Phase::kClosed:
+      return;
+  }
+}
+
+// Each phase has one absolute deadline, set when it is entered and not moved by bytes that come.
+void Connection::enter(Phase phase) {
+  phase_ = phase;
+  int64_t now = loop_.now_ms();
+  switch (phase) {
+    case Phase::kIdle:
+      return loop_.timers().arm(deadline_, now + (fresh_ ? timeouts_.head : timeouts_.idle));
+    case Phase::kHead:
+      if (!fresh_) loop_.timers().arm(deadline_, now + timeouts_.head);  // a fresh connection's runs since it was accepted
+      return;
+    case Phase::kBody:
+      return loop_.timers().arm(deadline_, now + timeouts_.body);
+    case Phase::kServing:
+      return deadline_.cancel();
+    case Phase::kLingering:
+      return loop_.timers().arm(deadline_, now + kLingerMs);
+    case Phase::kClosed:
+      return;
+  }
+}
+
+void Connection::update_interest() {
+  if (phase_ == Phase::kClosed) return;
+  uint32_t wanted = 0;
+  bool full = phase_ == Phase::kServing && pending_.size() >= kMaxPending;
+  if (!read_closed_ && !full) wanted |= EPOLLIN;
+  if (written_ < out_.size()) wanted |= EPOLLOUT;
+  if (wanted == interest_) return;
+  interest_ = wanted;
+  loop_.rewatch(stream_->fd(), interest_, *this);
+}
+
+}  // namespace postern::http

@@ -1,0 +1,122 @@
+// Connection: one client on one loop. Reads requests strictly, gives each to the Service, writes the answers in order; holds
+// the absolute deadlines that a dribbling client cannot extend, and lingers before it closes on an early refusal.
+// Thread-safety: the loop's thread only, Exchange::respond() included.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/http/request_reader.h"
+#include "core/http/response.h"
+#include "core/net/event_loop.h"
+#include "core/net/stream.h"
+
+namespace postern::http {
+
+class Connection;
+
+// One request and the promise of its answer.
+class Exchange {
+ public:
+  // What the service wants to keep from the head to the end of the body.
+  struct Context {
+    virtual ~Context() = default;
+  };
+
+  Request request;
+  std::string request_id;
+  std::string remote;  // numeric address of the client
+  std::unique_ptr<Context> context;
+
+  // Exactly once. An answer for a client that has gone is dropped.
+  void respond(Response response);
+
+ private:
+  friend class Connection;
+  std::shared_ptr<Connection> connection_;
+};
+
+// What stands behind the connections of a listener.
+class Service {
+ public:
+  virtual ~Service() = default;
+
+  // The head is there, the body is not: refuse now (a response), or say how large the body may be.
+  struct Admission {
+    bool refused = false;
+    Response refusal;
+    uint64_t max_body = 0;
+  };
+  virtual Admission on_head(Exchange& exchange, const Request& head) = 0;
+
+  // The request is whole (exchange->request). Answer now or later by exchange->respond(), on the loop's thread.
+  virtual void on_request(std::shared_ptr<Exchange> exchange) = 0;
+
+  // The reader refused what came; no service was asked. For log and metrics.
+  virtual void on_malformed(const std::string& remote, const RequestReader::Refusal& refusal) = 0;
+
+  // The connection is closed and will not be used again.
+  virtual void on_closed(const Connection& connection) = 0;
+};
+
+struct Timeouts {  // milliseconds; what they cover is told in core/config/config.h
+  int64_t head = 10000;
+  int64_t body = 30000;
+  int64_t write = 30000;
+  int64_t idle = 75000;
+};
+
+class Connection final : public net::EventLoop::Watcher, public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service, const Timeouts& timeouts);
+  ~Connection() override;
+
+  Status start();
+  // Lets a request at hand finish, then closes.
+  void close_when_idle();
+  void close();
+
+ private:
+  friend class Exchange;
+  enum class Phase { kIdle, kHead, kBody, kServing, kLingering, kClosed };
+
+  void on_ready(uint32_t epoll_events) override;
+  void on_readable();
+  void on_deadline();
+  void consume(std::string_view data);
+  void read_on(std::string_view data);
+  bool on_head_complete(std::string_view rest);
+  void serve();
+  void refuse(Response response);
+  void answer(Response response);
+  void queue(const Response& response, bool keep_alive, bool head_only);
+  void flush();
+  void on_written();
+  void start_lingering();
+  void linger();
+  void enter(Phase phase);
+  void update_interest();
+
+  net::EventLoop& loop_;
+  std::unique_ptr<net::Stream> stream_;
+  Service& service_;
+  Timeouts timeouts_;
+  net::Timer deadline_;
+  Phase phase_ = Phase::kIdle;
+  RequestReader reader_;
+  std::shared_ptr<Exchange> exchange_;  // from its head until its answer
+  std::string pending_;                 // bytes behind the request at hand
+  std::string out_;
+  size_t written_ = 0;
+  size_t lingered_ = 0;
+  uint32_t interest_ = 0;
+  bool fresh_ = true;  // no request was read yet
+  bool read_closed_ = false;
+  bool close_after_answer_ = false;
+  bool linger_after_answer_ = false;
+  bool draining_ = false;
+  bool consuming_ = false;
+};
+
+}  // namespace postern::http

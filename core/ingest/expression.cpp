@@ -1,0 +1,135 @@
+#include "core/ingest/expression.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/http/characters.h"
+#include "core/http/target.h"
+#include "core/ingest/json_pointer.h"
+
+namespace postern::ingest {
+namespace {
+
+using Source = Expression::Source;
+using Part = Expression::Part;
+
+Status invalid(std::string_view part, std::string_view why) {
+  return Status(Code::kInvalid, "expression '" + std::string(part) + "' " + std::string(why));
+}
+
+// The pieces between the dividers; there is always one.
+std::vector<std::string_view> split(std::string_view text, char divider) {
+  std::vector<std::string_view> pieces;
+  for (bool more = true; more;) {
+    const size_t end = text.find(divider);
+    more = end != std::string_view::npos;
+    pieces.push_back(http::trim_white_space(text.substr(0, end)));
+    if (more) text.remove_prefix(end + 1);
+  }
+  return pieces;
+}
+
+std::optional<Source> source_of(std::string_view name) {
+  constexpr std::pair<std::string_view, Source> kSources[] = {{"json", Source::kJson},
+                                                              {"header", Source::kHeader},
+                                                              {"path", Source::kPath},
+                                                              {"query", Source::kQuery},
+                                                              {"const", Source::kConst}};
+  for (const auto& [text, source] : kSources) {
+    if (text == name) return source;
+  }
+  return std::nullopt;
+}
+
+Result<Part> parse_part(std::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return invalid(text, "is not source:name");
+  const auto source = source_of(text.substr(0, colon));
+  if (!source) return invalid(text, "has an unknown source (json, header, path, query, const)");
+  const std::string_view name = text.substr(colon + 1);
+  if (name.empty()) return invalid(text, "has no name");
+  if (*source == Source::kJson && !parse_pointer(name)) return invalid(text, "has no JSON pointer (/a/b/0)");
+  if (*source == Source::kHeader && !http::all_chars(name, http::kTokenChar))
+    return invalid(text, "has no header name");
+  return Part{*source, std::string(name)};
+}
+
+Result<std::vector<Part>> parse_alternative(std::string_view text) {
+  std::vector<Part> parts;
+  for (const std::string_view piece : split(text, '+')) {
+    auto part = parse_part(piece);
+    if (!part) return part.status();
+    parts.push_back(std::move(*part));
+  }
+  return parts;
+}
+
+std::optional<std::string> path_parameter(const http::PathParameters& path, const std::string& name) {
+  const auto found = std::find_if(path.begin(), path.end(), [&](const auto& entry) { return entry.first == name; });
+  return found == path.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<std::string> look_up(const Part& part, const Subject& subject) {
+  switch (part.source) {
+    case Source::kJson:
+      return subject.json ? subject.json->scalar(part.name) : std::nullopt;
+    case Source::kHeader: {
+      const auto value = subject.request.header(part.name);
+      return value ? std::optional(std::string(*value)) : std::nullopt;
+    }
+    case Source::kPath:
+      return path_parameter(subject.path, part.name);
+    case Source::kQuery:
+      return http::query_parameter(subject.request.query(), part.name);
+    case Source::kConst:
+      return part.name;
+  }
+  return std::nullopt;
+}
+
+bool is_const(const Part& part) { return part.source == Source::kConst; }
+
+// A constant is always there, so it says nothing about the request: beside other parts it does not count, or every
+// request without the others would have one and the same id, and all but the first would be dropped as duplicates.
+std::optional<Expression::Value> evaluate_alternative(const std::vector<Part>& parts, const Subject& subject) {
+  const bool all_const = std::all_of(parts.begin(), parts.end(), is_const);
+  bool there = false;
+  Expression::Value value;
+  for (const Part& part : parts) {
+    std::string text = look_up(part, subject).value_or(std::string());
+    there |= !text.empty() && (all_const || !is_const(part));
+    if (!value.parts.empty()) value.text += ':';
+    value.text += text;
+    value.parts.push_back(std::move(text));
+  }
+  if (!there) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Result<Expression> Expression::parse(std::string_view text) {
+  Expression expression;
+  if (http::trim_white_space(text).empty()) return expression;
+  for (const std::string_view piece : split(text, '|')) {
+    auto parts = parse_alternative(piece);
+    if (!parts) return parts.status();
+    expression.alternatives_.push_back(std::move(*parts));
+  }
+  return expression;
+}
+
+bool Expression::uses_json() const {
+  return std::any_of(alternatives_.begin(), alternatives_.end(), [](const std::vector<Part>& parts) {
+    return std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.source == Source::kJson; });
+  });
+}
+
+std::optional<Expression::Value> Expression::evaluate(const Subject& subject) const {
+  for (const std::vector<Part>& parts : alternatives_) {
+    if (auto value = evaluate_alternative(parts, subject)) return value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace postern::ingest

@@ -1,0 +1,52 @@
+// Expression: where a value is found in a request, as plugins write it: "json:/data/id|header:x-id", "header:a+json:/b".
+// The grammar is in sdk/include/postern/ext/routes.h.
+// Thread-safety: const access from any thread after parse().
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/http/request.h"
+#include "core/http/router.h"
+#include "core/ingest/json_body.h"
+
+namespace postern::ingest {
+
+// What an expression may look at. `json` is null where the body is not JSON.
+struct Subject {
+  const http::Request& request;
+  const http::PathParameters& path;
+  const JsonBody* json = nullptr;
+};
+
+class Expression {
+ public:
+  enum class Source { kJson, kHeader, kPath, kQuery, kConst };
+  struct Part {
+    Source source;
+    std::string name;
+  };
+  // The values of the parts, joined; `parts` keeps them apart, so that ("a:b", "c") and ("a", "b:c") stay different keys.
+  struct Value {
+    std::string text;                // parts joined by ':'
+    std::vector<std::string> parts;
+  };
+
+  // An empty text is an expression that finds nothing.
+  static Result<Expression> parse(std::string_view text);
+
+  bool empty() const { return alternatives_.empty(); }
+  bool uses_json() const;
+  const std::vector<std::vector<Part>>& alternatives() const { return alternatives_; }
+
+  // The first alternative of which at least one part is there and not empty; its absent parts count as empty.
+  std::optional<Value> evaluate(const Subject& subject) const;
+
+ private:
+  std::vector<std::vector<Part>> alternatives_;
+};
+
+}  // namespace postern::ingest

@@ -1,0 +1,120 @@
+#include "core/ingest/identify.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "core/http/target.h"
+
+namespace postern::ingest {
+namespace {
+
+using Hash = std::array<unsigned char, 32>;
+
+// Fetched once: OpenSSL 3 looks an algorithm up by name at each use otherwise.
+const EVP_MD* sha256() {
+  static const EVP_MD* md = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return md;
+}
+
+Hash hash(std::string_view bytes) {
+  Hash digest{};
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, sha256(), nullptr);
+  return digest;
+}
+
+std::string to_hex(const Hash& digest) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(2 * digest.size());
+  for (unsigned char byte : digest) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+// Lengths before the parts, so that no two lists of parts read the same.
+DedupeKey dedupe_key(const EventRoute& route, const std::vector<std::string>& id_parts) {
+  std::string bytes;
+  auto add = [&bytes](std::string_view part) {
+    bytes += std::to_string(part.size());
+    bytes += ':';
+    bytes += part;
+  };
+  add(route.provider);
+  add(route.path);
+  for (const std::string& part : id_parts) add(part);
+  Hash digest = hash(bytes);
+  DedupeKey key;
+  std::copy_n(digest.begin(), key.size(), key.begin());
+  return key;
+}
+
+bool is_fit(std::string_view text, size_t max_bytes) {
+  auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  return text.size() <= max_bytes && std::none_of(text.begin(), text.end(), is_control) && http::is_utf8(text);
+}
+
+// The stored headers never hold what would let a reader act as the sender.
+std::string storable_headers(const http::Request& request) {
+  std::string text;
+  for (size_t i = 0; i < request.header_count(); ++i) {
+    std::string_view name = request.header_name(i);
+    bool secret = false;
+    for (std::string_view s : {"authorization", "proxy-authorization", "cookie"}) secret = secret || http::equals_ignoring_case(name, s);
+    if (secret) continue;
+    text += name;
+    text += ": ";
+    text += request.header_value(i);
+    text += "\r\n";
+  }
+  return text;
+}
+
+Status name_event(const EventRoute& route, const signature::Scheme* scheme, const Subject& subject, NewEvent& event) {
+  for (const Expression& required : route.required) {
+    if (!required.evaluate(subject)) return {Code::kInvalid, "a required field is missing"};
+  }
+  auto type = route.type_from.evaluate(subject);
+  event.type = route.provider + "." + (type ? type->text : "unknown");
+  if (!is_fit(event.type, kMaxTypeBytes)) return {Code::kInvalid, "the event's type is too long or not plain text"};
+
+  if (auto id = route.id_from(scheme).evaluate(subject)) {
+    event.external_id = id->text;
+    event.dedupe_key = dedupe_key(route, id->parts);
+  } else {
+    event.external_id = "sha256:" + to_hex(hash(subject.request.body()));
+    event.dedupe_key = dedupe_key(route, {event.external_id});
+  }
+  if (!is_fit(event.external_id, kMaxIdBytes)) return {Code::kInvalid, "the event's id is too long or not plain text"};
+
+  if (!route.ordered) return Status::ok();
+  if (auto key = route.order_key_from.evaluate(subject)) event.order_key = key->text;
+  if (!is_fit(event.order_key, kMaxIdBytes)) return {Code::kInvalid, "the event's order key is too long or not plain text"};
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<NewEvent> identify(const EventRoute& route, const signature::Scheme* scheme, http::Request& request,
+                          const http::PathParameters& path, JsonParser& parser) {
+  const JsonBody* json = nullptr;
+  if (route.needs_json()) {
+    auto parsed = parser.parse(request.body());
+    if (!parsed) return Status(Code::kInvalid, "the body is not JSON");
+    if (!(*parsed)->is_object()) return Status(Code::kInvalid, "the body is not a JSON object");
+    json = *parsed;
+  }
+  NewEvent event;
+  if (Status s = name_event(route, scheme, Subject{request, path, json}, event); !s) return s;
+  event.provider = route.provider;
+  event.method = request.method();
+  event.target = request.target();
+  event.headers = storable_headers(request);
+  event.body = std::move(request.mutable_body());
+  return event;
+}
+
+}  // namespace postern::ingest

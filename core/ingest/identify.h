@@ -1,0 +1,26 @@
+// From a verified request to an event: its id, type and order key, and the key that a duplicate of it would have.
+// Thread-safety: pure functions; the JSON parser belongs to the calling thread.
+#pragma once
+
+#include <string>
+
+#include "core/base/status.h"
+#include "core/http/request.h"
+#include "core/http/router.h"
+#include "core/ingest/event.h"
+#include "core/ingest/json_body.h"
+#include "core/ingest/route.h"
+
+namespace postern::ingest {
+
+// Bounds of what a provider may call things; anything longer is not an id but an attack or a mistake.
+constexpr size_t kMaxIdBytes = 1024;
+constexpr size_t kMaxTypeBytes = 200;
+
+// Fills in everything but received_at, remote, dedupe_until and targets, and moves the body out of the request.
+// kInvalid (422): the body is not JSON where the route reads it, a required value is missing, or a value is out of bounds; the
+// text contains no input. `scheme`: which one verified it; null: unsigned.
+Result<NewEvent> identify(const EventRoute& route, const signature::Scheme* scheme, http::Request& request,
+                          const http::PathParameters& path, JsonParser& parser);
+
+}  // namespace postern::ingest

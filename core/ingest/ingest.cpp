@@ -1,0 +1,178 @@
+#include "core/ingest/ingest.h"
+
+#include <utility>
+
+#include "core/base/clock.h"
+
+namespace postern::ingest {
+namespace {
+
+constexpr int kRetryAfterS = 5;
+
+http::Response unavailable(std::string_view why) {
+  http::Response response = http::Response::error(503, why);
+  response.headers.emplace_back("Retry-After", std::to_string(kRetryAfterS));
+  return response;
+}
+
+http::Response acknowledgement(std::string_view status, std::string_view event_id, const std::string* result = nullptr) {
+  std::string body;
+  body.reserve(96);
+  body += "{\"status\":\"";
+  body += status;
+  body += "\",\"event_id\":\"";
+  body += event_id;
+  body += '"';
+  if (result != nullptr) {
+    body += ",\"result\":";
+    body += result->empty() ? "null" : *result;
+  }
+  body += '}';
+  return http::Response::json(200, std::move(body));
+}
+
+}  // namespace
+
+struct Ingest::Routed : http::Exchange::Context {
+  const EventRoute* route = nullptr;
+  http::PathParameters path;
+};
+
+struct Ingest::Pending : PendingEvent {
+  std::shared_ptr<http::Exchange> exchange;
+  const EventRoute* route = nullptr;
+  bool handled = false;  // somebody will handle it
+};
+
+struct Ingest::Waiting {
+  explicit Waiting(std::function<void()> on_deadline) : deadline(std::move(on_deadline)) {}
+  std::shared_ptr<http::Exchange> exchange;
+  std::string event_id;
+  net::Timer deadline;
+};
+
+Ingest::Ingest(net::EventLoop& loop, Parts parts) : loop_(loop), parts_(parts) {}
+Ingest::~Ingest() = default;
+
+void Ingest::note_refusal(const http::Exchange& exchange, int status, const char* why) {
+  uint64_t suppressed = 0;
+  if (!refusals_.pass(suppressed)) return;
+  log::Scope scope(exchange.request_id);
+  log::info("refused", {{"status", status}, {"why", why}, {"remote", exchange.remote}, {"suppressed", suppressed}});
+}
+
+http::Service::Admission Ingest::on_head(http::Exchange& exchange, const http::Request& head) {
+  using Kind = http::Router::Match::Kind;
+  auto refused = [&](http::Response response, const char* why) {
+    note_refusal(exchange, response.status, why);
+    return http::Service::Admission{true, std::move(response), 0};
+  };
+  http::Router::Match match = parts_.routes.router().match(head.method(), head.path());
+  if (match.kind == Kind::kBadPath) return refused(http::Response::error(400, "the path is malformed"), "malformed path");
+  if (match.kind == Kind::kNoPath) return refused(http::Response::error(404, "no such route"), "no such route");
+  if (match.kind == Kind::kNoMethod) {
+    http::Response response = http::Response::error(405, "this method is not allowed here");
+    response.headers.emplace_back("Allow", match.allow);
+    return refused(std::move(response), "no such method");
+  }
+  const EventRoute& route = parts_.routes.route(match.id);
+  if (auto response = route.rules.refuse(head, exchange.remote, steady_us())) return refused(std::move(*response), "admission");
+  if (draining_) return refused(unavailable("the gateway is about to stop"), "draining");
+  if (Status accepting = parts_.sink.accepting(); !accepting) return refused(unavailable("cannot take events now"), "no room");
+
+  auto routed = std::make_unique<Routed>();
+  routed->route = &route;
+  routed->path = std::move(match.parameters);
+  exchange.context = std::move(routed);
+  return {false, {}, route.max_body};
+}
+
+void Ingest::on_request(std::shared_ptr<http::Exchange> exchange) {
+  auto& routed = static_cast<Routed&>(*exchange->context);
+  const EventRoute& route = *routed.route;
+  int64_t now = wall_ms();
+
+  const signature::Scheme* scheme = nullptr;
+  if (!route.schemes.empty()) {
+    signature::Verdict verdict = signature::Verdict::kMissing;
+    for (const EventRoute::SchemeUse& use : route.schemes) {
+      if (!use.scheme->applies_to(exchange->request)) continue;
+      scheme = use.scheme.get();
+      verdict = scheme->verify(exchange->request, now);
+      break;
+    }
+    if (verdict != signature::Verdict::kAccepted) {
+      note_refusal(*exchange, route.reject_status, signature::to_text(verdict));
+      return exchange->respond(http::Response::error(route.reject_status, "the signature is not valid"));
+    }
+  }
+
+  auto event = identify(route, scheme, exchange->request, routed.path, parser_);
+  if (!event) {
+    note_refusal(*exchange, 422, "the body is not what the route needs");
+    return exchange->respond(http::Response::error(422, event.status().message()));
+  }
+  auto pending = std::make_unique<Pending>();
+  pending->event = std::move(*event);
+  pending->event.received_at = now;
+  pending->event.remote = exchange->remote;
+  pending->event.dedupe_until = now + parts_.dedupe_window_ms;
+  pending->event.targets = parts_.targets.match(route.provider, pending->event.type);
+  pending->handled = !pending->event.targets->empty();
+  pending->observer = this;
+  pending->route = &route;
+  pending->exchange = std::move(exchange);
+  parts_.sink.submit(std::move(pending));
+}
+
+void Ingest::on_committed(std::vector<std::unique_ptr<PendingEvent>> events) {
+  for (auto& event : events) {
+    auto& pending = static_cast<Pending&>(*event);
+    if (pending.outcome != Outcome::kStored || pending.route->wait_ms == 0 || !pending.handled) continue;
+    // Here, before the dispatcher learns of the event, so that no result can come too early.
+    parts_.results.await(pending.seq, [this, seq = pending.seq](std::optional<std::string> result) {
+      loop_.post([this, seq, result = std::move(result)] { on_result(seq, result); });
+    });
+  }
+  // A std::function must be copyable: the batch travels in a shared box.
+  auto box = std::make_shared<std::vector<std::unique_ptr<PendingEvent>>>(std::move(events));
+  loop_.post([this, box] {
+    for (auto& event : *box) {
+      std::unique_ptr<Pending> pending(static_cast<Pending*>(event.release()));
+      bool waits = pending->outcome == Outcome::kStored && pending->route->wait_ms > 0 && pending->handled;
+      waits ? wait_for_result(std::move(pending)) : acknowledge(*pending);
+    }
+  });
+}
+
+void Ingest::acknowledge(Pending& pending) {
+  switch (pending.outcome) {
+    case Outcome::kStored: return pending.exchange->respond(acknowledgement("queued", pending.event_id));
+    case Outcome::kDuplicate: return pending.exchange->respond(acknowledgement("duplicate_ignored", pending.event_id));
+    case Outcome::kFailed: return pending.exchange->respond(unavailable("the event could not be stored"));
+  }
+}
+
+void Ingest::wait_for_result(std::unique_ptr<Pending> pending) {
+  int64_t seq = pending->seq;
+  auto waiting = std::make_unique<Waiting>([this, seq] {
+    parts_.results.forget(seq);
+    on_result(seq, std::nullopt);
+  });
+  waiting->exchange = std::move(pending->exchange);
+  waiting->event_id = std::move(pending->event_id);
+  loop_.timers().arm(waiting->deadline, loop_.now_ms() + pending->route->wait_ms);
+  waiting_[seq] = std::move(waiting);
+}
+
+// Without a result (too late, or the handler failed) the event is safe all the same: queued.
+void Ingest::on_result(int64_t event_seq, const std::optional<std::string>& result) {
+  auto found = waiting_.find(event_seq);
+  if (found == waiting_.end()) return;
+  std::unique_ptr<Waiting> waiting = std::move(found->second);
+  waiting_.erase(found);
+  const std::string* text = result ? &*result : nullptr;
+  waiting->exchange->respond(acknowledgement(result ? "processed" : "queued", waiting->event_id, text));
+}
+
+}  // namespace postern::ingest

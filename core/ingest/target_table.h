@@ -1,0 +1,45 @@
+// TargetTable: which subscribers an event goes to, by its type. Built once per configuration; matching happens for each event, so
+// equal answers share one list.
+// Thread-safety: any thread after the last add().
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/ingest/event.h"
+
+namespace postern::ingest {
+
+// '*' stands for any text, also none.
+bool matches_glob(std::string_view glob, std::string_view text);
+// The same for an event's type, with or without the provider's name before it.
+bool matches_type(std::string_view glob, std::string_view provider, std::string_view type);
+
+class TargetTable {
+ public:
+  // A plugin's own handlers, one subscriber together (so that order holds across types): they take events of this provider whose
+  // type matches one of the globs, with or without "provider." before it.
+  void add_handlers(const std::string& plugin, const std::string& name, std::vector<std::string> globs);
+  // A subscription: takes events of any provider whose whole type matches.
+  void add_subscription(const std::string& plugin, const std::string& name, const std::string& glob);
+
+  Targets match(const std::string& provider, const std::string& type) const EXCLUDES(mutex_);
+
+ private:
+  struct Rule {
+    Target target;
+    std::vector<std::string> globs;
+    bool own;  // handlers: only events of their own plugin
+  };
+  bool matches(const Rule& rule, const std::string& provider, const std::string& type) const;
+
+  std::vector<Rule> rules_;
+  mutable Mutex mutex_;
+  // By which rules matched: there are few such sets, however many types come in.
+  mutable std::map<std::vector<size_t>, Targets> shared_ GUARDED_BY(mutex_);
+};
+
+}  // namespace postern::ingest

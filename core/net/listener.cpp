@@ -1,0 +1,131 @@
+#include "core/net/listener.h"
+
+#include <Poco/Exception.h>
+#include <Poco/Net/SocketAddress.h>
+#include <Poco/Net/StreamSocketImpl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/log.h"
+
+namespace postern::net {
+namespace {
+
+using Poco::Net::ServerSocket;
+using Poco::Net::SocketAddress;
+
+constexpr std::string_view kUnixPrefix = "unix:";
+constexpr int kBacklog = 4096;
+constexpr int kAcceptsPerTurn = 64;     // so that a storm of connections does not starve the others
+constexpr int64_t kResumeAfterMs = 100;  // when the process is out of file descriptors
+
+// Whether somebody answers on a unix socket; if nobody does, its file is left over from a crash.
+bool is_alive(const std::string& path) {
+  try {
+    Poco::Net::StreamSocket probe(SocketAddress(SocketAddress::UNIX_LOCAL, path));
+    return true;
+  } catch (const Poco::Exception&) {
+    return false;
+  }
+}
+
+Status bind_unix(ServerSocket& socket, const std::string& path, unsigned mode) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) == 0) {
+    if (!S_ISSOCK(info.st_mode)) return {Code::kInvalid, path + " exists and is not a socket"};
+    if (is_alive(path)) return {Code::kInvalid, "another process already listens on " + path};
+    ::unlink(path.c_str());
+  }
+  mode_t old_mask = ::umask(~mode & 0777u);  // the file must never be wider, not even for a moment
+  try {
+    socket.bind(SocketAddress(SocketAddress::UNIX_LOCAL, path), false);
+  } catch (...) {
+    ::umask(old_mask);
+    throw;
+  }
+  ::umask(old_mask);
+  return Status::ok();
+}
+
+}  // namespace
+
+Listener::Listener(ServerSocket socket, std::string address, std::string unix_path)
+    : socket_(std::move(socket)), address_(std::move(address)), unix_path_(std::move(unix_path)) {}
+
+Listener::~Listener() {
+  if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
+}
+
+int Listener::fd() const { return socket_.impl()->sockfd(); }
+
+Result<std::unique_ptr<Listener>> Listener::open(const std::string& address, unsigned unix_mode) {
+  try {
+    ServerSocket socket;
+    std::string shown = address, unix_path;
+    if (address.starts_with(kUnixPrefix)) {
+      unix_path = address.substr(kUnixPrefix.size());
+      if (Status bound = bind_unix(socket, unix_path, unix_mode); !bound) return bound.with_context("listen on " + address);
+    } else {
+      SocketAddress wanted(address);
+      if (wanted.family() == SocketAddress::IPv6) {
+        socket.bind6(wanted, true, false, true);
+      } else {
+        socket.bind(wanted, true);
+      }
+      shown = socket.address().toString();
+    }
+    socket.listen(kBacklog);
+    socket.setBlocking(false);
+    return std::unique_ptr<Listener>(new Listener(std::move(socket), shown, unix_path));
+  } catch (const Poco::Exception& e) {
+    return Status(Code::kIo, "listen on " + address + ": " + e.displayText());
+  }
+}
+
+Acceptor::Acceptor(EventLoop& loop, const Listener& listener, OnAccept on_accept)
+    : loop_(loop), listener_(listener), on_accept_(std::move(on_accept)), resume_([this] {
+        if (Status started = start(); !started) log::error("cannot accept again", {{"error", started.message()}});
+      }) {}
+
+Acceptor::~Acceptor() { stop(); }
+
+Status Acceptor::start() {
+  if (watching_) return Status::ok();
+  watching_ = true;
+  return loop_.watch(listener_.fd(), EPOLLIN | EPOLLEXCLUSIVE, *this);
+}
+
+void Acceptor::stop() {
+  resume_.cancel();
+  if (watching_) loop_.unwatch(listener_.fd());
+  watching_ = false;
+}
+
+// Out of file descriptors the kernel would report the waiting connection again and again: look away for a moment.
+void Acceptor::pause() {
+  stop();
+  loop_.timers().arm(resume_, loop_.now_ms() + kResumeAfterMs);
+}
+
+void Acceptor::on_ready(uint32_t) {
+  for (int i = 0; i < kAcceptsPerTurn && watching_; ++i) {
+    int fd = ::accept4(listener_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      on_accept_(std::make_unique<PlainStream>(Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(fd))));
+      continue;
+    }
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+      log::warn("cannot accept: raise the limit of open files", {{"error", std::strerror(errno)}});
+      pause();
+    }
+    return;
+  }
+}
+
+}  // namespace postern::net

@@ -1,0 +1,57 @@
+// Listener: a listening socket that several loops share; the kernel wakes one of them for each new connection.
+// Thread-safety: open() and close() on the control thread; attach() and what follows on the loop it names.
+#pragma once
+
+#include <Poco/Net/ServerSocket.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/base/status.h"
+#include "core/net/event_loop.h"
+#include "core/net/stream.h"
+
+namespace postern::net {
+
+class Listener {
+ public:
+  // `address`: "127.0.0.1:8080", "[::1]:8080" or "unix:/path". A stale unix socket that nobody listens on is replaced;
+  // `unix_mode` are the file permissions of a new one.
+  static Result<std::unique_ptr<Listener>> open(const std::string& address, unsigned unix_mode = 0600);
+  ~Listener();
+
+  // What is listened on, with the real port where 0 was asked for.
+  const std::string& address() const { return address_; }
+  int fd() const;
+
+ private:
+  Listener(Poco::Net::ServerSocket socket, std::string address, std::string unix_path);
+
+  Poco::Net::ServerSocket socket_;
+  std::string address_;
+  std::string unix_path_;  // to be removed at the end
+};
+
+// Accepts for one loop from one listener.
+class Acceptor final : public EventLoop::Watcher {
+ public:
+  using OnAccept = std::function<void(std::unique_ptr<Stream>)>;
+
+  Acceptor(EventLoop& loop, const Listener& listener, OnAccept on_accept);
+  ~Acceptor() override;
+  Status start();
+  void stop();
+
+ private:
+  void on_ready(uint32_t epoll_events) override;
+  void pause();
+
+  EventLoop& loop_;
+  const Listener& listener_;
+  OnAccept on_accept_;
+  Timer resume_;
+  bool watching_ = false;
+};
+
+}  // namespace postern::net

@@ -1,0 +1,66 @@
+// What the gateway keeps for one plugin instance, and what the instance has registered. `postern_host` of the ABI is this.
+// Thread-safety: registrations are written in init on the control thread, and only read after it.
+#pragma once
+
+#include <postern/ext/events.h>
+#include <postern/ext/health.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/ingest/route.h"
+#include "core/signature/scheme.h"
+
+namespace postern::plugin {
+
+struct Handler {
+  std::string glob;
+  postern_event_handler function = nullptr;
+  void* user = nullptr;
+};
+
+// A request as the provider would send it, with {{id}} and the like still in it.
+struct Sample {
+  std::string name, method, target, content_type, body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+struct HealthCheck {
+  std::string name;
+  uint32_t interval_ms = 0;
+  postern_health_check function = nullptr;
+  void* user = nullptr;
+};
+
+struct ConfigFault {
+  std::string pointer;  // JSON pointer into the plugin's `config:`
+  std::string text;
+};
+
+struct Registrations {
+  std::vector<std::shared_ptr<const signature::Scheme>> schemes;
+  std::vector<ingest::EventRoute> routes;
+  std::vector<Handler> handlers;
+  Handler subscription;  // function null: takes no subscriptions
+  std::vector<Sample> samples;
+  std::vector<HealthCheck> health_checks;
+  std::vector<ConfigFault> faults;
+  std::string refusal;  // why the last registration was refused: the plugin only gets a status
+};
+
+// The text that set_error left for this thread's next negative status.
+void leave_error(std::string_view text);
+std::string take_error();
+
+}  // namespace postern::plugin
+
+struct postern_host {
+  enum class Phase { kCreated, kInit, kReady, kActive, kDown };
+
+  std::string name;  // as the YAML has it
+  std::atomic<Phase> phase{Phase::kCreated};
+  postern::plugin::Registrations registrations;
+};

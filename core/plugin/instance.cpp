@@ -1,0 +1,157 @@
+#include "core/plugin/instance.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/log.h"
+
+namespace postern::plugin {
+namespace {
+
+thread_local std::string error_text;
+
+constexpr size_t kMaxErrorText = 1024;
+
+const char* meaning_of(postern_status status) {
+  switch (status) {
+    case POSTERN_E_INVALID: return "invalid argument";
+    case POSTERN_E_UNSUPPORTED: return "not supported";
+    case POSTERN_E_STATE: return "wrong state";
+    case POSTERN_E_TIMEOUT: return "timed out";
+    case POSTERN_E_LIMIT: return "limit reached";
+    case POSTERN_E_GONE: return "too late";
+    case POSTERN_E_DENIED: return "denied";
+    case POSTERN_E_NOT_FOUND: return "not found";
+    default: return "internal error of the plugin";
+  }
+}
+
+std::string explain(postern_status status) {
+  std::string text = take_error();
+  return text.empty() ? std::string(meaning_of(status)) + " (status " + std::to_string(status) + ")" : text;
+}
+
+// Calls into the plugin. An exception is a breach of the ABI, but must not end the gateway.
+template <typename Call>
+postern_status guarded(Call call) {
+  error_text.clear();
+  try {
+    return call();
+  } catch (const std::exception& e) {
+    leave_error(std::string("exception: ") + e.what());
+  } catch (...) {
+    leave_error("exception of an unknown type");
+  }
+  return POSTERN_E_INTERNAL;
+}
+
+// The place that the plugin means, or the nearest one around it that the file has.
+config::Mark place_of(const config::Plugin& config, std::string pointer) {
+  while (true) {
+    if (auto mark = config.config_marks.find(pointer); mark != config.config_marks.end()) return mark->second;
+    size_t slash = pointer.rfind('/');
+    if (slash == std::string::npos) return config.mark;
+    pointer.resize(slash);
+  }
+}
+
+}  // namespace
+
+void leave_error(std::string_view text) { error_text = text.substr(0, kMaxErrorText); }
+std::string take_error() { return std::exchange(error_text, {}); }
+
+Result<std::unique_ptr<Instance>> Instance::make(std::shared_ptr<const Library> library, const config::Plugin& config,
+                                                 const postern_host_api& api, std::vector<config::Fault>& faults) {
+  std::unique_ptr<Instance> instance(new Instance());
+  instance->library_ = std::move(library);
+  instance->host_ = std::make_unique<postern_host>();
+  instance->host_->name = config.name;
+  log::Scope scope("-", instance->host_->name);
+  if (Status s = instance->create(api); !s) return s.with_context("plugin " + config.name);
+
+  instance->host_->phase = postern_host::Phase::kInit;
+  postern_status status = guarded([&] {
+    return instance->functions_.init(instance->self_, {config.config_json.data(), config.config_json.size()});
+  });
+  instance->host_->phase = postern_host::Phase::kReady;
+  for (const ConfigFault& fault : instance->registrations().faults) {
+    faults.push_back({place_of(config, fault.pointer), "plugin " + config.name + ": " + fault.text});
+  }
+  if (status < 0) {
+    std::string own = explain(status);
+    const std::string& refusal = instance->registrations().refusal;
+    return Status(Code::kInvalid, "plugin " + config.name + ": init: " + (refusal.empty() ? own : refusal));
+  }
+  if (!instance->registrations().faults.empty()) return Status(Code::kInvalid, "plugin " + config.name + ": its config is not valid");
+  return instance;
+}
+
+Status Instance::create(const postern_host_api& api) {
+  const postern_plugin* theirs = nullptr;
+  postern_status status = guarded([&] { return library_->entry().create(&api, host_.get(), &theirs, &self_); });
+  if (status < 0) return {Code::kInvalid, "create: " + explain(status)};
+  if (theirs == nullptr) return {Code::kInvalid, "create: gave no functions"};
+  std::memcpy(&functions_, theirs, std::min<size_t>(theirs->struct_size, sizeof functions_));
+  if (functions_.init == nullptr || functions_.destroy == nullptr) {
+    return {Code::kInvalid, "create: init and destroy are required"};
+  }
+  return Status::ok();
+}
+
+Instance::~Instance() {
+  if (functions_.destroy == nullptr) return;
+  host_->phase = postern_host::Phase::kDown;
+  guarded([&] {
+    functions_.destroy(self_);
+    return POSTERN_OK;
+  });
+}
+
+Status Instance::activate() {
+  log::Scope scope("-", host_->name);
+  postern_status status = functions_.activate == nullptr ? POSTERN_OK : guarded([&] { return functions_.activate(self_); });
+  if (status < 0) return {Code::kInternal, "plugin " + host_->name + ": activate: " + explain(status)};
+  host_->phase = postern_host::Phase::kActive;
+  return Status::ok();
+}
+
+void Instance::deactivate(uint32_t drain_ms) {
+  log::Scope scope("-", host_->name);
+  host_->phase = postern_host::Phase::kDown;
+  if (functions_.deactivate == nullptr) return;
+  guarded([&] {
+    functions_.deactivate(self_, drain_ms);
+    return POSTERN_OK;
+  });
+}
+
+dispatch::HandlerResult Instance::handle(dispatch::Delivery& delivery) {
+  const std::string& type = delivery.event().type;
+  for (const Handler& handler : registrations().handlers) {
+    if (ingest::matches_type(handler.glob, name(), type)) return handle(handler, delivery);
+  }
+  // Stored when the plugin still had one.
+  return {dispatch::HandlerOutcome::kDead, "the plugin has no handler for " + type + " any more"};
+}
+
+dispatch::HandlerResult Instance::handle(const Handler& handler, dispatch::Delivery& delivery) {
+  using dispatch::HandlerOutcome;
+  postern_status status = guarded([&] { return handler.function(self_, handler.user, reinterpret_cast<postern_delivery*>(&delivery)); });
+  switch (status) {
+    case POSTERN_OK: return {HandlerOutcome::kDone, {}};
+    case POSTERN_PENDING: return {HandlerOutcome::kPending, {}};
+    case POSTERN_DEAD: return {HandlerOutcome::kDead, take_error()};
+    case POSTERN_RETRY: return {HandlerOutcome::kRetry, take_error()};
+    default: break;
+  }
+  if (status > 0) return {HandlerOutcome::kRetry, "the handler returned the unknown status " + std::to_string(status)};
+  return {HandlerOutcome::kRetry, explain(status)};
+}
+
+Status Instance::check(const HealthCheck& check, postern_health_report* report) {
+  log::Scope scope("-", host_->name);
+  postern_status status = guarded([&] { return check.function(self_, check.user, report); });
+  return status < 0 ? Status(Code::kInternal, explain(status)) : Status::ok();
+}
+
+}  // namespace postern::plugin

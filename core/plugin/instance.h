@@ -1,0 +1,50 @@
+// Instance: one plugin at work, from create to destroy. Every call into the plugin passes here: exceptions end here, a negative
+// status becomes a Status with the plugin's own words.
+// Thread-safety: the life (make, activate, deactivate, ~Instance) on the control thread; handle() and check() from any worker.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/base/status.h"
+#include "core/config/config.h"
+#include "core/dispatch/delivery.h"
+#include "core/plugin/host.h"
+#include "core/plugin/library.h"
+
+namespace postern::plugin {
+
+class Instance {
+ public:
+  // Creates and inits. What the plugin finds wrong in its configuration comes as faults, with their places in the file; when there are
+  // some, or on failure, there is no instance.
+  static Result<std::unique_ptr<Instance>> make(std::shared_ptr<const Library> library, const config::Plugin& config,
+                                                const postern_host_api& api, std::vector<config::Fault>& faults);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
+  Status activate();
+  // The host has stopped new calls before.
+  void deactivate(uint32_t drain_ms);
+
+  const std::string& name() const { return host_->name; }
+  const Library& library() const { return *library_; }
+  const Registrations& registrations() const { return host_->registrations; }
+
+  // By the first of the plugin's handlers whose glob matches the event's type.
+  dispatch::HandlerResult handle(dispatch::Delivery& delivery);
+  dispatch::HandlerResult handle(const Handler& handler, dispatch::Delivery& delivery);
+  Status check(const HealthCheck& check, postern_health_report* report);
+
+ private:
+  Instance() = default;
+  Status create(const postern_host_api& api);
+
+  std::shared_ptr<const Library> library_;
+  std::unique_ptr<postern_host> host_;  // its address is the plugin's handle
+  postern_plugin functions_{};          // min(theirs, ours), the rest zero
+  postern_instance* self_ = nullptr;
+};
+
+}  // namespace postern::plugin

@@ -1,0 +1,73 @@
+// What is read back from a store. Thread-safety: plain values.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/ingest/event.h"
+
+namespace postern::store {
+
+struct StoredEvent : ingest::NewEvent {
+  int64_t seq = 0;
+  std::string id;  // "evt_…"
+};
+
+// A delivery that is not settled yet.
+struct OpenDelivery {
+  int64_t seq = 0;
+  int64_t event_seq = 0;
+  std::string plugin, subscriber;
+  std::string provider, order_key;
+  uint32_t attempts = 0;  // made so far
+  int64_t due_at = 0;     // Unix milliseconds
+  std::shared_ptr<const StoredEvent> event;  // where it is at hand anyway
+};
+
+struct Record {
+  std::string value;
+  uint64_t version = 0;
+};
+
+struct EventRow : StoredEvent {
+  std::string state;  // of its deliveries together: queued, done, dead, or none
+};
+
+struct DeliveryRow {
+  int64_t seq = 0;
+  int64_t event = 0;
+  std::string event_id, event_type;
+  std::string plugin, subscriber, state;
+  uint32_t attempts = 0;
+  int64_t due_at = 0;
+  std::string last_error;
+  int64_t settled_at = 0;
+  int64_t duration_us = 0;
+};
+
+struct AttemptRow {
+  int64_t delivery = 0;
+  uint32_t n = 0;
+  int64_t started_at = 0, duration_us = 0;
+  std::string outcome, detail;
+};
+
+struct EventFilter {
+  std::optional<int64_t> seq;
+  int64_t before_seq = 0;  // 0: from the newest
+  std::string type;        // glob; empty: any
+  size_t limit = 50;
+  bool with_content = false;  // headers and body too
+};
+
+struct DeliveryFilter {
+  std::optional<int64_t> seq;
+  std::optional<int64_t> event;
+  std::string state;       // empty: any
+  int64_t before_seq = 0;
+  size_t limit = 50;
+};
+
+}  // namespace postern::store

@@ -1,0 +1,163 @@
+#include "core/store/sqlite/committer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+namespace postern::store::sqlite {
+namespace {
+
+constexpr size_t kEventsPerBatch = 4096;
+// Neither kind starves the other: beside waiting events, settlements get this much of a batch, and alone a longer one.
+constexpr int64_t kSettleBesideEventsUs = 5'000;
+constexpr int64_t kSettleAloneUs = 20'000;
+constexpr size_t kSettleAtLeast = 16;
+
+uint64_t size_of(const ingest::NewEvent& event) { return event.body.size() + event.headers.size() + event.target.size() + 256; }
+
+}  // namespace
+
+void Committer::start(DeliveryObserver& deliveries, SettleObserver& settlements, Store::OnFatal on_fatal) {
+  delivery_observer_ = &deliveries;
+  settle_observer_ = &settlements;
+  on_fatal_ = std::move(on_fatal);
+  thread_ = std::thread([this] { run(); });
+}
+
+void Committer::stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    work_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Committer::submit(std::unique_ptr<ingest::PendingEvent> event) {
+  waiting_bytes_.fetch_add(size_of(event->event), std::memory_order_relaxed);
+  MutexLock lock(mutex_);
+  if (events_.empty()) work_.notify_one();
+  events_.push_back(std::move(event));
+}
+
+void Committer::submit(std::unique_ptr<Settlement> settlement) {
+  MutexLock lock(mutex_);
+  if (settlements_.empty()) work_.notify_one();
+  settlements_.push_back(std::move(settlement));
+}
+
+Status Committer::accepting() const {
+  if (failed_.load(std::memory_order_relaxed)) return {Code::kUnavailable, "the store has failed"};
+  if (writer_.open_count() >= limits_.max_backlog) return {Code::kLimit, "the backlog is full"};
+  if (waiting_bytes_.load(std::memory_order_relaxed) >= limits_.max_waiting_bytes) return {Code::kLimit, "too much waits for the disk"};
+  return Status::ok();
+}
+
+Counters Committer::counters() const {
+  return {stored_.load(), duplicates_.load(), batches_.load(), settled_.load(), writer_.open_count(), writer_.dead_count()};
+}
+
+void Committer::run() {
+  Events events;
+  Settlements settlements;
+  while (take(events, settlements)) commit(std::exchange(events, {}), std::exchange(settlements, {}));
+}
+
+// False when all is written and the committer is to end.
+bool Committer::take(Events& events, Settlements& settlements) {
+  MutexLock lock(mutex_);
+  while (events_.empty() && settlements_.empty()) {
+    if (stopping_) return false;
+    work_.wait(mutex_);
+  }
+  if (events_.size() <= kEventsPerBatch) {
+    events.swap(events_);
+  } else {
+    auto end = events_.begin() + kEventsPerBatch;
+    events.assign(std::make_move_iterator(events_.begin()), std::make_move_iterator(end));
+    events_.erase(events_.begin(), end);
+  }
+  settlements.assign(std::make_move_iterator(settlements_.begin()), std::make_move_iterator(settlements_.end()));
+  settlements_.clear();
+  return true;
+}
+
+void Committer::give_back(Settlements settlements) {
+  if (settlements.empty()) return;
+  MutexLock lock(mutex_);
+  settlements_.insert(settlements_.begin(), std::make_move_iterator(settlements.begin()), std::make_move_iterator(settlements.end()));
+}
+
+void Committer::commit(Events events, Settlements settlements) {
+  uint64_t bytes = 0;
+  for (const auto& event : events) bytes += size_of(event->event);
+  Writer::Batch batch;
+  Settlements left;
+  Status status = failed_ ? Status(Code::kUnavailable, "the store has failed") : write(events, settlements, left, batch);
+  if (!status && !failed_) {
+    writer_.rollback();
+    if (status.code() == Code::kIo || status.code() == Code::kCorrupt) fail(status);
+  }
+  waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  give_back(std::move(left));
+  publish(std::move(events), std::move(settlements), std::move(batch), status);
+  if (failed_) return;
+  if (Status checkpoint = writer_.checkpoint_if_due(); !checkpoint) fail(checkpoint);
+}
+
+// One transaction. Settlements that have no time in this batch go to `left`, in their order.
+Status Committer::write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch) {
+  if (Status s = writer_.begin(); !s) return s;
+  for (auto& event : events) {
+    if (Status s = writer_.write(*event, batch); !s) return s;
+  }
+  int64_t until = steady_us() + (events.empty() ? kSettleAloneUs : kSettleBesideEventsUs);
+  size_t done = 0;
+  for (; done < settlements.size() && (done < kSettleAtLeast || steady_us() < until); ++done) {
+    if (Status s = writer_.write(*settlements[done], batch); !s) return s;
+  }
+  left.assign(std::make_move_iterator(settlements.begin() + static_cast<ptrdiff_t>(done)), std::make_move_iterator(settlements.end()));
+  settlements.resize(done);
+  return writer_.commit(batch);
+}
+
+void Committer::publish(Events events, Settlements settlements, Writer::Batch batch, const Status& status) {
+  batches_.fetch_add(1, std::memory_order_relaxed);
+  if (status) {
+    stored_.fetch_add(batch.stored, std::memory_order_relaxed);
+    duplicates_.fetch_add(batch.duplicates, std::memory_order_relaxed);
+    settled_.fetch_add(batch.settled, std::memory_order_relaxed);
+  } else {
+    if (uint64_t more = 0; failures_.pass(more)) {
+      log::error("a batch was not committed; its senders are told to try again", {{"error", status.message()}, {"suppressed", more}});
+    }
+    for (auto& settlement : settlements) settlement->status = status;
+  }
+  publish_events(std::move(events), status);
+  if (!settlements.empty()) settle_observer_->on_settled(std::move(settlements));
+  if (status && !batch.deliveries.empty()) delivery_observer_->on_deliveries(std::move(batch.deliveries));
+}
+
+void Committer::publish_events(Events events, const Status& status) {
+  std::vector<std::pair<ingest::CommitObserver*, Events>> groups;  // as many as there are loops
+  for (auto& event : events) {
+    if (!status) {
+      event->outcome = ingest::Outcome::kFailed;
+      event->status = status;
+    }
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == event->observer; });
+    Events& of_observer = group != groups.end() ? group->second : groups.emplace_back(event->observer, Events()).second;
+    of_observer.push_back(std::move(event));
+  }
+  for (auto& [observer, group] : groups) observer->on_committed(std::move(group));
+}
+
+void Committer::fail(const Status& status) {
+  if (failed_.exchange(true)) return;
+  log::error("the store has failed: nothing is acknowledged any more", {{"error", status.message()}});
+  on_fatal_(status);
+}
+
+}  // namespace postern::store::sqlite

@@ -1,0 +1,72 @@
+// Committer: the one thread that writes. It takes all that waits, writes one transaction, fsyncs once, then tells everybody:
+// group commit. One write connection, because Debian's SQLite has a WAL bug when two connections write or checkpoint at once;
+// so it also does the checkpoints, and sees when their fsync fails.
+// Thread-safety: submit() and counters() from any thread; open(), start(), stop() from the control thread.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/base/mutex.h"
+#include "core/store/sqlite/writer.h"
+#include "core/store/store.h"
+
+namespace postern::store::sqlite {
+
+class Committer {
+ public:
+  struct Limits {
+    uint64_t max_backlog = 5'000'000;              // open deliveries; above, new events are turned away
+    uint64_t max_waiting_bytes = 256 * 1024 * 1024;  // of events that wait for their commit
+  };
+
+  explicit Committer(Limits limits) : limits_(limits) {}
+  ~Committer() { stop(); }
+
+  Status open(const std::string& path) { return writer_.open(path); }
+  void start(DeliveryObserver& deliveries, SettleObserver& settlements, Store::OnFatal on_fatal);
+  void stop() EXCLUDES(mutex_);
+
+  void submit(std::unique_ptr<ingest::PendingEvent> event) EXCLUDES(mutex_);
+  void submit(std::unique_ptr<Settlement> settlement) EXCLUDES(mutex_);
+  Status accepting() const;
+  Counters counters() const;
+
+ private:
+  using Events = std::vector<std::unique_ptr<ingest::PendingEvent>>;
+  using Settlements = std::vector<std::unique_ptr<Settlement>>;
+
+  void run();
+  bool take(Events& events, Settlements& settlements) EXCLUDES(mutex_);
+  void give_back(Settlements settlements) EXCLUDES(mutex_);
+  void commit(Events events, Settlements settlements);
+  Status write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch);
+  void publish_events(Events events, const Status& status);
+  void publish(Events events, Settlements settlements, Writer::Batch batch, const Status& status);
+  void fail(const Status& status);
+
+  const Limits limits_;
+  Writer writer_;
+  DeliveryObserver* delivery_observer_ = nullptr;
+  SettleObserver* settle_observer_ = nullptr;
+  Store::OnFatal on_fatal_;
+  std::thread thread_;
+
+  Mutex mutex_;
+  CondVar work_;
+  Events events_ GUARDED_BY(mutex_);
+  std::deque<std::unique_ptr<Settlement>> settlements_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
+
+  log::Throttle failures_{1};
+  std::atomic<bool> failed_{false};
+  std::atomic<uint64_t> waiting_bytes_{0};
+  std::atomic<uint64_t> stored_{0}, duplicates_{0}, batches_{0}, settled_{0};
+};
+
+}  // namespace postern::store::sqlite

@@ -1,0 +1,174 @@
+#include "core/store/sqlite/reader.h"
+
+#include <cstring>
+
+namespace postern::store::sqlite {
+namespace {
+
+// In the order that read_event() takes them.
+#define EVENT_COLUMNS                                                                                                     \
+  "e.seq, e.dedupe_key, e.dedupe_until, e.received_at, e.id, e.provider, e.type, e.external_id, e.order_key, e.depth, " \
+  "e.method, e.target, e.remote"
+
+void read_event(Statement& row, StoredEvent& event) {
+  event.seq = row.integer(0);
+  std::string_view key = row.blob(1);
+  if (key.size() == event.dedupe_key.size()) std::memcpy(event.dedupe_key.data(), key.data(), key.size());
+  event.dedupe_until = row.integer(2);
+  event.received_at = row.integer(3);
+  event.id = row.text(4);
+  event.provider = row.text(5);
+  event.type = row.text(6);
+  event.external_id = row.text(7);
+  event.order_key = row.text(8);
+  event.depth = static_cast<uint32_t>(row.integer(9));
+  event.method = row.text(10);
+  event.target = row.text(11);
+  event.remote = row.text(12);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
+  auto database = Database::open(path, true);
+  if (!database) return database.status();
+  auto reader = std::make_unique<Reader>();
+  reader->database_ = std::move(*database);
+  if (Status s = reader->database_.execute("PRAGMA cache_size=-2000"); !s) return s;
+  struct Wanted {
+    Statement* statement;
+    const char* sql;
+  };
+  const Wanted wanted[] = {
+      {&reader->open_deliveries_,
+       "SELECT d.seq, d.event, d.plugin, d.subscriber, e.provider, e.order_key, d.attempts, d.due_at FROM delivery d "
+       "JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.seq > ?1 ORDER BY d.seq LIMIT ?2"},
+      {&reader->event_, "SELECT " EVENT_COLUMNS ", e.headers, e.body FROM event e WHERE e.seq = ?1"},
+      {&reader->record_, "SELECT value, version FROM record WHERE plugin = ?1 AND collection = ?2 AND key = ?3"},
+  };
+  for (const Wanted& w : wanted) {
+    auto statement = reader->database_.prepare(w.sql);
+    if (!statement) return statement.status();
+    *w.statement = std::move(*statement);
+  }
+  return reader;
+}
+
+Result<std::vector<OpenDelivery>> Reader::open_deliveries(int64_t after, size_t limit) {
+  ResetAtEnd reset(open_deliveries_);
+  open_deliveries_.bind(1, after).bind(2, static_cast<int64_t>(limit));
+  std::vector<OpenDelivery> found;
+  int code;
+  while ((code = open_deliveries_.step()) == SQLITE_ROW) {
+    OpenDelivery& d = found.emplace_back();
+    d.seq = open_deliveries_.integer(0);
+    d.event_seq = open_deliveries_.integer(1);
+    d.plugin = open_deliveries_.text(2);
+    d.subscriber = open_deliveries_.text(3);
+    d.provider = open_deliveries_.text(4);
+    d.order_key = open_deliveries_.text(5);
+    d.attempts = static_cast<uint32_t>(open_deliveries_.integer(6));
+    d.due_at = open_deliveries_.integer(7);
+  }
+  if (code != SQLITE_DONE) return database_.fault("read open deliveries");
+  return found;
+}
+
+Result<std::shared_ptr<const StoredEvent>> Reader::event(int64_t seq) {
+  ResetAtEnd reset(event_);
+  event_.bind(1, seq);
+  int code = event_.step();
+  if (code == SQLITE_DONE) return Status(Code::kNotFound, "no such event");
+  if (code != SQLITE_ROW) return database_.fault("read an event");
+  auto found = std::make_shared<StoredEvent>();
+  read_event(event_, *found);
+  found->headers = event_.blob(13);
+  found->body = event_.blob(14);
+  return std::shared_ptr<const StoredEvent>(std::move(found));
+}
+
+Result<std::optional<Record>> Reader::record(const std::string& plugin, const std::string& collection, const std::string& key) {
+  ResetAtEnd reset(record_);
+  record_.bind(1, plugin).bind(2, collection).bind(3, key);
+  int code = record_.step();
+  if (code == SQLITE_DONE) return std::optional<Record>();
+  if (code != SQLITE_ROW) return database_.fault("read a record");
+  return std::optional<Record>(Record{std::string(record_.text(0)), static_cast<uint64_t>(record_.integer(1))});
+}
+
+Result<std::vector<EventRow>> Reader::events(const EventFilter& filter) {
+  auto rows = database_.prepare(
+      "SELECT " EVENT_COLUMNS
+      ", CASE WHEN ?4 THEN e.headers ELSE x'' END, CASE WHEN ?4 THEN e.body ELSE x'' END, "
+      "(SELECT CASE WHEN count(*) = 0 THEN 'none' WHEN max(state IN ('queued','running')) THEN 'queued' "
+      "        WHEN max(state = 'dead') THEN 'dead' ELSE 'done' END FROM delivery d WHERE d.event = e.seq) "
+      "FROM event e WHERE (?1 IS NULL OR e.seq = ?1) AND (?2 = 0 OR e.seq < ?2) AND (?3 = '' OR e.type GLOB ?3) "
+      "ORDER BY e.seq DESC LIMIT ?5");
+  if (!rows) return rows.status();
+  filter.seq ? rows->bind(1, *filter.seq) : rows->bind_null(1);
+  rows->bind(2, filter.before_seq).bind(3, filter.type).bind(4, filter.with_content).bind(5, static_cast<int64_t>(filter.limit));
+  std::vector<EventRow> found;
+  int code;
+  while ((code = rows->step()) == SQLITE_ROW) {
+    EventRow& row = found.emplace_back();
+    read_event(*rows, row);
+    row.headers = rows->blob(13);
+    row.body = rows->blob(14);
+    row.state = rows->text(15);
+  }
+  if (code != SQLITE_DONE) return database_.fault("list events");
+  return found;
+}
+
+Result<std::vector<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter) {
+  // One query for each way in, so that each finds its index.
+  std::string sql =
+      "SELECT d.seq, d.event, e.id, e.type, d.plugin, d.subscriber, d.state, d.attempts, d.due_at, d.last_error, d.settled_at, "
+      "d.duration_us FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE (?1 = 0 OR d.seq < ?1)";
+  if (filter.seq) sql += " AND d.seq = ?3";
+  if (filter.event) sql += " AND d.event = ?4";
+  if (filter.state == "dead") sql += " AND d.state = 'dead'";
+  if (filter.state == "queued") sql += " AND d.state IN ('queued','running')";
+  if (filter.state == "done") sql += " AND d.state = 'done'";
+  sql += " ORDER BY d.seq DESC LIMIT ?2";
+  auto rows = database_.prepare(sql);
+  if (!rows) return rows.status();
+  rows->bind(1, filter.before_seq).bind(2, static_cast<int64_t>(filter.limit));
+  if (filter.seq) rows->bind(3, *filter.seq);
+  if (filter.event) rows->bind(4, *filter.event);
+  std::vector<DeliveryRow> found;
+  int code;
+  while ((code = rows->step()) == SQLITE_ROW) {
+    DeliveryRow& row = found.emplace_back();
+    row.seq = rows->integer(0);
+    row.event = rows->integer(1);
+    row.event_id = rows->text(2);
+    row.event_type = rows->text(3);
+    row.plugin = rows->text(4);
+    row.subscriber = rows->text(5);
+    row.state = rows->text(6);
+    row.attempts = static_cast<uint32_t>(rows->integer(7));
+    row.due_at = rows->integer(8);
+    row.last_error = rows->text(9);
+    row.settled_at = rows->integer(10);
+    row.duration_us = rows->integer(11);
+  }
+  if (code != SQLITE_DONE) return database_.fault("list deliveries");
+  return found;
+}
+
+Result<std::vector<AttemptRow>> Reader::attempts(int64_t delivery) {
+  auto rows = database_.prepare("SELECT delivery, n, started_at, duration_us, outcome, detail FROM attempt WHERE delivery = ?1 ORDER BY n");
+  if (!rows) return rows.status();
+  rows->bind(1, delivery);
+  std::vector<AttemptRow> found;
+  int code;
+  while ((code = rows->step()) == SQLITE_ROW) {
+    found.push_back({rows->integer(0), static_cast<uint32_t>(rows->integer(1)), rows->integer(2), rows->integer(3),
+                     std::string(rows->text(4)), std::string(rows->text(5))});
+  }
+  if (code != SQLITE_DONE) return database_.fault("read attempts");
+  return found;
+}
+
+}  // namespace postern::store::sqlite

@@ -1,0 +1,31 @@
+// Reader: one read-only connection with its statements. It sees the last commit and never delays the committer.
+// Thread-safety: one thread at a time per Reader.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/store/sqlite/database.h"
+#include "core/store/store.h"
+
+namespace postern::store::sqlite {
+
+class Reader {
+ public:
+  static Result<std::unique_ptr<Reader>> open(const std::string& path);
+
+  Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit);
+  Result<std::shared_ptr<const StoredEvent>> event(int64_t seq);
+  Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key);
+  Result<std::vector<EventRow>> events(const EventFilter& filter);
+  Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter);
+  Result<std::vector<AttemptRow>> attempts(int64_t delivery);
+
+ private:
+  Database database_;
+  Statement open_deliveries_, event_, record_;  // the hot ones
+};
+
+}  // namespace postern::store::sqlite

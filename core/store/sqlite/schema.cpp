@@ -1,0 +1,99 @@
+#include "core/store/sqlite/schema.h"
+
+#include <string>
+
+namespace postern::store::sqlite {
+namespace {
+
+constexpr int64_t kApplicationId = 0x50737472;  // "Pstr"
+
+constexpr const char* kTables = R"sql(
+  CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    dedupe_key BLOB NOT NULL,
+    dedupe_until INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    type TEXT NOT NULL,
+    external_id TEXT NOT NULL,
+    order_key TEXT NOT NULL,
+    depth INTEGER NOT NULL,
+    method TEXT NOT NULL,
+    target TEXT NOT NULL,
+    remote TEXT NOT NULL,
+    headers BLOB NOT NULL,
+    body BLOB NOT NULL
+  );
+  CREATE TABLE delivery (
+    seq INTEGER PRIMARY KEY,
+    event INTEGER NOT NULL,
+    plugin TEXT NOT NULL,
+    subscriber TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    last_error TEXT,
+    settled_at INTEGER,
+    duration_us INTEGER
+  );
+  CREATE INDEX delivery_open ON delivery (seq) WHERE state IN ('queued', 'running');
+  CREATE INDEX delivery_dead ON delivery (seq) WHERE state = 'dead';
+  CREATE INDEX delivery_event ON delivery (event);
+  CREATE TABLE attempt (
+    delivery INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    duration_us INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (delivery, n)
+  ) WITHOUT ROWID;
+  CREATE TABLE dedupe (
+    key BLOB PRIMARY KEY,
+    event TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE record (
+    plugin TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (plugin, collection, key)
+  ) WITHOUT ROWID;
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  INSERT INTO meta VALUES ('event_seq', 0), ('delivery_seq', 0), ('dedupe_merged_seq', 0);
+)sql";
+
+}  // namespace
+
+Status prepare_schema(Database& database) {
+  auto version = database.integer("PRAGMA user_version");
+  if (!version) return version.status();
+  auto application = database.integer("PRAGMA application_id");
+  if (!application) return application.status();
+  auto tables = database.integer("SELECT count(*) FROM sqlite_master");
+  if (!tables) return tables.status();
+
+  if (*tables > 0 && *application != kApplicationId) {
+    return {Code::kInvalid, "the store is a database of another program; give another path"};
+  }
+  if (*version > kSchemaVersion) {
+    return {Code::kInvalid, "the store was written by a newer Postern (schema " + std::to_string(*version) + ", this one knows " +
+                                std::to_string(kSchemaVersion) + "); install that version again, or give another path"};
+  }
+  if (*version == kSchemaVersion) return Status::ok();
+
+  // Only an empty file can be switched to incremental vacuum, so it is done before the first table.
+  if (Status s = database.execute("PRAGMA auto_vacuum=INCREMENTAL"); !s) return s;
+  if (Status s = database.execute("PRAGMA journal_mode=WAL"); !s) return s;
+  if (Status s = database.execute("BEGIN IMMEDIATE"); !s) return s;
+  if (Status s = database.execute(kTables); !s) return s;
+  if (Status s = database.execute(("PRAGMA application_id=" + std::to_string(kApplicationId)).c_str()); !s) return s;
+  if (Status s = database.execute(("PRAGMA user_version=" + std::to_string(kSchemaVersion)).c_str()); !s) return s;
+  return database.execute("COMMIT");
+}
+
+}  // namespace postern::store::sqlite

@@ -1,0 +1,22 @@
+// The tables, as DESIGN's contract names them; times are Unix milliseconds. Other programs read them, so columns are only added.
+//
+//   event     one row for each webhook; appended in order of seq. `headers` are lines "Name: value\r\n", `body` the exact bytes.
+//             dedupe_key is what a duplicate is recognised by (16 bytes), until dedupe_until.
+//   delivery  one row for each subscriber of an event. state: queued, done, dead ("running" is known to the process alone).
+//   attempt   the failed runs of a delivery.
+//   dedupe    the keys of older events, in their own order; the newest 100,000 or so are only in `event` (see dedupe_index.h).
+//   record    what handlers keep; version grows by one at each write.
+//   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq.
+#pragma once
+
+#include "core/base/status.h"
+#include "core/store/sqlite/database.h"
+
+namespace postern::store::sqlite {
+
+constexpr int kSchemaVersion = 1;
+
+// Makes the tables in an empty database. Refuses a database of a newer version, or of another program, untouched.
+Status prepare_schema(Database& database);
+
+}  // namespace postern::store::sqlite

@@ -1,0 +1,58 @@
+#include "core/store/sqlite/sqlite_store.h"
+
+#include <utility>
+
+namespace postern::store::sqlite {
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, Committer::Limits limits) {
+  std::unique_ptr<SqliteStore> store(new SqliteStore(path, limits));
+  if (Status s = store->committer_.open(path); !s) return s;
+  return store;
+}
+
+Status SqliteStore::start(DeliveryObserver& deliveries, SettleObserver& settlements, OnFatal on_fatal) {
+  committer_.start(deliveries, settlements, std::move(on_fatal));
+  return Status::ok();
+}
+
+template <typename Use>
+auto SqliteStore::with_reader(Use use) -> decltype(use(std::declval<Reader&>())) {
+  std::unique_ptr<Reader> reader;
+  {
+    MutexLock lock(mutex_);
+    if (!idle_readers_.empty()) {
+      reader = std::move(idle_readers_.back());
+      idle_readers_.pop_back();
+    }
+  }
+  if (!reader) {
+    auto opened = Reader::open(path_);
+    if (!opened) return opened.status();
+    reader = std::move(*opened);
+  }
+  auto result = use(*reader);
+  MutexLock lock(mutex_);
+  idle_readers_.push_back(std::move(reader));
+  return result;
+}
+
+Result<std::vector<OpenDelivery>> SqliteStore::open_deliveries(int64_t after, size_t limit) {
+  return with_reader([&](Reader& r) { return r.open_deliveries(after, limit); });
+}
+Result<std::shared_ptr<const StoredEvent>> SqliteStore::event(int64_t seq) {
+  return with_reader([&](Reader& r) { return r.event(seq); });
+}
+Result<std::optional<Record>> SqliteStore::record(const std::string& plugin, const std::string& collection, const std::string& key) {
+  return with_reader([&](Reader& r) { return r.record(plugin, collection, key); });
+}
+Result<std::vector<EventRow>> SqliteStore::events(const EventFilter& filter) {
+  return with_reader([&](Reader& r) { return r.events(filter); });
+}
+Result<std::vector<DeliveryRow>> SqliteStore::deliveries(const DeliveryFilter& filter) {
+  return with_reader([&](Reader& r) { return r.deliveries(filter); });
+}
+Result<std::vector<AttemptRow>> SqliteStore::attempts(int64_t delivery) {
+  return with_reader([&](Reader& r) { return r.attempts(delivery); });
+}
+
+}  // namespace postern::store::sqlite

@@ -1,0 +1,48 @@
+// SqliteStore: the store that needs no set-up. A Committer writes, a small pool of Readers reads.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/store/sqlite/committer.h"
+#include "core/store/sqlite/reader.h"
+#include "core/store/store.h"
+
+namespace postern::store::sqlite {
+
+class SqliteStore final : public Store {
+ public:
+  // Opens or makes the store at `path`, and recovers what a crash left.
+  static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, Committer::Limits limits);
+
+  Status start(DeliveryObserver& deliveries, SettleObserver& settlements, OnFatal on_fatal) override;
+  void stop() override { committer_.stop(); }
+
+  void submit(std::unique_ptr<ingest::PendingEvent> event) override { committer_.submit(std::move(event)); }
+  Status accepting() const override { return committer_.accepting(); }
+  void submit_settlement(std::unique_ptr<Settlement> settlement) override { committer_.submit(std::move(settlement)); }
+  Counters counters() const override { return committer_.counters(); }
+
+  Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit) override;
+  Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) override;
+  Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key) override;
+  Result<std::vector<EventRow>> events(const EventFilter& filter) override;
+  Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter) override;
+  Result<std::vector<AttemptRow>> attempts(int64_t delivery) override;
+
+ private:
+  SqliteStore(std::string path, Committer::Limits limits) : path_(std::move(path)), committer_(limits) {}
+
+  // Runs `use` with a reader that nobody else has meanwhile; opens one more when all are out.
+  template <typename Use>
+  auto with_reader(Use use) -> decltype(use(std::declval<Reader&>()));
+
+  const std::string path_;
+  Committer committer_;
+  Mutex mutex_;
+  std::vector<std::unique_ptr<Reader>> idle_readers_ GUARDED_BY(mutex_);
+};
+
+}  // namespace postern::store::sqlite

@@ -1,0 +1,300 @@
+#include "core/store/sqlite/writer.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "core/base/clock.h"
+#include "core/base/ids.h"
+#include "core/store/sqlite/schema.h"
+
+namespace postern::store::sqlite {
+namespace {
+
+constexpr int kCheckpointPages = 4000;    // 16 MB of log
+constexpr int kRestartPages = 64'000;     // readers kept the log from starting over: insist
+constexpr size_t kMergePerEvent = 2;      // keys moved to the table for each new one, so that a pass always catches up
+constexpr size_t kMergeAtLeast = 256;
+
+std::string_view bytes(const ingest::DedupeKey& key) { return {reinterpret_cast<const char*>(key.data()), key.size()}; }
+
+// The name of a new file is durable only when its folder is.
+Status sync_folder(const std::string& folder) {
+  int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return {Code::kIo, folder + ": " + std::strerror(errno)};
+  int failed = ::fsync(fd);
+  ::close(fd);
+  return failed != 0 ? Status(Code::kIo, folder + ": " + std::strerror(errno)) : Status::ok();
+}
+
+Result<int> lock_store(const std::string& path) {
+  std::string file = path + ".lock";
+  int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return Status(Code::kIo, file + ": " + std::strerror(errno));
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    ::close(fd);
+    return Status(Code::kUnavailable, "another gateway uses the store " + path + "; stop it, or give another store.path");
+  }
+  return fd;
+}
+
+}  // namespace
+
+Writer::~Writer() {
+  if (lock_fd_ >= 0) ::close(lock_fd_);
+}
+
+Status Writer::open(const std::string& path) {
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  if (folder.empty()) folder = ".";
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return {Code::kIo, "store: cannot make the folder " + folder + ": " + error.message()};
+  auto lock = lock_store(path);
+  if (!lock) return lock.status();
+  lock_fd_ = *lock;
+
+  ::umask(::umask(0077) | 0077);  // events are private: the store's files are for this user alone
+  auto database = Database::open(path, false);
+  if (!database) return database.status();
+  database_ = std::move(*database);
+  if (Status s = prepare_schema(database_); !s) return s.with_context(path);
+  for (const char* pragma : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA cache_size=-16000",
+                             "PRAGMA temp_store=MEMORY", "PRAGMA journal_size_limit=67108864"}) {
+    if (Status s = database_.execute(pragma); !s) return s;
+  }
+  // Replaces SQLite's own checkpoints, which would swallow their errors.
+  sqlite3_wal_hook(
+      database_.handle(),
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<Writer*>(self)->wal_pages_ = pages;
+        return SQLITE_OK;
+      },
+      this);
+  if (Status s = prepare_statements(); !s) return s;
+  if (Status s = read_marks(); !s) return s;
+  if (Status s = dedupe_.load(database_, event_seq_); !s) return s;
+  return sync_folder(folder);
+}
+
+Status Writer::prepare_statements() {
+  struct Wanted {
+    Statement* statement;
+    const char* sql;
+  };
+  const Wanted wanted[] = {
+      {&begin_, "BEGIN IMMEDIATE"},
+      {&commit_, "COMMIT"},
+      {&rollback_, "ROLLBACK"},
+      {&savepoint_, "SAVEPOINT settlement"},
+      {&release_, "RELEASE settlement"},
+      {&rollback_to_, "ROLLBACK TO settlement"},
+      {&insert_event_,
+       "INSERT INTO event (seq, dedupe_key, dedupe_until, received_at, id, provider, type, external_id, order_key, depth, "
+       "method, target, remote, headers, body) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"},
+      {&insert_delivery_,
+       "INSERT INTO delivery (seq, event, plugin, subscriber, state, attempts, due_at) VALUES (?1,?2,?3,?4,'queued',0,?5)"},
+      {&settle_,
+       "UPDATE delivery SET state=?2, attempts=?3, last_error=?4, settled_at=?5, duration_us=?6 "
+       "WHERE seq=?1 AND state IN ('queued','running')"},
+      {&retry_,
+       "UPDATE delivery SET attempts=?2, last_error=?3, due_at=?4, duration_us=?5 WHERE seq=?1 AND state IN ('queued','running')"},
+      {&insert_attempt_,
+       "INSERT OR REPLACE INTO attempt (delivery, n, started_at, duration_us, outcome, detail) VALUES (?1,?2,?3,?4,?5,?6)"},
+      {&set_seq_, "UPDATE meta SET value = CASE name WHEN 'event_seq' THEN ?1 ELSE ?2 END WHERE name IN ('event_seq', 'delivery_seq')"},
+      {&record_version_, "SELECT version FROM record WHERE plugin=?1 AND collection=?2 AND key=?3"},
+      {&put_record_,
+       "INSERT OR REPLACE INTO record (plugin, collection, key, value, version, updated_at) VALUES (?1,?2,?3,?4,?5,?6)"},
+  };
+  for (const Wanted& w : wanted) {
+    auto statement = database_.prepare(w.sql);
+    if (!statement) return statement.status();
+    *w.statement = std::move(*statement);
+  }
+  return Status::ok();
+}
+
+Status Writer::read_marks() {
+  struct Wanted {
+    const char* sql;
+    int64_t value;
+  };
+  Wanted wanted[] = {
+      {"SELECT max((SELECT value FROM meta WHERE name='event_seq'), (SELECT ifnull(max(seq), 0) FROM event))", 0},
+      {"SELECT max((SELECT value FROM meta WHERE name='delivery_seq'), (SELECT ifnull(max(seq), 0) FROM delivery))", 0},
+      {"SELECT count(*) FROM delivery WHERE state IN ('queued','running')", 0},
+      {"SELECT count(*) FROM delivery WHERE state = 'dead'", 0},
+  };
+  for (Wanted& w : wanted) {
+    auto value = database_.integer(w.sql);
+    if (!value) return value.status();
+    w.value = *value;
+  }
+  event_seq_ = wanted[0].value;
+  delivery_seq_ = wanted[1].value;
+  open_ = static_cast<uint64_t>(wanted[2].value);
+  dead_ = static_cast<uint64_t>(wanted[3].value);
+  return Status::ok();
+}
+
+Status Writer::run(Statement& statement, const char* doing) {
+  return statement.run() == SQLITE_DONE ? Status::ok() : database_.fault(doing);
+}
+
+Status Writer::begin() {
+  batch_events_ = 0;
+  if (Status s = run(begin_, "begin"); !s) return s;
+  // Before the batch's own events, so that a generation that is frozen now is durable in `event` already.
+  return dedupe_.merge(kMergeAtLeast, wall_ms());
+}
+
+Status Writer::write(ingest::PendingEvent& pending, Batch& batch) {
+  ingest::NewEvent& event = pending.event;
+  if (event.dedupe_until > 0) {
+    auto first = dedupe_.find(event.dedupe_key, event.received_at);
+    if (!first) return first.status();
+    if (first->has_value()) {
+      pending.outcome = ingest::Outcome::kDuplicate;
+      pending.event_id = std::move(**first);
+      ++batch.duplicates;
+      return Status::ok();
+    }
+  }
+  ingest::DedupeKey key = event.dedupe_key;
+  int64_t until = event.dedupe_until;
+  if (Status s = insert_event(std::move(event), pending.event_id, pending.seq, batch); !s) return s;
+  if (until > 0) dedupe_.insert(key, pending.seq, pending.event_id, until);
+  pending.outcome = ingest::Outcome::kStored;
+  ++batch_events_;
+  return Status::ok();
+}
+
+Status Writer::insert_event(ingest::NewEvent event, std::string& event_id, int64_t& seq, Batch& batch) {
+  auto stored = std::make_shared<StoredEvent>();
+  static_cast<ingest::NewEvent&>(*stored) = std::move(event);
+  const StoredEvent& e = *stored;
+  seq = stored->seq = ++event_seq_;
+  event_id = stored->id = make_event_id(e.received_at, seq);
+  seqs_changed_ = true;
+  insert_event_.bind(1, e.seq).bind_blob(2, bytes(e.dedupe_key)).bind(3, e.dedupe_until).bind(4, e.received_at).bind(5, e.id);
+  insert_event_.bind(6, e.provider).bind(7, e.type).bind(8, e.external_id).bind(9, e.order_key).bind(10, e.depth);
+  insert_event_.bind(11, e.method).bind(12, e.target).bind(13, e.remote).bind_blob(14, e.headers).bind_blob(15, e.body);
+  if (Status s = run(insert_event_, "store an event"); !s) return s;
+  ++batch.stored;
+  return insert_deliveries(stored, batch);
+}
+
+Status Writer::insert_deliveries(const std::shared_ptr<const StoredEvent>& event, Batch& batch) {
+  if (!event->targets) return Status::ok();
+  for (const ingest::Target& target : *event->targets) {
+    int64_t seq = ++delivery_seq_;
+    insert_delivery_.bind(1, seq).bind(2, event->seq).bind(3, target.plugin).bind(4, target.subscriber).bind(5, event->received_at);
+    if (Status s = run(insert_delivery_, "store a delivery"); !s) return s;
+    batch.deliveries.push_back({seq, event->seq, target.plugin, target.subscriber, event->provider, event->order_key, 0,
+                                event->received_at, event});
+    ++batch.open_change;
+  }
+  return Status::ok();
+}
+
+Status Writer::write(Settlement& settlement, Batch& batch) {
+  bool effects = !settlement.records.empty() || !settlement.emitted.empty();
+  if (effects) {
+    if (Status s = run(savepoint_, "savepoint"); !s) return s;
+  }
+  Status written = effects ? write_effects(settlement, batch) : write_outcome(settlement, batch);
+  if (written.code() == Code::kConflict || written.code() == Code::kGone) {
+    settlement.status = written;
+    written = effects ? run(rollback_to_, "roll a settlement back") : Status::ok();
+  }
+  if (!written || !effects) return written;
+  return run(release_, "release a settlement");
+}
+
+// Conflicts are found before the outcome and the emitted events enter the batch.
+Status Writer::write_effects(Settlement& settlement, Batch& batch) {
+  if (Status s = write_records(settlement); !s) return s;
+  if (Status s = write_outcome(settlement, batch); !s) return s;
+  for (ingest::NewEvent& event : settlement.emitted) {
+    std::string id;
+    int64_t seq;
+    if (Status s = insert_event(event, id, seq, batch); !s) return s;
+  }
+  return Status::ok();
+}
+
+Status Writer::write_records(Settlement& settlement) {
+  int64_t now = wall_ms();
+  for (const RecordWrite& w : settlement.records) {
+    record_version_.bind(1, settlement.plugin).bind(2, w.collection).bind(3, w.key);
+    int code = record_version_.step();
+    auto version = code == SQLITE_ROW ? static_cast<uint64_t>(record_version_.integer(0)) : 0;
+    record_version_.reset();
+    if (code != SQLITE_ROW && code != SQLITE_DONE) return database_.fault("read a record's version");
+    if (w.expected_version != kAnyVersion && w.expected_version != version) {
+      return {Code::kConflict, "record " + w.collection + "/" + w.key + " was written by somebody else meanwhile"};
+    }
+    put_record_.bind(1, settlement.plugin).bind(2, w.collection).bind(3, w.key).bind(4, w.value);
+    put_record_.bind(5, static_cast<int64_t>(version + 1)).bind(6, now);
+    if (Status s = run(put_record_, "write a record"); !s) return s;
+  }
+  return Status::ok();
+}
+
+Status Writer::write_outcome(const Settlement& s, Batch& batch) {
+  if (s.kind == Settlement::Kind::kRetry) {
+    retry_.bind(1, s.delivery).bind(2, s.attempts).bind(3, s.detail).bind(4, s.due_at).bind(5, s.duration_us);
+    if (Status written = run(retry_, "put a delivery off"); !written) return written;
+    if (sqlite3_changes(database_.handle()) == 0) return {Code::kGone, "the delivery is settled already"};
+  } else {
+    bool dead = s.kind == Settlement::Kind::kDead;
+    settle_.bind(1, s.delivery).bind(2, dead ? "dead" : "done").bind(3, s.attempts).bind(5, wall_ms()).bind(6, s.duration_us);
+    dead ? settle_.bind(4, s.detail) : settle_.bind_null(4);
+    if (Status written = run(settle_, "settle a delivery"); !written) return written;
+    if (sqlite3_changes(database_.handle()) == 0) return {Code::kGone, "the delivery is settled already"};
+    ++batch.settled;
+    --batch.open_change;
+    if (dead) ++batch.dead_change;
+  }
+  if (s.kind == Settlement::Kind::kDone) return Status::ok();
+  insert_attempt_.bind(1, s.delivery).bind(2, s.attempts).bind(3, s.started_at).bind(4, s.duration_us);
+  insert_attempt_.bind(5, s.outcome).bind(6, s.detail);
+  return run(insert_attempt_, "store an attempt");
+}
+
+Status Writer::commit(const Batch& batch) {
+  if (dedupe_.merging()) {
+    size_t budget = batch_events_ * kMergePerEvent;
+    if (Status s = dedupe_.merge(budget, wall_ms()); !s) return s;
+  }
+  if (seqs_changed_) {
+    if (Status s = run(set_seq_.bind(1, event_seq_).bind(2, delivery_seq_), "keep the marks"); !s) return s;
+  }
+  if (Status s = run(commit_, "commit"); !s) return s;
+  seqs_changed_ = false;
+  dedupe_.commit();
+  open_ += static_cast<uint64_t>(batch.open_change);
+  dead_ += static_cast<uint64_t>(batch.dead_change);
+  return Status::ok();
+}
+
+void Writer::rollback() {
+  if (database_.in_transaction()) rollback_.run();
+  dedupe_.rollback();
+}
+
+Status Writer::checkpoint_if_due() {
+  if (wal_pages_ < kCheckpointPages) return Status::ok();
+  int mode = wal_pages_ >= kRestartPages ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
+  wal_pages_ = 0;
+  int code = sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, mode, nullptr, nullptr);
+  return is_fatal(code) ? database_.fault("checkpoint") : Status::ok();
+}
+
+}  // namespace postern::store::sqlite

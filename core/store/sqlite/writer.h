@@ -1,0 +1,68 @@
+// Writer: the write connection and its statements: what one batch of events and settlements becomes in SQL.
+// Thread-safety: the committer's thread, but for open_count() and dead_count().
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/store/sqlite/database.h"
+#include "core/store/sqlite/dedupe_index.h"
+#include "core/store/store.h"
+
+namespace postern::store::sqlite {
+
+class Writer {
+ public:
+  // What a transaction adds; valid once it is committed.
+  struct Batch {
+    std::vector<OpenDelivery> deliveries;
+    uint64_t stored = 0, duplicates = 0, settled = 0;
+    int64_t open_change = 0, dead_change = 0;
+  };
+
+  ~Writer();
+
+  // Locks the store against a second gateway, makes or checks the tables, reads the marks.
+  Status open(const std::string& path);
+
+  Status begin();
+  // Stores the event or finds it a duplicate; fills in seq, event_id and outcome. A fault spoils the whole batch.
+  Status write(ingest::PendingEvent& event, Batch& batch);
+  // kConflict in settlement.status when a record has another version; then nothing of it is written, and the batch goes on.
+  Status write(Settlement& settlement, Batch& batch);
+  Status commit(const Batch& batch);
+  void rollback();
+
+  // Moves the log into the database file when it has grown. Errors of its fsync count as those of a commit.
+  Status checkpoint_if_due();
+
+  uint64_t open_count() const { return open_.load(std::memory_order_relaxed); }
+  uint64_t dead_count() const { return dead_.load(std::memory_order_relaxed); }
+
+ private:
+  Status prepare_statements();
+  Status read_marks();
+  Status insert_event(ingest::NewEvent event, std::string& event_id, int64_t& seq, Batch& batch);
+  Status insert_deliveries(const std::shared_ptr<const StoredEvent>& event, Batch& batch);
+  Status write_records(Settlement& settlement);
+  Status write_outcome(const Settlement& settlement, Batch& batch);
+  Status write_effects(Settlement& settlement, Batch& batch);
+  Status run(Statement& statement, const char* doing);
+
+  int lock_fd_ = -1;
+  Database database_;
+  DedupeIndex dedupe_;
+  int wal_pages_ = 0;
+  int64_t event_seq_ = 0, delivery_seq_ = 0;  // the last ones given
+  bool seqs_changed_ = false;
+  size_t batch_events_ = 0;
+  std::atomic<uint64_t> open_{0}, dead_{0};
+  Statement begin_, commit_, rollback_, savepoint_, release_, rollback_to_;
+  Statement insert_event_, insert_delivery_, settle_, retry_, insert_attempt_, set_seq_;
+  Statement record_version_, put_record_;
+};
+
+}  // namespace postern::store::sqlite

@@ -1,0 +1,96 @@
+// Store: where events are durable. One committer takes everything that waits, writes one transaction, fsyncs once, and then
+// tells everybody; reading goes on beside it.
+//
+// Contract of every implementation:
+//  - An event is reported as stored, or as a duplicate, only after it (or its first one) is durable.
+//  - A settlement's outcome and effects become durable together or not at all.
+//  - seq of events and deliveries is never reused, even after rows were removed.
+//  - After a write error that leaves the disk's state unknown, nothing is acknowledged any more and on_fatal is called once.
+// Thread-safety: submit*, accepting() and the readers from any thread; observers are called on the committer's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/ingest/event.h"
+#include "core/store/rows.h"
+
+namespace postern::store {
+
+struct RecordWrite {
+  std::string collection, key, value;
+  uint64_t expected_version = 0;  // 0: must not exist; kAnyVersion: whatever is there
+};
+constexpr uint64_t kAnyVersion = UINT64_MAX;
+
+// How one run of a delivery ended, with the effects of its handler.
+struct Settlement {
+  enum class Kind { kDone, kRetry, kDead };
+  virtual ~Settlement() = default;
+
+  int64_t delivery = 0;
+  int64_t event = 0;
+  std::string plugin;  // owner of the records
+  Kind kind = Kind::kDone;
+  uint32_t attempts = 0;    // including this one
+  int64_t started_at = 0;   // Unix milliseconds
+  int64_t duration_us = 0;
+  int64_t due_at = 0;       // Unix milliseconds; for kRetry
+  std::string outcome;      // of a failed attempt: "retry", "dead", "timeout", "exception"
+  std::string detail;       // and why
+  std::vector<RecordWrite> records;         // these three only with kDone
+  std::vector<ingest::NewEvent> emitted;
+  std::string result_json;
+
+  // Filled in by the store.
+  Status status;          // not ok: nothing of it was written; kConflict: a record had another version
+};
+
+struct SettleObserver {
+  virtual ~SettleObserver() = default;
+  // Once per batch, after it is durable or has failed; must not wait.
+  virtual void on_settled(std::vector<std::unique_ptr<Settlement>> settlements) = 0;
+};
+
+// Told of each delivery that has become durable, in order of seq; must not wait.
+struct DeliveryObserver {
+  virtual ~DeliveryObserver() = default;
+  virtual void on_deliveries(std::vector<OpenDelivery> deliveries) = 0;
+};
+
+struct Counters {
+  uint64_t events = 0;       // stored since the start
+  uint64_t duplicates = 0;
+  uint64_t batches = 0;
+  uint64_t settled = 0;      // done or dead since the start
+  uint64_t open = 0;         // deliveries queued now
+  uint64_t dead = 0;         // dead deliveries now
+};
+
+class Store : public ingest::EventSink {
+ public:
+  using OnFatal = std::function<void(const Status&)>;
+
+  // Recovers and starts the committer. Observers outlive stop().
+  virtual Status start(DeliveryObserver& deliveries, SettleObserver& settlements, OnFatal on_fatal) = 0;
+  // Commits what was submitted, then ends the committer.
+  virtual void stop() = 0;
+
+  virtual void submit_settlement(std::unique_ptr<Settlement> settlement) = 0;
+  virtual Counters counters() const = 0;
+
+  // Readers see the last commit. `after`, `limit`: paging by seq.
+  virtual Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit) = 0;
+  virtual Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) = 0;
+  virtual Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection,
+                                               const std::string& key) = 0;
+  virtual Result<std::vector<EventRow>> events(const EventFilter& filter) = 0;
+  virtual Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter) = 0;
+  virtual Result<std::vector<AttemptRow>> attempts(int64_t delivery) = 0;
+};
+
+}  // namespace postern::store

@@ -1,0 +1,264 @@
+// postern/delivery.hpp - one event in a handler's hands: views, effects, and the four ways it can end. Part of
+// plugin.hpp.
+//
+// Errors: a call that the host refuses throws Error (Gone when it came too late). A handler may let it pass: plugin.hpp
+// turns it into an outcome. Threads: a Delivery belongs to the handler that got it and lives as long as the call. A
+// Pending may move to any thread; one thread at a time uses it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "abi.h"
+#include "ext/events.h"
+#include "ext/health.h"
+#include "ext/http.h"
+#include "ext/log.h"
+#include "ext/records.h"
+#include "ext/routes.h"
+#include "ext/schemes.h"
+
+namespace postern::inline sdk {
+
+using std::chrono::milliseconds;
+
+inline postern_str to_abi(std::string_view text) { return {text.data(), text.size()}; }
+inline std::string_view to_view(postern_str text) {
+  return text.len == 0 ? std::string_view() : std::string_view(text.ptr, text.len);
+}
+
+// The host refused a call.
+class Error : public std::runtime_error {
+ public:
+  Error(postern_status status, const std::string& what) : std::runtime_error(what), status_(status) {}
+  postern_status status() const { return status_; }
+
+ private:
+  postern_status status_;
+};
+
+// The delivery was given up: it is past its deadline, or the plugin is being deactivated. Nothing done through it
+// counts.
+class Gone : public Error {
+ public:
+  explicit Gone(const std::string& what) : Error(POSTERN_E_GONE, what) {}
+};
+
+// Thrown by a handler: it failed for now. `after` zero: by the retry policy.
+class Retry : public std::runtime_error {
+ public:
+  explicit Retry(const std::string& why, milliseconds after = {}) : std::runtime_error(why), after_(after) {}
+  milliseconds after() const { return after_; }
+
+ private:
+  milliseconds after_;
+};
+
+// Thrown by a handler: it can never succeed.
+class Dead : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// How a delivery ends.
+class [[nodiscard]] Outcome {
+ public:
+  static Outcome done() { return {POSTERN_OK, {}, {}}; }
+  // The Pending that detach() gave away decides.
+  static Outcome pending() { return {POSTERN_PENDING, {}, {}}; }
+  static Outcome retry(std::string why, milliseconds after = {}) { return {POSTERN_RETRY, std::move(why), after}; }
+  static Outcome dead(std::string why) { return {POSTERN_DEAD, std::move(why), {}}; }
+
+  postern_status status() const { return status_; }
+  const std::string& why() const { return why_; }
+  milliseconds after() const { return after_; }
+
+ private:
+  Outcome(postern_status status, std::string why, milliseconds after)
+      : status_(status), why_(std::move(why)), after_(after) {}
+
+  postern_status status_;
+  std::string why_;
+  milliseconds after_;
+};
+
+// What get() found. `version` is right for put() whether the record is there or not.
+struct Record {
+  std::string json;
+  uint64_t version = POSTERN_RECORD_ABSENT;
+  bool exists = false;
+  explicit operator bool() const { return exists; }
+};
+
+namespace detail {
+
+// The host's tables as this plugin sees them; absent ones are null. A plain value, so that a Pending outlives its
+// instance.
+struct HostTables {
+  postern_host_api api{};
+  postern_host* host = nullptr;
+  const postern_ext_schemes* schemes = nullptr;
+  const postern_ext_routes* routes = nullptr;
+  const postern_ext_events* events = nullptr;
+  const postern_ext_records* records = nullptr;
+  const postern_ext_http* http = nullptr;
+  const postern_ext_log* log = nullptr;
+  const postern_ext_health* health = nullptr;
+};
+
+template <typename Table>
+const Table& need(const Table* table, const char* id) {
+  if (table == nullptr) throw Error(POSTERN_E_UNSUPPORTED, std::string("this gateway has no ") + id);
+  return *table;
+}
+
+inline void check(postern_status status, std::string_view what) {
+  if (status >= 0) return;
+  std::string text(what);
+  if (status == POSTERN_E_GONE) throw Gone(text + ": too late");
+  if (status == POSTERN_E_LIMIT) throw Error(status, text + ": beyond the gateway's bound");
+  throw Error(status, text + ": refused (" + std::to_string(status) + ")");
+}
+
+}  // namespace detail
+
+// What a Delivery and a Pending have in common. Views live as long as it does.
+class DeliveryContext {
+ public:
+  std::string_view id() const { return to_view(events().id(handle())); }
+  // "openphone.message.received", and without the provider's name: "message.received".
+  std::string_view type() const { return to_view(events().type(handle())); }
+  std::string_view short_type() const;
+  std::string_view provider() const { return to_view(events().provider(handle())); }
+  std::string_view external_id() const { return to_view(events().external_id(handle())); }
+  std::string_view order_key() const { return to_view(events().order_key(handle())); }
+  std::chrono::sys_time<milliseconds> received_at() const {
+    return std::chrono::sys_time<milliseconds>(milliseconds(events().received_at(handle())));
+  }
+  uint32_t attempt() const { return events().attempt(handle()); }
+  // Give it to every call to the outside: those can repeat after a crash.
+  std::string_view idempotency_key() const { return to_view(events().idempotency_key(handle())); }
+  // A subscription's `with:` as JSON; empty for the plugin's own handlers.
+  std::string_view with() const { return to_view(events().with(handle())); }
+
+  std::string_view method() const { return to_view(http().method(request())); }
+  std::string_view target() const { return to_view(http().target(request())); }
+  std::string_view body() const { return to_view(http().body(request())); }
+  std::string_view remote() const { return to_view(http().remote(request())); }
+  std::optional<std::string_view> header(std::string_view name, size_t nth = 0) const {
+    postern_str value{};
+    if (http().header(request(), to_abi(name), nth, &value) != POSTERN_OK) return std::nullopt;
+    return to_view(value);
+  }
+
+  // Effects: committed together with the outcome `done`, or not at all.
+  Record get(std::string_view collection, std::string_view key);
+  void put(std::string_view collection, std::string_view key, std::string_view json, uint64_t expected_version);
+  void emit(std::string_view type, std::string_view body_json) {
+    detail::check(events().emit(handle(), to_abi(type), to_abi(body_json)), "emit");
+  }
+  void set_result(std::string_view json) { detail::check(events().set_result(handle(), to_abi(json)), "set_result"); }
+
+ protected:
+  DeliveryContext(const detail::HostTables& tables, postern_delivery* handle) : tables_(tables), handle_(handle) {}
+  ~DeliveryContext() = default;
+
+  postern_delivery* handle() const {
+    if (handle_ == nullptr) throw Error(POSTERN_E_STATE, "the delivery was completed already");
+    return handle_;
+  }
+  const postern_ext_events& events() const { return detail::need(tables_.events, POSTERN_EXT_EVENTS); }
+  const postern_ext_http& http() const { return detail::need(tables_.http, POSTERN_EXT_HTTP); }
+  const postern_request* request() const { return events().request(handle()); }
+
+  detail::HostTables tables_;
+  postern_delivery* handle_;
+};
+
+inline std::string_view DeliveryContext::short_type() const {
+  std::string_view whole = type();
+  std::string_view name = provider();
+  bool prefixed = whole.size() > name.size() && whole.starts_with(name) && whole[name.size()] == '.';
+  return prefixed ? whole.substr(name.size() + 1) : whole;
+}
+
+inline Record DeliveryContext::get(std::string_view collection, std::string_view key) {
+  const auto& records = detail::need(tables_.records, POSTERN_EXT_RECORDS);
+  postern_str json{};
+  uint64_t version = POSTERN_RECORD_ABSENT;
+  postern_status status = records.get(handle(), to_abi(collection), to_abi(key), &json, &version);
+  if (status == POSTERN_E_NOT_FOUND) return {};
+  detail::check(status, "get of a record of " + std::string(collection));
+  return {std::string(to_view(json)), version, true};
+}
+
+inline void DeliveryContext::put(std::string_view collection, std::string_view key, std::string_view json,
+                                 uint64_t expected_version) {
+  const auto& records = detail::need(tables_.records, POSTERN_EXT_RECORDS);
+  detail::check(records.put(handle(), to_abi(collection), to_abi(key), to_abi(json), expected_version),
+                "put of a record of " + std::string(collection));
+}
+
+// A delivery whose end comes later, from any thread. Dropped without an end it is retried, so that nothing is lost.
+class Pending : public DeliveryContext {
+ public:
+  Pending(const detail::HostTables& tables, postern_delivery* handle) : DeliveryContext(tables, handle) {}
+  Pending(Pending&& other) noexcept : DeliveryContext(other.tables_, std::exchange(other.handle_, nullptr)) {}
+  Pending& operator=(Pending&& other) noexcept {
+    if (this == &other) return *this;
+    drop();
+    tables_ = other.tables_;
+    handle_ = std::exchange(other.handle_, nullptr);
+    return *this;
+  }
+  ~Pending() { drop(); }
+
+  // Ends the delivery; the last call on it. False when it came too late: then nothing of it counts.
+  bool complete(const Outcome& outcome) {
+    postern_delivery* handle = std::exchange(handle_, nullptr);
+    if (handle == nullptr) return false;
+    if (outcome.status() == POSTERN_RETRY && outcome.after().count() > 0) {
+      events().retry_after(handle, static_cast<uint64_t>(outcome.after().count()));
+    }
+    bool ended = outcome.status() != POSTERN_PENDING;
+    return events().complete(handle, ended ? outcome.status() : POSTERN_RETRY,
+                             to_abi(ended ? std::string_view(outcome.why()) : "completed with pending")) == POSTERN_OK;
+  }
+
+  // Whether it is still to be completed by this object.
+  explicit operator bool() const { return handle_ != nullptr; }
+
+ private:
+  void drop() noexcept {
+    postern_delivery* handle = std::exchange(handle_, nullptr);
+    if (handle != nullptr) tables_.events->complete(handle, POSTERN_RETRY, to_abi("dropped without an outcome"));
+  }
+};
+
+// An event on its way through a handler.
+class Delivery : public DeliveryContext {
+ public:
+  Delivery(const detail::HostTables& tables, postern_delivery* handle) : DeliveryContext(tables, handle) {}
+  Delivery(const Delivery&) = delete;
+  Delivery& operator=(const Delivery&) = delete;
+
+  // From here on the Pending is the delivery, and whatever the handler returns means pending. It may be completed on
+  // another thread before the handler has returned, so the handler must not touch the Delivery any more.
+  [[nodiscard]] Pending detach() {
+    if (detached_) throw Error(POSTERN_E_STATE, "detach: the delivery is detached already");
+    events();
+    detached_ = true;
+    return Pending(tables_, handle_);
+  }
+  bool detached() const { return detached_; }
+
+ private:
+  bool detached_ = false;
+};
+
+}  // namespace postern::inline sdk

@@ -1,0 +1,270 @@
+// postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks. Part of
+// plugin.hpp.
+//
+// Declarations are plain structs for designated initialisers; a member left out means the host's default. What the host
+// refuses is collected and fails init as a whole, so that all faults are seen at once. Threads: [main], during init
+// only; Log: any.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <limits>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "delivery.hpp"
+
+namespace postern::inline sdk {
+
+class Plugin;
+
+enum class Hmac : uint32_t { kSha1 = POSTERN_HMAC_SHA1, kSha256 = POSTERN_HMAC_SHA256, kSha512 = POSTERN_HMAC_SHA512 };
+enum class Encoding : uint32_t { kHex = POSTERN_ENCODING_HEX, kBase64 = POSTERN_ENCODING_BASE64 };
+enum class SecretEncoding : uint32_t {
+  kRaw = POSTERN_SECRET_RAW,
+  kBase64 = POSTERN_SECRET_BASE64,
+  kWhsec = POSTERN_SECRET_WHSEC
+};
+enum class TimeUnit : uint32_t { kSeconds = POSTERN_TIME_SECONDS, kMilliseconds = POSTERN_TIME_MILLISECONDS };
+
+// postern_scheme_desc, member for member: see ext/schemes.h.
+struct Scheme {
+  std::string_view name = {};
+  Hmac algorithm = Hmac::kSha256;
+  std::string_view header = {};
+  std::string_view format = {};
+  std::string_view separator = {};
+  std::string_view timestamp_header = {};
+  std::string_view id_header = {};
+  std::string_view signed_bytes = "{body}";
+  Encoding signature_encoding = Encoding::kHex;
+  SecretEncoding secret_encoding = SecretEncoding::kRaw;
+  TimeUnit timestamp_unit = TimeUnit::kSeconds;
+  uint32_t tolerance_s = 0;
+  std::span<const std::string> secrets = {};
+};
+
+struct RouteScheme {
+  std::string_view scheme = {};
+  std::string_view id_from = {};
+};
+
+// postern_route_desc, for an event route: see ext/routes.h.
+struct Route {
+  std::string_view method = "POST";
+  std::string_view path = {};
+  std::vector<RouteScheme> schemes = {};
+  std::string_view content_types = {};
+  std::string_view type_from = {};
+  std::string_view order_key_from = {};
+  std::string_view required = {};
+  std::string_view unsigned_id_from = {};
+  uint64_t max_body = 0;
+  milliseconds wait = {};
+  bool without_signature = false;
+  bool unordered = false;
+};
+
+// postern_sample_desc: see ext/routes.h. Headers are name, value, name, value, …
+struct Sample {
+  std::string_view name = {};
+  std::string_view method = "POST";
+  std::string_view target = {};
+  std::string_view content_type = "application/json";
+  std::string_view body = {};
+  std::vector<std::string_view> headers = {};
+};
+
+// What a health check found.
+struct Health {
+  enum State : uint32_t {
+    kHealthy = POSTERN_HEALTHY,
+    kConfigured = POSTERN_CONFIGURED,
+    kDegraded = POSTERN_DEGRADED,
+    kUnhealthy = POSTERN_UNHEALTHY
+  };
+  State state = kUnhealthy;
+  std::string message = {};
+  std::string details_json = {};
+};
+
+// Lines in the gateway's log; nothing where the gateway has no postern.log. Never give it a secret.
+class Log {
+ public:
+  Log() = default;
+  explicit Log(const detail::HostTables& tables) : host_(tables.host), table_(tables.log) {}
+  void debug(std::string_view text) const { write(POSTERN_LOG_DEBUG, text); }
+  void info(std::string_view text) const { write(POSTERN_LOG_INFO, text); }
+  void warn(std::string_view text) const { write(POSTERN_LOG_WARN, text); }
+  void error(std::string_view text) const { write(POSTERN_LOG_ERROR, text); }
+
+ private:
+  void write(uint32_t level, std::string_view text) const {
+    if (table_ != nullptr) table_->write(host_, level, to_abi(text));
+  }
+  postern_host* host_ = nullptr;
+  const postern_ext_log* table_ = nullptr;
+};
+
+namespace detail {
+
+using EventFunction = std::function<Outcome(Delivery&)>;
+using HealthFunction = std::function<Health()>;
+
+postern_status run_handler(postern_instance* self, void* user, postern_delivery* handle) noexcept;
+postern_status run_health(postern_instance* self, void* user, postern_health_report* report) noexcept;
+
+// A callable or a member function of the plugin, returning void or Outcome, as an EventFunction.
+template <typename F>
+EventFunction to_event_function(Plugin& self, F handler);
+
+// The functions that were registered; their addresses are the `user` pointers, so they never move.
+struct Slots {
+  std::deque<EventFunction> events;
+  std::deque<HealthFunction> health;
+};
+
+}  // namespace detail
+
+class Setup {
+ public:
+  Setup(const detail::HostTables& tables, detail::Slots& slots, Plugin& self)
+      : tables_(tables), slots_(slots), self_(self) {}
+
+  void scheme(const Scheme& scheme);
+  void route(const Route& route);
+  void sample(const Sample& sample);
+
+  // `handler`: a callable taking Delivery& or a member function of the plugin, returning void (done) or Outcome.
+  // Throwing Retry or Dead ends the delivery so; any other exception is a retry. Handlers run on several threads at
+  // once.
+  template <typename F>
+  void on(std::string_view type_glob, F handler) {
+    auto& slot = slots_.events.emplace_back(detail::to_event_function(self_, std::move(handler)));
+    add("handler", type_glob, tables_.events, POSTERN_EXT_EVENTS, [&](const postern_ext_events& table) {
+      return table.on(tables_.host, to_abi(type_glob), &detail::run_handler, &slot);
+    });
+  }
+
+  // Takes the deliveries of `subscriptions:` that name this plugin.
+  template <typename F>
+  void on_subscription(F handler) {
+    auto& slot = slots_.events.emplace_back(detail::to_event_function(self_, std::move(handler)));
+    add("handler", "of subscriptions", tables_.events, POSTERN_EXT_EVENTS, [&](const postern_ext_events& table) {
+      return table.on_subscription(tables_.host, &detail::run_handler, &slot);
+    });
+  }
+
+  // `interval` zero: the host's default. An exception is shown as unhealthy.
+  void health(std::string_view name, detail::HealthFunction check, milliseconds interval = {}) {
+    auto& slot = slots_.health.emplace_back(std::move(check));
+    add("health check", name, tables_.health, POSTERN_EXT_HEALTH, [&](const postern_ext_health& table) {
+      return table.add(tables_.host, to_abi(name), to_u32(interval), &detail::run_health, &slot);
+    });
+  }
+
+  // Something is wrong in `config:` at a JSON pointer; "" is the whole. Go on afterwards, to find the other faults.
+  void config_fault(std::string_view pointer, std::string_view text) {
+    if (tables_.api.config_fault != nullptr) {
+      tables_.api.config_fault(tables_.host, to_abi(pointer), to_abi(text));
+    } else {
+      fail(POSTERN_E_INVALID, "config" + std::string(pointer) + ": " + std::string(text));
+    }
+  }
+
+  Log log() const { return Log(tables_); }
+
+  // The first failure's status, and all of them as text.
+  postern_status status() const { return status_; }
+  const std::string& failures() const { return failures_; }
+
+ private:
+  static uint32_t to_u32(milliseconds value) {
+    return static_cast<uint32_t>(std::clamp<int64_t>(value.count(), 0, std::numeric_limits<uint32_t>::max()));
+  }
+
+  void fail(postern_status status, const std::string& text) {
+    if (status_ == POSTERN_OK) status_ = status;
+    failures_ += (failures_.empty() ? "" : "; ") + text;
+  }
+
+  template <typename Table, typename Call>
+  void add(const char* kind, std::string_view name, const Table* table, const char* extension, Call call) {
+    std::string what = std::string(kind) + " " + std::string(name);
+    if (table == nullptr) return fail(POSTERN_E_UNSUPPORTED, what + ": this gateway has no " + extension);
+    postern_status status = call(*table);
+    if (status < 0) fail(status, what + ": refused by the gateway (" + std::to_string(status) + ")");
+  }
+
+  const detail::HostTables& tables_;
+  detail::Slots& slots_;
+  Plugin& self_;
+  postern_status status_ = POSTERN_OK;
+  std::string failures_;
+};
+
+inline void Setup::scheme(const Scheme& scheme) {
+  std::vector<postern_str> secrets;
+  for (const std::string& secret : scheme.secrets) secrets.push_back(to_abi(secret));
+  postern_scheme_desc desc{};
+  desc.struct_size = sizeof desc;
+  desc.algorithm = static_cast<uint32_t>(scheme.algorithm);
+  desc.name = to_abi(scheme.name);
+  desc.header = to_abi(scheme.header);
+  desc.format = to_abi(scheme.format);
+  desc.separator = to_abi(scheme.separator);
+  desc.timestamp_header = to_abi(scheme.timestamp_header);
+  desc.id_header = to_abi(scheme.id_header);
+  desc.signed_bytes = to_abi(scheme.signed_bytes);
+  desc.signature_encoding = static_cast<uint32_t>(scheme.signature_encoding);
+  desc.secret_encoding = static_cast<uint32_t>(scheme.secret_encoding);
+  desc.timestamp_unit = static_cast<uint32_t>(scheme.timestamp_unit);
+  desc.tolerance_s = scheme.tolerance_s;
+  desc.secrets = secrets.data();
+  desc.secrets_len = secrets.size();
+  add("scheme", scheme.name, tables_.schemes, POSTERN_EXT_SCHEMES,
+      [&](const postern_ext_schemes& table) { return table.add(tables_.host, &desc); });
+}
+
+inline void Setup::route(const Route& route) {
+  std::vector<postern_route_scheme> schemes;
+  for (const RouteScheme& one : route.schemes) schemes.push_back({to_abi(one.scheme), to_abi(one.id_from)});
+  postern_route_desc desc{};
+  desc.struct_size = sizeof desc;
+  desc.kind = POSTERN_ROUTE_EVENT;
+  desc.method = to_abi(route.method);
+  desc.path = to_abi(route.path);
+  desc.schemes = schemes.data();
+  desc.schemes_len = schemes.size();
+  desc.content_types = to_abi(route.content_types);
+  desc.type_from = to_abi(route.type_from);
+  desc.order_key_from = to_abi(route.order_key_from);
+  desc.required = to_abi(route.required);
+  desc.unsigned_id_from = to_abi(route.unsigned_id_from);
+  desc.max_body = route.max_body;
+  desc.wait_ms = to_u32(route.wait);
+  if (route.without_signature) desc.flags |= POSTERN_ROUTE_UNSIGNED;
+  if (route.unordered) desc.flags |= POSTERN_ROUTE_UNORDERED;
+  add("route", route.path, tables_.routes, POSTERN_EXT_ROUTES,
+      [&](const postern_ext_routes& table) { return table.add(tables_.host, &desc); });
+}
+
+inline void Setup::sample(const Sample& sample) {
+  std::vector<postern_str> headers;
+  for (std::string_view text : sample.headers) headers.push_back(to_abi(text));
+  postern_sample_desc desc{};
+  desc.struct_size = sizeof desc;
+  desc.name = to_abi(sample.name);
+  desc.method = to_abi(sample.method);
+  desc.target = to_abi(sample.target);
+  desc.content_type = to_abi(sample.content_type);
+  desc.body = to_abi(sample.body);
+  desc.headers = headers.data();
+  desc.headers_len = headers.size();
+  add("sample", sample.name, tables_.routes, POSTERN_EXT_ROUTES,
+      [&](const postern_ext_routes& table) { return table.add_sample(tables_.host, &desc); });
+}
+
+}  // namespace postern::inline sdk

@@ -1,0 +1,159 @@
+// FakeHost: a gateway for one plugin, in memory, so that a plugin is tested without one. It implements every extension
+// of the SDK with the documented rules: registration only in init, records with versions (a mismatch runs the handler
+// again), effects that count only when the outcome is done, pending completion from any thread, GONE when it comes too
+// late. It verifies no signature and retries nothing by itself: redeliver() is the next attempt.
+//
+// What a plugin does against the rules, and a real host might not survive, is collected in misuses(): check that it is
+// empty. Threads: one thread drives the host; the plugin may call from any.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "postern/abi.h"
+
+namespace postern::testing {
+
+struct HostState;
+
+struct Options {
+  std::string name = "plugin";            // the plugin's name in the YAML
+  std::vector<std::string> without = {};  // extensions that this host does not have: "postern.health/1"
+  size_t host_api_size = 0;               // bytes of postern_host_api; 0: all. Smaller: an older host
+  // Of one delivery, beyond them POSTERN_E_LIMIT.
+  size_t max_effects = 1000;
+  size_t max_effect_bytes = 4 * 1024 * 1024;
+};
+
+struct ConfigFault {
+  std::string pointer, text;
+};
+
+struct SchemeDeclaration {
+  uint32_t algorithm = 0;
+  std::string name, header, format, separator, timestamp_header, id_header, signed_bytes;
+  uint32_t signature_encoding = 0, secret_encoding = 0, timestamp_unit = 0, tolerance_s = 0;
+  std::vector<std::string> secrets;
+};
+
+struct RouteDeclaration {
+  std::string method, path;
+  std::vector<std::pair<std::string, std::string>> schemes;  // scheme, id_from
+  std::string content_types, type_from, order_key_from, required, unsigned_id_from;
+  uint64_t max_body = 0;
+  uint32_t wait_ms = 0, flags = 0;
+};
+
+struct SampleDeclaration {
+  std::string name, method, target, content_type, body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// How start() went. `status` is the first call's that failed; POSTERN_E_INVALID when only config faults were found.
+struct Started {
+  postern_status status = POSTERN_OK;
+  std::string error;                  // what the plugin said by set_error, or what the host found
+  std::vector<ConfigFault> faults;    // in the order of the reports
+  std::vector<std::string> refusals;  // registrations that the host refused, and why
+  bool ok() const { return status == POSTERN_OK; }
+};
+
+struct Event {
+  std::string type = {};    // "message.received"; the plugin's name is put before it, unless it is there
+  std::string body = "{}";  // exact bytes
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::string order_key = {};
+  std::string id = {};           // empty: one is made
+  std::string external_id = {};  // empty: as `id`
+  std::string provider = {};     // empty: the plugin's own name
+  std::string with = {};         // a subscription's `with:`, as JSON
+  std::string method = "POST", target = "/", remote = "192.0.2.1";
+  int64_t received_at = 0;  // Unix milliseconds; 0: now
+};
+
+struct Emitted {
+  std::string type, body, order_key;
+};
+
+// How a delivery ended, or that it is pending. Effects are there only when it is done.
+struct Settled {
+  size_t delivery = 0;                  // for await(), expire(), redeliver()
+  bool handled = false;                 // false: no handler of the plugin takes this type, and nothing ran
+  postern_status outcome = POSTERN_OK;  // POSTERN_PENDING: use await()
+  std::string why;
+  std::optional<uint64_t> retry_after_ms;
+  std::string result;  // JSON, empty without one
+  std::vector<Emitted> emitted;
+  uint32_t attempt = 0;
+  uint32_t reruns = 0;  // because of record versions; they cost no attempt
+  bool done() const { return handled && outcome == POSTERN_OK; }
+};
+
+struct StoredRecord {
+  std::string json;
+  uint64_t version = 0;
+};
+using RecordKey = std::pair<std::string, std::string>;  // collection, key
+
+struct HealthResult {
+  std::string name;
+  uint32_t interval_ms = 0;
+  uint32_t status = 0;  // POSTERN_HEALTHY, …
+  std::string message, details_json;
+};
+
+struct LogLine {
+  uint32_t level = 0;
+  std::string text;
+};
+
+class FakeHost {
+ public:
+  // `entry` must outlive the host. Nothing of the plugin runs before start().
+  explicit FakeHost(const postern_plugin_entry& entry, Options options = {});
+  ~FakeHost();  // stops
+  FakeHost(const FakeHost&) = delete;
+  FakeHost& operator=(const FakeHost&) = delete;
+
+  // Checks the descriptor, then create, init and activate. On failure the instance is destroyed, as the gateway does.
+  Started start(std::string_view config_json);
+  // Deactivate and destroy; pending deliveries become GONE. Their records and what was emitted stay readable.
+  void stop(std::chrono::milliseconds drain = std::chrono::milliseconds(1000));
+
+  // Runs the plugin's handler for an event on the calling thread; again when a record's version did not fit.
+  Settled deliver(const Event& event);
+  // The next attempt of an earlier delivery: the same event and idempotency key.
+  Settled redeliver(size_t delivery);
+  // Waits for a pending delivery; POSTERN_E_TIMEOUT when it is not completed within `limit`.
+  Settled await(size_t delivery, std::chrono::milliseconds limit = std::chrono::seconds(10));
+  // Gives a pending delivery up, as a deadline does: from now on it is GONE.
+  void expire(size_t delivery);
+  // Called once before the next settlement, without locks: the moment to change a record behind the handler's back.
+  void before_settle(std::function<void()> hook);
+
+  std::optional<StoredRecord> record(std::string_view collection, std::string_view key) const;
+  std::map<RecordKey, StoredRecord> records() const;
+  void set_record(std::string_view collection, std::string_view key, std::string_view json);
+  std::vector<Emitted> emitted() const;  // committed ones, in order
+
+  std::vector<HealthResult> health();  // runs every check
+  std::vector<LogLine> log() const;
+  std::vector<std::string> misuses() const;
+  const std::vector<SchemeDeclaration>& schemes() const;
+  const std::vector<RouteDeclaration>& routes() const;
+  const std::vector<SampleDeclaration>& samples() const;
+  std::vector<std::string> handled_types() const;  // the globs, in the order of on()
+
+ private:
+  std::unique_ptr<HostState> state_;
+};
+
+}  // namespace postern::testing

@@ -1,0 +1,228 @@
+// Events on their way: views, effects, completion. The tables of postern.events, postern.records and postern.http.
+#include <algorithm>
+#include <cctype>
+
+#include "host_state.h"
+#include "json_check.h"
+
+namespace postern::testing {
+namespace {
+
+Attempt& of(postern_delivery* handle) { return *reinterpret_cast<Attempt*>(handle); }
+
+// The event behind a handle, for a view; noted when the plugin has completed it before.
+const DeliveryState& view(const postern_delivery* handle, const char* what) {
+  const Attempt& attempt = *reinterpret_cast<const Attempt*>(handle);
+  std::lock_guard lock(attempt.host->mutex);
+  if (attempt.completed) attempt.host->misuses.push_back(std::string(what) + " on a delivery that was completed");
+  return *attempt.delivery;
+}
+
+postern_str id(const postern_delivery* d) { return to_abi(view(d, "id").event.id); }
+postern_str type(const postern_delivery* d) { return to_abi(view(d, "type").event.type); }
+postern_str provider(const postern_delivery* d) { return to_abi(view(d, "provider").event.provider); }
+postern_str external_id(const postern_delivery* d) { return to_abi(view(d, "external_id").event.external_id); }
+postern_str order_key(const postern_delivery* d) { return to_abi(view(d, "order_key").event.order_key); }
+int64_t received_at(const postern_delivery* d) { return view(d, "received_at").event.received_at; }
+uint32_t attempt_number(const postern_delivery* d) { return view(d, "attempt").attempts; }
+postern_str idempotency_key(const postern_delivery* d) { return to_abi(view(d, "idempotency_key").idempotency_key); }
+postern_str with(const postern_delivery* d) { return to_abi(view(d, "with").event.with); }
+const postern_request* request(const postern_delivery* d) {
+  view(d, "request");
+  return reinterpret_cast<const postern_request*>(d);
+}
+
+const Event& event_of(const postern_request* r) {
+  return view(reinterpret_cast<const postern_delivery*>(r), "a view of the request").event;
+}
+postern_str method(const postern_request* r) { return to_abi(event_of(r).method); }
+postern_str target(const postern_request* r) { return to_abi(event_of(r).target); }
+postern_str body(const postern_request* r) { return to_abi(event_of(r).body); }
+postern_str remote(const postern_request* r) { return to_abi(event_of(r).remote); }
+
+bool same_name(const std::string& a, const std::string& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+postern_status header(const postern_request* r, postern_str name, size_t nth, postern_str* value) {
+  std::string wanted = to_string(name);
+  for (const auto& [key, text] : event_of(r).headers) {
+    if (!same_name(key, wanted) || nth-- != 0) continue;
+    *value = to_abi(text);
+    return POSTERN_OK;
+  }
+  return POSTERN_E_NOT_FOUND;
+}
+
+// Runs `effect` when the delivery still lives. Ends what get() has lent, as the contract says.
+template <typename F>
+postern_status with_live(postern_delivery* handle, const char* what, F effect) {
+  Attempt& attempt = of(handle);
+  std::lock_guard lock(attempt.host->mutex);
+  if (attempt.completed || attempt.life == Attempt::Life::kSettled) {
+    attempt.host->misuses.push_back(std::string(what) + " on a delivery that was completed");
+    return POSTERN_E_GONE;
+  }
+  if (attempt.life == Attempt::Life::kGone) return POSTERN_E_GONE;
+  attempt.borrowed.reset();
+  return effect(attempt);
+}
+
+postern_status charge(Attempt& attempt, size_t bytes) {
+  const Options& options = attempt.host->options;
+  if (attempt.effects >= options.max_effects) return POSTERN_E_LIMIT;
+  if (attempt.effect_bytes + bytes > options.max_effect_bytes) return POSTERN_E_LIMIT;
+  ++attempt.effects;
+  attempt.effect_bytes += bytes;
+  return POSTERN_OK;
+}
+
+postern_status emit(postern_delivery* d, postern_str event_type, postern_str json) {
+  return with_live(d, "emit", [&](Attempt& attempt) -> postern_status {
+    std::string text = to_string(json);
+    if (event_type.len == 0 || !is_json(text)) return POSTERN_E_INVALID;
+    if (auto status = charge(attempt, event_type.len + json.len); status < 0) return status;
+    attempt.emitted.push_back({to_string(event_type), std::move(text), attempt.delivery->event.order_key});
+    return POSTERN_OK;
+  });
+}
+
+postern_status set_result(postern_delivery* d, postern_str json) {
+  return with_live(d, "set_result", [&](Attempt& attempt) -> postern_status {
+    std::string text = to_string(json);
+    if (!is_json(text)) return POSTERN_E_INVALID;
+    if (auto status = charge(attempt, json.len); status < 0) return status;
+    attempt.result = std::move(text);
+    return POSTERN_OK;
+  });
+}
+
+postern_status retry_after(postern_delivery* d, uint64_t ms) {
+  return with_live(d, "retry_after", [&](Attempt& attempt) -> postern_status {
+    attempt.retry_after_ms = ms;
+    return POSTERN_OK;
+  });
+}
+
+postern_status get(postern_delivery* d, postern_str collection, postern_str key, postern_str* json, uint64_t* version) {
+  return with_live(d, "get", [&](Attempt& attempt) -> postern_status {
+    if (collection.len == 0 || key.len == 0) return POSTERN_E_INVALID;
+    RecordKey name{to_string(collection), to_string(key)};
+    std::string found;
+    auto own = std::find_if(attempt.writes.rbegin(), attempt.writes.rend(), [&](const auto& w) { return w.name == name; });
+    if (own != attempt.writes.rend()) {
+      found = own->json;
+      *version = own->expected == POSTERN_RECORD_ANY ? POSTERN_RECORD_ANY : own->expected + 1;
+    } else if (auto stored = attempt.host->records.find(name); stored != attempt.host->records.end()) {
+      found = stored->second.json;
+      *version = stored->second.version;
+    } else {
+      *version = POSTERN_RECORD_ABSENT;
+      return POSTERN_E_NOT_FOUND;
+    }
+    attempt.borrowed = std::make_unique<std::string>(std::move(found));
+    *json = to_abi(*attempt.borrowed);
+    return POSTERN_OK;
+  });
+}
+
+postern_status put(postern_delivery* d, postern_str collection, postern_str key, postern_str json, uint64_t expected) {
+  return with_live(d, "put", [&](Attempt& attempt) -> postern_status {
+    std::string text = to_string(json);
+    if (collection.len == 0 || key.len == 0 || !is_json(text)) return POSTERN_E_INVALID;
+    if (auto status = charge(attempt, collection.len + key.len + json.len); status < 0) return status;
+    attempt.writes.push_back({{to_string(collection), to_string(key)}, std::move(text), expected});
+    return POSTERN_OK;
+  });
+}
+
+postern_status complete(postern_delivery* d, postern_status outcome, postern_str why) {
+  Attempt& attempt = of(d);
+  HostState& host = *attempt.host;
+  std::function<void()> hook;
+  {
+    std::lock_guard lock(host.mutex);
+    if (attempt.completed || attempt.life == Attempt::Life::kSettled) {
+      host.misuses.push_back("complete() on a delivery that was completed");
+      return POSTERN_E_GONE;
+    }
+    attempt.completed = true;
+    attempt.borrowed.reset();
+    if (attempt.life == Attempt::Life::kGone) return POSTERN_E_GONE;
+    if (outcome == POSTERN_PENDING) {
+      host.misuses.push_back("complete() with POSTERN_PENDING");
+      outcome = POSTERN_RETRY;
+    }
+    attempt.completed_with = outcome;
+    attempt.completed_why = to_string(why);
+    if (attempt.life == Attempt::Life::kRunning) return POSTERN_OK;  // the handler has yet to return
+    hook = std::exchange(host.before_settle, nullptr);
+  }
+  if (hook) hook();
+  std::lock_guard lock(host.mutex);
+  if (attempt.life == Attempt::Life::kGone) return POSTERN_E_GONE;
+  host.settle(attempt, attempt.completed_with, attempt.completed_why);
+  return POSTERN_OK;
+}
+
+postern_status add_handler(postern_host* handle, postern_str glob, postern_event_handler handler, void* user) {
+  HostState& host = HostState::of(handle);
+  std::lock_guard lock(host.mutex);
+  if (host.phase != Phase::kInit) return POSTERN_E_STATE;
+  if (glob.len == 0 || handler == nullptr) return host.refuse("handler without a type or a function");
+  host.handlers.push_back({to_string(glob), handler, user});
+  return POSTERN_OK;
+}
+
+postern_status add_subscription_handler(postern_host* handle, postern_event_handler handler, void* user) {
+  HostState& host = HostState::of(handle);
+  std::lock_guard lock(host.mutex);
+  if (host.phase != Phase::kInit) return POSTERN_E_STATE;
+  if (handler == nullptr || host.subscription_handler) return host.refuse("a second handler of subscriptions, or none");
+  host.subscription_handler = Handler{"", handler, user};
+  return POSTERN_OK;
+}
+
+}  // namespace
+
+// With the mutex held. Versions are compared here and nowhere earlier, as in a store's transaction.
+void HostState::settle(Attempt& attempt, postern_status outcome, std::string why) {
+  DeliveryState& delivery = *attempt.delivery;
+  attempt.life = Attempt::Life::kSettled;
+  attempt.borrowed.reset();
+  settled.notify_all();
+  if (outcome == POSTERN_OK) {
+    std::map<RecordKey, StoredRecord> written;
+    for (const Attempt::Write& write : attempt.writes) {
+      auto stored = records.find(write.name);
+      StoredRecord& record =
+          written.try_emplace(write.name, stored == records.end() ? StoredRecord() : stored->second).first->second;
+      if (write.expected != POSTERN_RECORD_ANY && write.expected != record.version) {
+        delivery.rerun_wanted = true;
+        return;
+      }
+      record = {write.json, record.version + 1};
+    }
+    for (auto& [name, record] : written) records[name] = std::move(record);
+    emitted.insert(emitted.end(), attempt.emitted.begin(), attempt.emitted.end());
+  }
+  bool done = outcome == POSTERN_OK;
+  bool retried = outcome == POSTERN_RETRY || outcome < 0;
+  delivery.settled = {delivery.number,
+                      true,
+                      outcome,
+                      std::move(why),
+                      retried ? attempt.retry_after_ms : std::nullopt,
+                      done ? attempt.result : std::string(),
+                      done ? attempt.emitted : std::vector<Emitted>(),
+                      delivery.attempts,
+                      delivery.reruns};
+}
+
+const postern_ext_events kEvents = {
+    &add_handler,    &add_subscription_handler, &id,   &type,    &provider, &external_id, &order_key, &received_at,
+    &attempt_number, &idempotency_key,          &with, &request, &emit,     &set_result,  &complete,  &retry_after};
+const postern_ext_records kRecords = {&get, &put};
+const postern_ext_http kHttp = {&method, &target, &body, &remote, &header};
+
+}  // namespace postern::testing

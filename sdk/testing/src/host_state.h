@@ -1,0 +1,138 @@
+// HostState: what stands behind the opaque handles of the C ABI. The handles' types stay incomplete here, since the
+// program may contain the gateway, which has its own. Thread-safety: `mutex` guards everything that a plugin's threads
+// can reach.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "postern/ext/events.h"
+#include "postern/ext/health.h"
+#include "postern/ext/http.h"
+#include "postern/ext/log.h"
+#include "postern/ext/records.h"
+#include "postern/ext/routes.h"
+#include "postern/ext/schemes.h"
+#include "postern/testing/fake_host.h"
+
+namespace postern::testing {
+
+enum class Phase { kNone, kCreating, kInit, kReady, kStopped };
+
+struct Handler {
+  std::string glob;
+  postern_event_handler call = nullptr;
+  void* user = nullptr;
+};
+
+struct HealthCheck {
+  std::string name;
+  uint32_t interval_ms = 0;
+  postern_health_check call = nullptr;
+  void* user = nullptr;
+};
+
+struct DeliveryState;
+
+// One run of a handler: what a postern_delivery* (and its postern_request*) points at. Kept until the host dies, so
+// that a call that comes too late can be answered and noted.
+struct Attempt {
+  enum class Life { kRunning, kPending, kSettled, kGone };
+  struct Write {
+    RecordKey name;
+    std::string json;
+    uint64_t expected = 0;
+  };
+
+  HostState* host = nullptr;
+  DeliveryState* delivery = nullptr;
+  Life life = Life::kRunning;
+  bool completed = false;  // complete() was called: the plugin may not use the handle any more
+  postern_status completed_with = POSTERN_OK;
+  std::string completed_why;
+  std::vector<Write> writes;  // in order: a second one of a record expects the version that the first one makes
+  std::vector<Emitted> emitted;
+  std::string result;
+  size_t effects = 0, effect_bytes = 0;
+  std::optional<uint64_t> retry_after_ms;
+  std::unique_ptr<std::string>
+      borrowed;  // what the last get() lent; a fresh block each time, so that stale use is seen
+};
+
+struct DeliveryState {
+  size_t number = 0;
+  Event event;  // with every field filled in
+  std::string idempotency_key;
+  Handler handler;
+  uint32_t attempts = 0;
+  uint32_t reruns = 0;
+  bool rerun_wanted = false;
+  Attempt* current = nullptr;
+  Settled settled;  // valid once current->life is kSettled or kGone and no rerun is wanted
+};
+
+struct HostState {
+  HostState(const postern_plugin_entry& e, Options o);
+
+  const postern_plugin_entry& entry;
+  Options options;
+  std::unique_ptr<char[]> api_bytes;  // exactly as long as this host says its table is
+  const postern_plugin* plugin_table = nullptr;
+  postern_plugin plugin{};
+  postern_instance* instance = nullptr;
+
+  mutable std::mutex mutex;
+  std::condition_variable settled;
+  Phase phase = Phase::kNone;
+  std::map<std::thread::id, std::string> errors;
+  std::vector<ConfigFault> faults;
+  std::vector<std::string> refusals;
+  std::vector<std::string> misuses;
+  std::vector<LogLine> log;
+  std::vector<SchemeDeclaration> schemes;
+  std::vector<RouteDeclaration> routes;
+  std::vector<SampleDeclaration> samples;
+  std::vector<Handler> handlers;
+  std::optional<Handler> subscription_handler;
+  std::vector<HealthCheck> checks;
+  std::map<RecordKey, StoredRecord> records;
+  std::vector<Emitted> emitted;
+  std::deque<DeliveryState> deliveries;
+  std::deque<Attempt> attempts;
+  std::function<void()> before_settle;
+
+  static HostState& of(postern_host* host) { return *reinterpret_cast<HostState*>(host); }
+  postern_host* handle() { return reinterpret_cast<postern_host*>(this); }
+
+  // With the mutex held.
+  std::string take_error();
+  postern_status refuse(const std::string& why);
+
+  Settled run(DeliveryState& delivery);
+  void settle(Attempt& attempt, postern_status outcome, std::string why);
+};
+
+// The extensions' tables; null for an id that is not known.
+const void* find_table(std::string_view id);
+extern const postern_ext_events kEvents;
+extern const postern_ext_records kRecords;
+extern const postern_ext_http kHttp;
+
+inline std::string to_string(postern_str text) {
+  return text.len == 0 ? std::string() : std::string(text.ptr, text.len);
+}
+inline postern_str to_abi(const std::string& text) { return {text.data(), text.size()}; }
+
+// A SIZED struct as this header knows it, from a plugin that knows it perhaps shorter or longer.
+template <typename T>
+T read_sized(const T* theirs) {
+  T mine{};
+  std::copy_n(reinterpret_cast<const char*>(theirs), std::min<size_t>(theirs->struct_size, sizeof(T)),
+              reinterpret_cast<char*>(&mine));
+  return mine;
+}
+
+}  // namespace postern::testing

@@ -1,0 +1,165 @@
+// probe: a plugin for the tests of the gateway's life. An event says itself what its handler shall do with it:
+//
+//   POST /probe   {"id": "a", "type": "x", "key": "k", "do": "done"}
+//
+//   done          append the id to the record order/KEY (a JSON array), answer with it as result
+//   retry         fail, at every attempt          retry_once    fail at the first attempt only
+//   dead          fail for good                   throw         let an exception out, which no plugin may, at every
+//   attempt pending       complete later, from a thread of its own lost          at the first attempt: pending, and
+//   never completed; then as done emit          a follow-on event, "probe.followed", and then as done
+// It is written against the C ABI alone.
+#include <iterator>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "postern/ext/events.h"
+#include "postern/ext/http.h"
+#include "postern/ext/records.h"
+#include "postern/ext/routes.h"
+
+struct postern_instance {
+  const postern_host_api* api = nullptr;
+  postern_host* host = nullptr;
+  const postern_ext_events* events = nullptr;
+  const postern_ext_http* http = nullptr;
+  const postern_ext_records* records = nullptr;
+  const postern_ext_routes* routes = nullptr;
+  std::mutex mutex;
+  std::vector<std::thread> threads;  // of pending deliveries; guarded by mutex
+};
+
+namespace {
+
+constexpr postern_str str(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(postern_str text) { return {text.ptr, text.len}; }
+
+// The value of a string member of a flat JSON object that the test wrote: no escapes.
+std::string member(std::string_view json, const std::string& name) {
+  const std::string mark = "\"" + name + "\":\"";
+  const size_t at = json.find(mark);
+  if (at == std::string_view::npos) return "";
+  const size_t begin = at + mark.size();
+  return std::string(json.substr(begin, json.find('"', begin) - begin));
+}
+
+postern_status fail(postern_instance* self, std::string_view why, postern_status status) {
+  self->api->set_error(self->host, str(why));
+  return status;
+}
+
+// Reads and writes with a version: two deliveries at once must not lose one of the ids.
+postern_status append_to_order(postern_instance* self, postern_delivery* delivery, const std::string& id) {
+  const postern_str key = self->events->order_key(delivery);
+  const postern_str record = key.len == 0 ? str("none") : key;
+  postern_str json{};
+  uint64_t version = POSTERN_RECORD_ABSENT;
+  const postern_status got = self->records->get(delivery, str("order"), record, &json, &version);
+  if (got != POSTERN_OK && got != POSTERN_E_NOT_FOUND) return got;
+  std::string value = got == POSTERN_OK ? std::string(view(json)) : "[]";
+  value.pop_back();
+  value += (value.size() > 1 ? ",\"" : "\"") + id + "\"]";
+  const postern_status put = self->records->put(delivery, str("order"), record, str(value), version);
+  if (put != POSTERN_OK) return put;
+  return self->events->set_result(delivery, str("{\"seen\":\"" + id + "\"}"));
+}
+
+void complete_later(postern_instance* self, postern_delivery* delivery, const std::string& id) {
+  const std::lock_guard lock(self->mutex);
+  self->threads.emplace_back([self, delivery, id] {
+    const postern_status status = append_to_order(self, delivery, id);
+    self->events->complete(delivery, status == POSTERN_OK ? POSTERN_OK : POSTERN_RETRY, str("probe"));
+  });
+}
+
+postern_status handle(postern_instance* self, void*, postern_delivery* delivery) {
+  const std::string_view body = view(self->http->body(self->events->request(delivery)));
+  const std::string what = member(body, "do");
+  const std::string id = member(body, "id");
+  const bool first = self->events->attempt(delivery) == 1;
+  if (what == "retry" || (what == "retry_once" && first)) return fail(self, "asked to retry", POSTERN_RETRY);
+  if (what == "dead") return fail(self, "asked to die", POSTERN_DEAD);
+  if (what == "throw") throw std::runtime_error("asked to throw");
+  if (what == "lost" && first) return POSTERN_PENDING;
+  if (what == "pending") {
+    complete_later(self, delivery, id);
+    return POSTERN_PENDING;
+  }
+  if (what == "emit") {
+    const std::string follow = R"({"id":"follow-)" + id + R"(","do":"done"})";
+    const postern_status emitted = self->events->emit(delivery, str("probe.followed"), str(follow));
+    if (emitted != POSTERN_OK) return emitted;
+  }
+  return append_to_order(self, delivery, id);
+}
+
+template <typename Extension>
+bool find(postern_instance* self, std::string_view id, const Extension*& extension) {
+  extension = static_cast<const Extension*>(self->api->get_extension(self->host, str(id)));
+  return extension != nullptr;
+}
+
+postern_status init(postern_instance* self, postern_str) {
+  if (!find(self, POSTERN_EXT_EVENTS, self->events) || !find(self, POSTERN_EXT_HTTP, self->http) ||
+      !find(self, POSTERN_EXT_RECORDS, self->records) || !find(self, POSTERN_EXT_ROUTES, self->routes)) {
+    return fail(self, "an extension is missing", POSTERN_E_UNSUPPORTED);
+  }
+  postern_route_desc route{};
+  route.struct_size = sizeof route;
+  route.kind = POSTERN_ROUTE_EVENT;
+  route.method = str("POST");
+  route.path = str("/probe");
+  route.content_types = str("application/json");
+  route.type_from = str("json:/type");
+  route.order_key_from = str("json:/key");
+  route.required = str("json:/id");
+  route.unsigned_id_from = str("json:/id");
+  route.flags = POSTERN_ROUTE_UNSIGNED;
+  const postern_status added = self->routes->add(self->host, &route);
+  return added == POSTERN_OK ? self->events->on(self->host, str("*"), handle, nullptr) : added;
+}
+
+postern_status activate(postern_instance*) { return POSTERN_OK; }
+
+void deactivate(postern_instance* self, uint32_t) {
+  const std::lock_guard lock(self->mutex);
+  for (auto& thread : self->threads) thread.join();
+  self->threads.clear();
+}
+
+void destroy(postern_instance* self) {
+  deactivate(self, 0);
+  delete self;
+}
+
+const void* get_extension(postern_instance*, postern_str) { return nullptr; }
+
+const postern_plugin kPlugin = {sizeof(postern_plugin), 0, init, activate, deactivate, destroy, get_extension};
+
+postern_status create(const postern_host_api* api, postern_host* host, const postern_plugin** plugin,
+                      postern_instance** instance) {
+  *instance = new postern_instance;
+  (*instance)->api = api;
+  (*instance)->host = host;
+  *plugin = &kPlugin;
+  return POSTERN_OK;
+}
+
+constexpr postern_str kRequired[] = {str(POSTERN_EXT_EVENTS), str(POSTERN_EXT_HTTP), str(POSTERN_EXT_RECORDS),
+                                     str(POSTERN_EXT_ROUTES)};
+
+}  // namespace
+
+extern "C" POSTERN_EXPORT const postern_plugin_entry postern_entry = {sizeof(postern_plugin_entry),
+                                                                      POSTERN_ABI_MAJOR,
+                                                                      POSTERN_ABI_MINOR,
+                                                                      0,
+                                                                      str("probe"),
+                                                                      str("0.1.0"),
+                                                                      str("test"),
+                                                                      kRequired,
+                                                                      std::size(kRequired),
+                                                                      create};

@@ -1,0 +1,338 @@
+// What a sound file gives.
+#include "core/config/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "tests/unit/config/load.h"
+
+namespace postern::config {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::days;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const std::string kGateway = "gateway: {listen: [127.0.0.1:0]}\n";
+
+std::filesystem::path shipped() {
+  return std::filesystem::absolute(__FILE__).parent_path() / ".." / ".." / ".." / "config";
+}
+
+// Every key of the contract.
+constexpr const char* kWhole = R"(gateway:
+  listen: [127.0.0.1:8080, "[::1]:8080", unix:/run/p.sock, {address: 127.0.0.1:8082}]
+  loops: 1
+  public_url: https://hooks.acme.io
+  trusted_proxies: [127.0.0.1/32]
+  max_body: 1MiB
+  max_connections: 500
+  log_level: debug
+  deadlines: {head: 1s, body: 2s, write: 3s, idle: 4s}
+admin:
+  listen: 127.0.0.1:8081
+  socket: /run/postern/admin.sock
+  token: "${env:POSTERN_TEST_TOKEN}"
+  open_metrics: true
+  allow_details: [10.0.0.0/8, "::1"]
+store: {kind: sqlite, path: /var/lib/postern/events.db}
+dispatch:
+  workers: 4
+  max_backlog: 5000
+  drain: 10s
+  deadline: 15s
+  retry: {attempts: 6, base: 30s, factor: 3, cap: 2h, jitter: 0.2}
+  breaker: {failures: 7, open_for: 1m}
+dedupe: {window: 1d12h}
+plugin_dir: /opt/plugins
+plugins:
+  - name: acme
+    library: acme.so
+    config: {keys: ["${env:POSTERN_TEST_TOKEN}"], on: true, a/b: {c~d: null}}
+    retry: {attempts: 8}
+    breaker: {failures: 2}
+    deadline: 1m
+    routes:
+      /hooks/acme: {wait: 5s, rate: 30/m, allow: [0.0.0.0/0], max_body: 256KiB, reject_status: 403, ordered: false}
+      /hooks/other:
+  - name: mailer
+    library: /opt/mailer.so
+subscriptions:
+  - {on: acme.message.*, plugin: mailer, with: {to: office@acme.io}}
+  - {on: acme.message.*, plugin: acme, name: again, retry: {base: 1m}, deadline: 5s}
+)";
+
+TEST(Config, EveryKey) {
+  ::setenv("POSTERN_TEST_TOKEN", "hush", 1);
+  const Loaded loaded = load_text(kWhole);
+  ::unsetenv("POSTERN_TEST_TOKEN");
+  ASSERT_THAT(told(loaded), ElementsAre());
+  const Config& c = loaded.config;
+  ASSERT_EQ(c.listen.size(), 4u);
+  EXPECT_EQ(c.listen[0].address, "127.0.0.1:8080");
+  EXPECT_EQ(c.listen[1].address, "[::1]:8080");
+  EXPECT_EQ(c.listen[2].address, "unix:/run/p.sock");
+  EXPECT_EQ(c.listen[3].address, "127.0.0.1:8082");
+  EXPECT_EQ(c.listen[1].mark.line, 2);
+  EXPECT_EQ(c.listen[1].mark.column, 28);
+  EXPECT_EQ(c.loops, 1u);
+  EXPECT_EQ(c.public_url, "https://hooks.acme.io");
+  EXPECT_THAT(c.trusted_proxies, ElementsAre("127.0.0.1/32"));
+  EXPECT_EQ(c.max_body, 1u << 20);
+  EXPECT_EQ(c.max_connections, 500u);
+  EXPECT_EQ(c.log_level, "debug");
+  EXPECT_EQ(c.deadlines.head, 1s);
+  EXPECT_EQ(c.deadlines.body, 2s);
+  EXPECT_EQ(c.deadlines.write, 3s);
+  EXPECT_EQ(c.deadlines.idle, 4s);
+  EXPECT_EQ(c.admin.listen, "127.0.0.1:8081");
+  EXPECT_EQ(c.admin.socket, "/run/postern/admin.sock");
+  EXPECT_EQ(c.admin.token, "hush");
+  EXPECT_TRUE(c.admin.open_metrics);
+  EXPECT_THAT(c.admin.allow_details, ElementsAre("10.0.0.0/8", "::1/128"));
+  EXPECT_EQ(c.store_path, "/var/lib/postern/events.db");
+  EXPECT_EQ(c.workers, 4u);
+  EXPECT_EQ(c.max_backlog, 5000u);
+  EXPECT_EQ(c.drain, 10s);
+  EXPECT_EQ(c.policies.deadline, 15s);
+  EXPECT_EQ(c.policies.retry.factor, 3.0);
+  EXPECT_EQ(c.policies.retry.cap, 2h);
+  EXPECT_EQ(c.policies.retry.jitter, 0.2);
+  EXPECT_EQ(c.dedupe_window, 36h);
+  EXPECT_EQ(c.plugin_dir, "/opt/plugins");
+}
+
+TEST(Config, PluginsAndInheritance) {
+  ::setenv("POSTERN_TEST_TOKEN", "hush", 1);
+  const Loaded loaded = load_text(kWhole);
+  ::unsetenv("POSTERN_TEST_TOKEN");
+  ASSERT_EQ(loaded.config.plugins.size(), 2u);
+  const Plugin& acme = loaded.config.plugins[0];
+  EXPECT_EQ(acme.name, "acme");
+  EXPECT_EQ(acme.library, "acme.so");
+  EXPECT_EQ(acme.config_json, R"({"a/b":{"c~d":null},"keys":["hush"],"on":true})");
+  EXPECT_EQ(acme.policies.retry.attempts, 8u);
+  EXPECT_EQ(acme.policies.retry.base, 30s);
+  EXPECT_EQ(acme.policies.breaker.failures, 2u);
+  EXPECT_EQ(acme.policies.breaker.open_for, 1min);
+  EXPECT_EQ(acme.policies.deadline, 1min);
+  ASSERT_EQ(acme.routes.size(), 2u);
+  EXPECT_EQ(acme.routes[0].path, "/hooks/acme");
+  EXPECT_EQ(acme.routes[0].wait, 5s);
+  EXPECT_EQ(acme.routes[0].rate, 0.5);
+  EXPECT_THAT(acme.routes[0].allow, ElementsAre("0.0.0.0/0"));
+  EXPECT_EQ(acme.routes[0].max_body, 256u << 10);
+  EXPECT_EQ(acme.routes[0].reject_status, 403);
+  EXPECT_EQ(acme.routes[0].ordered, false);
+  EXPECT_EQ(acme.routes[1].path, "/hooks/other");
+  EXPECT_FALSE(acme.routes[1].wait || acme.routes[1].rate || acme.routes[1].max_body || acme.routes[1].ordered);
+
+  const Plugin& mailer = loaded.config.plugins[1];
+  EXPECT_EQ(mailer.config_json, "{}");
+  EXPECT_EQ(mailer.policies.retry.attempts, 6u);
+  EXPECT_EQ(mailer.config_marks.at("").line, 36);
+  EXPECT_EQ(mailer.config_marks.at("").column, 5);
+
+  ASSERT_EQ(loaded.config.subscriptions.size(), 2u);
+  const Subscription& first = loaded.config.subscriptions[0];
+  EXPECT_EQ(first.name, "acme.message.*");
+  EXPECT_EQ(first.with_json, R"({"to":"office@acme.io"})");
+  EXPECT_EQ(first.policies.retry.attempts, 6u);
+  const Subscription& again = loaded.config.subscriptions[1];
+  EXPECT_EQ(again.name, "again");
+  EXPECT_EQ(again.with_json, "{}");
+  EXPECT_EQ(again.policies.retry.attempts, 8u);  // its plugin's
+  EXPECT_EQ(again.policies.retry.base, 1min);
+  EXPECT_EQ(again.policies.deadline, 5s);
+}
+
+TEST(Config, MarksOfAPluginsConfig) {
+  const Loaded loaded = load_text(kGateway +
+                                  "plugins:\n"
+                                  "  - name: a\n"
+                                  "    library: a.so\n"
+                                  "    config:\n"
+                                  "      keys: [x, y]\n"
+                                  "      a/b: {c~d: 1}\n"
+                                  "      list:\n"
+                                  "        - one\n");
+  ASSERT_THAT(told(loaded), ElementsAre());
+  std::vector<std::string> places;
+  for (const auto& [pointer, mark] : loaded.config.plugins[0].config_marks)
+    places.push_back(fmt::format("{} {}:{}", pointer, mark.line, mark.column));
+  EXPECT_THAT(places, ElementsAre(" 5:5", "/a~1b 7:7", "/a~1b/c~0d 7:13", "/keys 6:7", "/keys/0 6:14", "/keys/1 6:17",
+                                  "/list 8:7", "/list/0 9:11"));
+}
+
+TEST(Config, JsonTypes) {
+  const std::pair<const char*, const char*> table[] = {
+      {"true", "true"},
+      {"False", "false"},
+      {"yes", R"("yes")"},
+      {"on", R"("on")"},
+      {"null", "null"},
+      {"~", "null"},
+      {"", "null"},
+      {"''", R"("")"},
+      {"'~'", R"("~")"},
+      {"12", "12"},
+      {"-12", "-12"},
+      {"+12", "12"},
+      {"0012", "12"},
+      {"0x1F", "31"},
+      {"0o17", "15"},
+      {"'12'", R"("12")"},
+      {"\"12\"", R"("12")"},
+      {"!!str 12", R"("12")"},
+      {"1.5", "1.5"},
+      {"-.5e1", "-5.0"},
+      {"1.", "1.0"},
+      {"1e3", "1000.0"},
+      {"1.2.3", R"("1.2.3")"},
+      {"12ab", R"("12ab")"},
+      {"0x", R"("0x")"},
+      {".", R"(".")"},
+      {"e5", R"("e5")"},
+      {"1_000", R"("1_000")"},
+      {"2026-11-20", R"("2026-11-20")"},
+      {"18446744073709551615", "18446744073709551615"},
+      {"-9223372036854775808", "-9223372036854775808"},
+      {"$${x}", R"("${x}")"},
+      {"|\n        a\n        b\n", R"("a\nb\n")"},
+      {"größe", R"("größe")"},
+      {"\"\\u0000e\"", nullptr},
+  };
+  for (const auto& [yaml, json] : table) {
+    const Loaded loaded =
+        load_text(kGateway + "plugins:\n  - name: a\n    library: a.so\n    config:\n      k: " + yaml + "\n");
+    if (!json) {
+      EXPECT_THAT(told(loaded), ElementsAre("6:10 plugins[0].config/k must not contain NUL"));
+      continue;
+    }
+    EXPECT_THAT(told(loaded), ElementsAre()) << yaml;
+    ASSERT_EQ(loaded.config.plugins.size(), 1u) << yaml;
+    EXPECT_EQ(loaded.config.plugins[0].config_json, std::string(R"({"k":)") + json + "}") << yaml;
+  }
+}
+
+TEST(Config, DefaultsAndEmptySections) {
+  const Loaded loaded =
+      load_text("gateway:\n  listen: 127.0.0.1:0\nadmin:\nstore:\ndispatch:\nplugins:\nsubscriptions:\n");
+  ASSERT_THAT(told(loaded), ElementsAre());
+  const Config& c = loaded.config;
+  EXPECT_EQ(c.listen[0].address, "127.0.0.1:0");
+  EXPECT_EQ(c.loops, 0u);
+  EXPECT_EQ(c.public_url, "");
+  EXPECT_EQ(c.max_body, 1u << 20);
+  EXPECT_EQ(c.log_level, "info");
+  EXPECT_EQ(c.admin.listen, "");
+  EXPECT_EQ(c.admin.socket, "/run/postern/admin.sock");
+  EXPECT_EQ(c.workers, 8u);
+  EXPECT_EQ(c.policies.retry.attempts, 5u);
+  EXPECT_EQ(c.dedupe_window, days(3));
+  EXPECT_EQ(c.plugin_dir, "/usr/lib/postern/plugins");
+}
+
+TEST(Config, TwoListenersMayBothLetTheSystemChoose) {
+  EXPECT_THAT(told(load_text("gateway: {listen: [127.0.0.1:0, 127.0.0.1:0]}\n")), ElementsAre());
+}
+
+TEST(Config, AliasesWork) {
+  const Loaded loaded = load_text(kGateway +
+                                  "dispatch: {retry: &r {attempts: 9}}\n"
+                                  "plugins: [{name: a, library: a.so, retry: *r, config: &c {x: 1}},"
+                                  " {name: b, library: b.so, config: *c}]\n");
+  ASSERT_THAT(told(loaded), ElementsAre());
+  EXPECT_EQ(loaded.config.plugins[0].policies.retry.attempts, 9u);
+  EXPECT_EQ(loaded.config.plugins[1].config_json, R"({"x":1})");
+}
+
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + by.size()))
+    text.replace(at, what.size(), by);
+  return text;
+}
+
+// The shipped files are sound but for the one thing that only the operator knows.
+TEST(Config, ShippedFiles) {
+  std::vector<std::filesystem::path> files = {shipped() / "gateway.yaml"};
+  for (const auto& entry : std::filesystem::directory_iterator(shipped() / "examples"))
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  ASSERT_GE(files.size(), 2u);
+  for (const std::filesystem::path& file : files) {
+    std::stringstream text;
+    text << std::ifstream(file).rdbuf();
+    const std::string yaml = text.str();
+    for (size_t at = yaml.find("${env:"); at != yaml.npos; at = yaml.find("${env:", at + 1))
+      ::setenv(yaml.substr(at + 6, yaml.find('}', at) - at - 6).c_str(), "c2VjcmV0", 1);
+    EXPECT_THAT(told(load_config(file.string())),
+                ElementsAre(HasSubstr("gateway.public_url: 'https://hooks.your-domain.com' is a placeholder")))
+        << file;
+
+    const TempFolder folder;
+    const Loaded edited = load_config(folder.write("g.yaml", replaced(yaml, "your-domain", "acme")));
+    EXPECT_THAT(told(edited), ElementsAre()) << file;
+    EXPECT_EQ(edited.config.public_url, "https://hooks.acme.com");
+    EXPECT_EQ(edited.config.dedupe_window, days(3));
+  }
+}
+
+// What gateway.yaml comments out is sound as well once its # is gone, and shows the defaults. There a setting follows
+// its # at once or after two spaces and more, prose after one.
+TEST(Config, ShippedCommentsAreSound) {
+  const TempFolder folder;
+  const std::string token = folder.write("admin.token", "hush\n");
+  std::ifstream in(shipped() / "gateway.yaml");
+  ASSERT_TRUE(in.is_open());
+  std::string yaml;
+  for (std::string line; std::getline(in, line);) {
+    const size_t hash = line.find_first_not_of(' ');
+    const std::string after = hash == line.npos || line[hash] != '#' ? "" : line.substr(hash + 1);
+    const bool prose = after.size() > 1 && after[0] == ' ' && after[1] != ' ';
+    if (!after.empty() && !prose) line.erase(hash, 1);
+    yaml += line + "\n";
+  }
+  yaml = replaced(replaced(yaml, "your-domain", "acme"), "${file:/etc/postern/admin.token}", "${file:" + token + "}");
+  ::setenv("MYPROVIDER_SIGNING_KEY", "hush", 1);
+  const Loaded loaded = load_config(folder.write("g.yaml", yaml));
+  ::unsetenv("MYPROVIDER_SIGNING_KEY");
+  ASSERT_THAT(told(loaded), ElementsAre()) << yaml;
+
+  const Config defaults;
+  const Config& c = loaded.config;
+  EXPECT_EQ(c.admin.listen, "127.0.0.1:8081");
+  EXPECT_EQ(c.plugins.size(), 1u);
+  EXPECT_EQ(c.plugins[0].routes.size(), 1u);
+  EXPECT_EQ(c.subscriptions.size(), 1u);
+  EXPECT_EQ(c.trusted_proxies.size(), 2u);
+  EXPECT_EQ(c.loops, defaults.loops);
+  EXPECT_EQ(c.max_body, defaults.max_body);
+  EXPECT_EQ(c.max_connections, defaults.max_connections);
+  EXPECT_EQ(c.deadlines.head, defaults.deadlines.head);
+  EXPECT_EQ(c.deadlines.body, defaults.deadlines.body);
+  EXPECT_EQ(c.deadlines.write, defaults.deadlines.write);
+  EXPECT_EQ(c.deadlines.idle, defaults.deadlines.idle);
+  EXPECT_EQ(c.log_level, defaults.log_level);
+  EXPECT_EQ(c.admin.socket, defaults.admin.socket);
+  EXPECT_EQ(c.admin.open_metrics, defaults.admin.open_metrics);
+  EXPECT_EQ(c.store_path, defaults.store_path);
+  EXPECT_EQ(c.workers, defaults.workers);
+  EXPECT_EQ(c.max_backlog, defaults.max_backlog);
+  EXPECT_EQ(c.drain, defaults.drain);
+  EXPECT_EQ(c.policies.deadline, defaults.policies.deadline);
+  EXPECT_EQ(c.policies.retry.attempts, defaults.policies.retry.attempts);
+  EXPECT_EQ(c.policies.retry.base, defaults.policies.retry.base);
+  EXPECT_EQ(c.policies.retry.factor, defaults.policies.retry.factor);
+  EXPECT_EQ(c.policies.retry.cap, defaults.policies.retry.cap);
+  EXPECT_EQ(c.policies.retry.jitter, defaults.policies.retry.jitter);
+  EXPECT_EQ(c.policies.breaker.failures, defaults.policies.breaker.failures);
+  EXPECT_EQ(c.policies.breaker.open_for, defaults.policies.breaker.open_for);
+  EXPECT_EQ(c.dedupe_window, defaults.dedupe_window);
+  EXPECT_EQ(c.plugin_dir, defaults.plugin_dir);
+}
+
+}  // namespace
+}  // namespace postern::config

@@ -1,0 +1,247 @@
+// Golden layouts of the ABI: sizes, offsets, signatures and values, for LP64 (x86-64, aarch64). A released number here
+// never changes; a SIZED struct may get new lines at its end. Everything is checked by the compiler.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <type_traits>
+
+#include "postern/abi.h"
+#include "postern/ext/events.h"
+#include "postern/ext/health.h"
+#include "postern/ext/http.h"
+#include "postern/ext/log.h"
+#include "postern/ext/records.h"
+#include "postern/ext/routes.h"
+#include "postern/ext/schemes.h"
+
+#if defined(__x86_64__) || defined(__aarch64__)
+
+// NOLINTBEGIN: one line a fact
+#define SIZE(type, bytes) static_assert(sizeof(type) == (bytes) && alignof(type) == 8 && std::is_trivial_v<type>)
+#define AT(type, member, offset) static_assert(offsetof(type, member) == (offset))
+#define IS(type, member, ...) static_assert(std::is_same_v<decltype(type::member), __VA_ARGS__>)
+#define VALUE(name, value) static_assert(static_cast<long long>(name) == (value))
+
+SIZE(postern_str, 16);
+AT(postern_str, ptr, 0);
+AT(postern_str, len, 8);
+
+SIZE(postern_host_api, 72);
+AT(postern_host_api, struct_size, 0);
+AT(postern_host_api, abi_major, 4);
+AT(postern_host_api, abi_minor, 8);
+AT(postern_host_api, reserved, 12);
+AT(postern_host_api, name, 16);
+AT(postern_host_api, version, 32);
+AT(postern_host_api, get_extension, 48);
+AT(postern_host_api, set_error, 56);
+AT(postern_host_api, config_fault, 64);
+IS(postern_host_api, get_extension, const void* (*)(postern_host*, postern_str));
+IS(postern_host_api, set_error, void (*)(postern_host*, postern_str));
+IS(postern_host_api, config_fault, void (*)(postern_host*, postern_str, postern_str));
+
+SIZE(postern_plugin, 48);
+AT(postern_plugin, struct_size, 0);
+AT(postern_plugin, reserved, 4);
+AT(postern_plugin, init, 8);
+AT(postern_plugin, activate, 16);
+AT(postern_plugin, deactivate, 24);
+AT(postern_plugin, destroy, 32);
+AT(postern_plugin, get_extension, 40);
+IS(postern_plugin, init, postern_status (*)(postern_instance*, postern_str));
+IS(postern_plugin, activate, postern_status (*)(postern_instance*));
+IS(postern_plugin, deactivate, void (*)(postern_instance*, uint32_t));
+IS(postern_plugin, destroy, void (*)(postern_instance*));
+IS(postern_plugin, get_extension, const void* (*)(postern_instance*, postern_str));
+
+SIZE(postern_plugin_entry, 88);
+AT(postern_plugin_entry, struct_size, 0);
+AT(postern_plugin_entry, abi_major, 4);
+AT(postern_plugin_entry, abi_minor, 8);
+AT(postern_plugin_entry, flags, 12);
+AT(postern_plugin_entry, id, 16);
+AT(postern_plugin_entry, version, 32);
+AT(postern_plugin_entry, build_id, 48);
+AT(postern_plugin_entry, requires_ext, 64);
+AT(postern_plugin_entry, requires_len, 72);
+AT(postern_plugin_entry, create, 80);
+IS(postern_plugin_entry, create,
+   postern_status (*)(const postern_host_api*, postern_host*, const postern_plugin**, postern_instance**));
+
+SIZE(postern_scheme_desc, 152);
+AT(postern_scheme_desc, struct_size, 0);
+AT(postern_scheme_desc, algorithm, 4);
+AT(postern_scheme_desc, name, 8);
+AT(postern_scheme_desc, header, 24);
+AT(postern_scheme_desc, format, 40);
+AT(postern_scheme_desc, separator, 56);
+AT(postern_scheme_desc, timestamp_header, 72);
+AT(postern_scheme_desc, id_header, 88);
+AT(postern_scheme_desc, signed_bytes, 104);
+AT(postern_scheme_desc, signature_encoding, 120);
+AT(postern_scheme_desc, secret_encoding, 124);
+AT(postern_scheme_desc, timestamp_unit, 128);
+AT(postern_scheme_desc, tolerance_s, 132);
+AT(postern_scheme_desc, secrets, 136);
+AT(postern_scheme_desc, secrets_len, 144);
+
+SIZE(postern_ext_schemes, 8);
+AT(postern_ext_schemes, add, 0);
+IS(postern_ext_schemes, add, postern_status (*)(postern_host*, const postern_scheme_desc*));
+
+SIZE(postern_route_scheme, 32);
+AT(postern_route_scheme, scheme, 0);
+AT(postern_route_scheme, id_from, 16);
+
+SIZE(postern_route_desc, 152);
+AT(postern_route_desc, struct_size, 0);
+AT(postern_route_desc, kind, 4);
+AT(postern_route_desc, method, 8);
+AT(postern_route_desc, path, 24);
+AT(postern_route_desc, schemes, 40);
+AT(postern_route_desc, schemes_len, 48);
+AT(postern_route_desc, content_types, 56);
+AT(postern_route_desc, type_from, 72);
+AT(postern_route_desc, order_key_from, 88);
+AT(postern_route_desc, required, 104);
+AT(postern_route_desc, unsigned_id_from, 120);
+AT(postern_route_desc, max_body, 136);
+AT(postern_route_desc, wait_ms, 144);
+AT(postern_route_desc, flags, 148);
+
+SIZE(postern_sample_desc, 104);
+AT(postern_sample_desc, struct_size, 0);
+AT(postern_sample_desc, reserved, 4);
+AT(postern_sample_desc, name, 8);
+AT(postern_sample_desc, method, 24);
+AT(postern_sample_desc, target, 40);
+AT(postern_sample_desc, content_type, 56);
+AT(postern_sample_desc, body, 72);
+AT(postern_sample_desc, headers, 88);
+AT(postern_sample_desc, headers_len, 96);
+
+SIZE(postern_ext_routes, 16);
+AT(postern_ext_routes, add, 0);
+AT(postern_ext_routes, add_sample, 8);
+IS(postern_ext_routes, add, postern_status (*)(postern_host*, const postern_route_desc*));
+IS(postern_ext_routes, add_sample, postern_status (*)(postern_host*, const postern_sample_desc*));
+
+SIZE(postern_ext_events, 128);
+AT(postern_ext_events, on, 0);
+AT(postern_ext_events, on_subscription, 8);
+AT(postern_ext_events, id, 16);
+AT(postern_ext_events, type, 24);
+AT(postern_ext_events, provider, 32);
+AT(postern_ext_events, external_id, 40);
+AT(postern_ext_events, order_key, 48);
+AT(postern_ext_events, received_at, 56);
+AT(postern_ext_events, attempt, 64);
+AT(postern_ext_events, idempotency_key, 72);
+AT(postern_ext_events, with, 80);
+AT(postern_ext_events, request, 88);
+AT(postern_ext_events, emit, 96);
+AT(postern_ext_events, set_result, 104);
+AT(postern_ext_events, complete, 112);
+AT(postern_ext_events, retry_after, 120);
+IS(postern_ext_events, on, postern_status (*)(postern_host*, postern_str, postern_event_handler, void*));
+IS(postern_ext_events, on_subscription, postern_status (*)(postern_host*, postern_event_handler, void*));
+IS(postern_ext_events, id, postern_str (*)(const postern_delivery*));
+IS(postern_ext_events, type, postern_str (*)(const postern_delivery*));
+IS(postern_ext_events, provider, postern_str (*)(const postern_delivery*));
+IS(postern_ext_events, external_id, postern_str (*)(const postern_delivery*));
+IS(postern_ext_events, order_key, postern_str (*)(const postern_delivery*));
+IS(postern_ext_events, received_at, int64_t (*)(const postern_delivery*));
+IS(postern_ext_events, attempt, uint32_t (*)(const postern_delivery*));
+IS(postern_ext_events, idempotency_key, postern_str (*)(const postern_delivery*));
+IS(postern_ext_events, with, postern_str (*)(const postern_delivery*));
+IS(postern_ext_events, request, const postern_request* (*)(const postern_delivery*));
+IS(postern_ext_events, emit, postern_status (*)(postern_delivery*, postern_str, postern_str));
+IS(postern_ext_events, set_result, postern_status (*)(postern_delivery*, postern_str));
+IS(postern_ext_events, complete, postern_status (*)(postern_delivery*, postern_status, postern_str));
+IS(postern_ext_events, retry_after, postern_status (*)(postern_delivery*, uint64_t));
+
+SIZE(postern_ext_records, 16);
+AT(postern_ext_records, get, 0);
+AT(postern_ext_records, put, 8);
+IS(postern_ext_records, get, postern_status (*)(postern_delivery*, postern_str, postern_str, postern_str*, uint64_t*));
+IS(postern_ext_records, put, postern_status (*)(postern_delivery*, postern_str, postern_str, postern_str, uint64_t));
+
+SIZE(postern_ext_http, 40);
+AT(postern_ext_http, method, 0);
+AT(postern_ext_http, target, 8);
+AT(postern_ext_http, body, 16);
+AT(postern_ext_http, remote, 24);
+AT(postern_ext_http, header, 32);
+IS(postern_ext_http, method, postern_str (*)(const postern_request*));
+IS(postern_ext_http, target, postern_str (*)(const postern_request*));
+IS(postern_ext_http, body, postern_str (*)(const postern_request*));
+IS(postern_ext_http, remote, postern_str (*)(const postern_request*));
+IS(postern_ext_http, header, postern_status (*)(const postern_request*, postern_str, size_t, postern_str*));
+
+SIZE(postern_ext_log, 8);
+AT(postern_ext_log, write, 0);
+IS(postern_ext_log, write, void (*)(postern_host*, uint32_t, postern_str));
+
+SIZE(postern_ext_health, 16);
+AT(postern_ext_health, add, 0);
+AT(postern_ext_health, report, 8);
+IS(postern_ext_health, add, postern_status (*)(postern_host*, postern_str, uint32_t, postern_health_check, void*));
+IS(postern_ext_health, report, postern_status (*)(postern_health_report*, uint32_t, postern_str, postern_str));
+
+static_assert(std::is_same_v<postern_event_handler, postern_status (*)(postern_instance*, void*, postern_delivery*)>);
+static_assert(
+    std::is_same_v<postern_health_check, postern_status (*)(postern_instance*, void*, postern_health_report*)>);
+static_assert(std::is_same_v<postern_status, int32_t>);
+
+VALUE(POSTERN_OK, 0);
+VALUE(POSTERN_PENDING, 1);
+VALUE(POSTERN_RETRY, 2);
+VALUE(POSTERN_DEAD, 3);
+VALUE(POSTERN_E_INVALID, -1);
+VALUE(POSTERN_E_UNSUPPORTED, -2);
+VALUE(POSTERN_E_STATE, -3);
+VALUE(POSTERN_E_TIMEOUT, -4);
+VALUE(POSTERN_E_LIMIT, -5);
+VALUE(POSTERN_E_GONE, -6);
+VALUE(POSTERN_E_DENIED, -7);
+VALUE(POSTERN_E_INTERNAL, -8);
+VALUE(POSTERN_E_NOT_FOUND, -9);
+VALUE(POSTERN_HMAC_SHA1, 1);
+VALUE(POSTERN_HMAC_SHA256, 2);
+VALUE(POSTERN_HMAC_SHA512, 3);
+VALUE(POSTERN_ENCODING_HEX, 1);
+VALUE(POSTERN_ENCODING_BASE64, 2);
+VALUE(POSTERN_SECRET_RAW, 1);
+VALUE(POSTERN_SECRET_BASE64, 2);
+VALUE(POSTERN_SECRET_WHSEC, 3);
+VALUE(POSTERN_TIME_SECONDS, 1);
+VALUE(POSTERN_TIME_MILLISECONDS, 2);
+VALUE(POSTERN_ROUTE_EVENT, 1);
+VALUE(POSTERN_ROUTE_UNSIGNED, 1);
+VALUE(POSTERN_ROUTE_UNORDERED, 2);
+VALUE(POSTERN_LOG_DEBUG, 1);
+VALUE(POSTERN_LOG_INFO, 2);
+VALUE(POSTERN_LOG_WARN, 3);
+VALUE(POSTERN_LOG_ERROR, 4);
+VALUE(POSTERN_HEALTHY, 1);
+VALUE(POSTERN_CONFIGURED, 2);
+VALUE(POSTERN_DEGRADED, 3);
+VALUE(POSTERN_UNHEALTHY, 4);
+VALUE(POSTERN_ABI_MAJOR, 1);
+VALUE(POSTERN_ABI_MINOR, 0);
+VALUE(POSTERN_RECORD_ABSENT, 0);
+static_assert(POSTERN_RECORD_ANY == UINT64_MAX);
+// NOLINTEND
+
+#endif
+
+// The ids are part of the ABI as well; texts, so they are compared here.
+TEST(AbiLayout, ExtensionIds) {
+  EXPECT_STREQ(POSTERN_EXT_SCHEMES, "postern.schemes/1");
+  EXPECT_STREQ(POSTERN_EXT_ROUTES, "postern.routes/1");
+  EXPECT_STREQ(POSTERN_EXT_EVENTS, "postern.events/1");
+  EXPECT_STREQ(POSTERN_EXT_RECORDS, "postern.records/1");
+  EXPECT_STREQ(POSTERN_EXT_HTTP, "postern.http/1");
+  EXPECT_STREQ(POSTERN_EXT_LOG, "postern.log/1");
+  EXPECT_STREQ(POSTERN_EXT_HEALTH, "postern.health/1");
+}
