@@ -31,8 +31,9 @@ const char* to_text(Breaker::State state) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(const std::vector<Subscriber>& subscribers, store::Store& store, uint32_t workers)
-    : subscribers_(subscribers), store_(store), workers_(workers), scheduler_(subscribers) {
+Dispatcher::Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets, store::Store& store,
+                       uint32_t workers)
+    : subscribers_(subscribers), targets_(targets), store_(store), workers_(workers), scheduler_(subscribers) {
   for (const Subscriber& s : subscribers) accounts_.push_back({s.plugin, s.name, "closed", 0, 0, 0, 0, {}});
 }
 
@@ -171,8 +172,7 @@ void Dispatcher::decide(store::Settlement& settlement, const Subscriber& subscri
   if (result.outcome == HandlerOutcome::kDone) {
     settlement.kind = Kind::kDone;
     delivery.take_effects(settlement);
-    int64_t now = wall_ms();
-    for (ingest::NewEvent& event : settlement.emitted) event.received_at = now;
+    address(settlement.emitted, delivery);
     return;
   }
   settlement.detail = result.why.empty() ? "the handler gave no reason" : std::move(result.why);
@@ -187,6 +187,16 @@ void Dispatcher::decide(store::Settlement& settlement, const Subscriber& subscri
   int64_t delay = retry_delay_ms(policy, settlement.attempts, random_share());
   if (auto wanted = delivery.wanted_delay_ms()) delay = std::min<int64_t>(*wanted, policy.cap.count());
   settlement.due_at = wall_ms() + delay;
+}
+
+// An emitted event goes its own way from here: to whoever takes its type.
+void Dispatcher::address(std::vector<ingest::NewEvent>& emitted, const Delivery& by) const {
+  int64_t now = wall_ms();
+  for (size_t i = 0; i < emitted.size(); ++i) {
+    emitted[i].received_at = now;
+    emitted[i].external_id = by.idempotency_key() + "/" + std::to_string(i);
+    emitted[i].targets = targets_.match(emitted[i].provider, emitted[i].type);
+  }
 }
 
 void Dispatcher::feed_breaker(size_t subscriber, HandlerOutcome outcome) {

@@ -18,14 +18,15 @@
 #include "core/dispatch/delivery.h"
 #include "core/dispatch/scheduler.h"
 #include "core/dispatch/subscriber.h"
+#include "core/ingest/target_table.h"
 #include "core/store/store.h"
 
 namespace postern::dispatch {
 
 class Dispatcher final : public store::DeliveryObserver, public store::SettleObserver, public ingest::ResultBoard {
  public:
-  // `subscribers` do not change and outlive the dispatcher.
-  Dispatcher(const std::vector<Subscriber>& subscribers, store::Store& store, uint32_t workers);
+  // `subscribers` and `targets` (who takes which emitted event) do not change and outlive the dispatcher.
+  Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets, store::Store& store, uint32_t workers);
   ~Dispatcher() override;
 
   void start() EXCLUDES(mutex_);
@@ -81,6 +82,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void put_back(Entry entry, const std::string& why) EXCLUDES(mutex_);
   void settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) EXCLUDES(mutex_);
   void decide(store::Settlement& settlement, const Subscriber& subscriber, HandlerResult result, Delivery& delivery);
+  void address(std::vector<ingest::NewEvent>& emitted, const Delivery& by) const;
   void feed_breaker(size_t subscriber, HandlerOutcome outcome) REQUIRES(mutex_);
 
   void control() EXCLUDES(mutex_);
@@ -96,6 +98,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void tell(const Settling& settled) REQUIRES(mutex_);
 
   const std::vector<Subscriber>& subscribers_;
+  const ingest::TargetTable& targets_;
   store::Store& store_;
   const uint32_t workers_;
 

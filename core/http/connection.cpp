@@ -63,7 +63,7 @@ void Connection::on_readable() {
   if (phase_ == Phase::kLingering) return linger();
   auto& scratch = loop_.scratch();
   for (int i = 0; i < kReadsPerTurn && phase_ != Phase::kClosed && phase_ != Phase::kLingering; ++i) {
-    if (phase_ == Phase::kServing && pending_.size() >= kMaxPending) break;
+    if (phase_ == Phase::kServing && pending_.size() - pending_at_ >= kMaxPending) break;
     auto [outcome, bytes] = stream_->read(scratch.data(), scratch.size());
     if (outcome == net::Stream::Outcome::kWouldBlock) break;
     if (outcome == net::Stream::Outcome::kClosed) {
@@ -84,58 +84,69 @@ void Connection::consume(std::string_view data) {
     return;
   }
   consuming_ = true;  // an answer given at once must not read the next request inside this call: pipelines would nest
-  read_on(data);
-  std::string next;
-  while (phase_ == Phase::kIdle && !pending_.empty()) {
-    next.clear();
-    next.swap(pending_);
-    read_on(next);
-  }
+  size_t used = read_on(data);
+  if (used < data.size() && (phase_ == Phase::kServing || phase_ == Phase::kIdle)) pending_.append(data.substr(used));
+  read_pending();
   consuming_ = false;
   if (phase_ == Phase::kIdle && read_closed_) close();
 }
 
-// Reads up to the end of one request; what follows it goes to pending_.
-void Connection::read_on(std::string_view data) {
+// An offset moves through the pipelined requests, so that many small ones cost no more than their bytes.
+void Connection::read_pending() {
+  while (phase_ == Phase::kIdle && pending_at_ < pending_.size()) {
+    pending_at_ += read_on(std::string_view(pending_).substr(pending_at_));
+  }
+  if (pending_at_ < pending_.size() && phase_ == Phase::kServing) {
+    if (pending_at_ < kMaxPending / 2) return;
+    pending_.erase(0, pending_at_);
+  } else if (!pending_.empty()) {
+    pending_ = std::string();  // thousands of idle connections must not each keep a buffer
+  }
+  pending_at_ = 0;
+}
+
+// Reads up to the end of one request; returns how many bytes that took.
+size_t Connection::read_on(std::string_view data) {
+  size_t used = 0;
   while (true) {
-    if (!data.empty()) data.remove_prefix(reader_.feed(data));
+    if (used < data.size()) used += reader_.feed(data.substr(used));
     switch (reader_.state()) {
       case RequestReader::State::kHead:
         if (reader_.in_head() && phase_ == Phase::kIdle) enter(Phase::kHead);
         break;
       case RequestReader::State::kHeadComplete:
-        if (!on_head_complete(data)) return;
+        if (!on_head_complete(used < data.size())) return used;
         continue;
       case RequestReader::State::kBody:
         break;
       case RequestReader::State::kRefused: {
         const RequestReader::Refusal& refusal = reader_.refusal();
         service_.on_malformed(stream_->peer(), refusal);
-        return refuse(Response::error(refusal.status, refusal.reason));
+        refuse(Response::error(refusal.status, refusal.reason));
+        return used;
       }
       case RequestReader::State::kComplete:
-        pending_.assign(data);
-        return serve();
+        serve();
+        return used;
     }
-    if (data.empty()) return;
+    if (used == data.size()) return used;
   }
 }
 
 // False when the request is refused or its answer is being written: the rest must not be read as its body.
-bool Connection::on_head_complete(std::string_view rest) {
+bool Connection::on_head_complete(bool more_came) {
   exchange_ = std::make_shared<Exchange>();
   exchange_->request_id = make_request_id();
   exchange_->remote = stream_->peer();
   Service::Admission admission = service_.on_head(*exchange_, reader_.request());
   if (admission.refused) {
-    if (!reader_.has_body()) pending_.assign(rest);
     refuse(std::move(admission.refusal));
     return false;
   }
   reader_.begin_body(admission.max_body);
   if (reader_.state() != RequestReader::State::kBody) return true;
   enter(Phase::kBody);
-  if (reader_.expects_continue() && rest.empty()) {
+  if (reader_.expects_continue() && !more_came) {
     // It is 25 bytes into an empty send buffer; should they not fit, the client sends its body after its own patience.
     constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     if (stream_->write(kContinue.data(), kContinue.size()).outcome == net::Stream::Outcome::kClosed) {
@@ -213,7 +224,6 @@ void Connection::on_written() {
 void Connection::start_lingering() {
   stream_->shutdown_write();
   enter(Phase::kLingering);
-  pending_.clear();
   if (read_closed_) return close();
   linger();
 }
@@ -275,7 +285,7 @@ void Connection::enter(Phase phase) {
 void Connection::update_interest() {
   if (phase_ == Phase::kClosed) return;
   uint32_t wanted = 0;
-  bool full = phase_ == Phase::kServing && pending_.size() >= kMaxPending;
+  bool full = phase_ == Phase::kServing && pending_.size() - pending_at_ >= kMaxPending;
   if (!read_closed_ && !full) wanted |= EPOLLIN;
   if (written_ < out_.size()) wanted |= EPOLLOUT;
   if (wanted == interest_) return;

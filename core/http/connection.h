@@ -85,8 +85,9 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   void on_readable();
   void on_deadline();
   void consume(std::string_view data);
-  void read_on(std::string_view data);
-  bool on_head_complete(std::string_view rest);
+  size_t read_on(std::string_view data);
+  void read_pending();
+  bool on_head_complete(bool more_came);
   void serve();
   void refuse(Response response);
   void answer(Response response);
@@ -106,7 +107,8 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   Phase phase_ = Phase::kIdle;
   RequestReader reader_;
   std::shared_ptr<Exchange> exchange_;  // from its head until its answer
-  std::string pending_;                 // bytes behind the request at hand
+  std::string pending_;                 // bytes behind the request at hand, from pending_at_ on
+  size_t pending_at_ = 0;
   std::string out_;
   size_t written_ = 0;
   size_t lingered_ = 0;

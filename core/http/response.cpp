@@ -1,5 +1,6 @@
 #include "core/http/response.h"
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "core/http/characters.h"
@@ -23,7 +24,21 @@ void append_header(std::string_view name, std::string_view value, std::string& o
 // What serialize() says itself; from anybody else it could tell another length than the body has.
 bool is_reserved(std::string_view name) {
   return equals_ignoring_case(name, "Content-Length") || equals_ignoring_case(name, "Transfer-Encoding") ||
-         equals_ignoring_case(name, "Connection") || equals_ignoring_case(name, "X-Request-Id");
+         equals_ignoring_case(name, "Connection") || equals_ignoring_case(name, "Date") || equals_ignoring_case(name, "X-Request-Id");
+}
+
+// The time of this second as RFC 9110 §5.6.7 wants it; made once a second, since every answer carries it (§6.6.1).
+std::string_view http_date() {
+  thread_local std::time_t made_at = 0;
+  thread_local char text[32];
+  thread_local size_t size = 0;
+  if (const std::time_t now = std::time(nullptr); now != made_at) {
+    std::tm utc{};
+    ::gmtime_r(&now, &utc);
+    size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);  // the daemon never leaves the C locale
+    made_at = now;
+  }
+  return {text, size};
 }
 
 // RFC 9110 §8.6, §15.3.5, §15.4.5.
@@ -48,6 +63,7 @@ void serialize(const Response& response, bool keep_alive, std::string_view reque
   out.reserve(out.size() + response.body.size() + 256);
   const int status = response.status >= 100 && response.status <= 999 ? response.status : 500;
   out.append("HTTP/1.1 ").append(std::to_string(status)).append(" ").append(reason_phrase(status)).append("\r\n");
+  append_header("Date", http_date(), out);
   bool typed = response.content_type.empty();
   for (const auto& [name, value] : response.headers) {
     if (name.empty() || !all_chars(name, kTokenChar) || is_reserved(name)) continue;

@@ -108,7 +108,7 @@ TEST_F(BadInputTest, LyingLengths) {
     EXPECT_EQ(first->status, 401);
     const auto second = client.read_response();
     EXPECT_TRUE(!second || second->status == 400);
-    EXPECT_EQ(refusal_of(request("18446744073709551616", body)), 400) << "2^64";
+    EXPECT_THAT(refusal_of(request("18446744073709551616", body)), AnyOf(400, 413)) << "2^64";
     EXPECT_THAT(refusal_of(request("9223372036854775808", body)), AnyOf(400, 413)) << "2^63";
     EXPECT_EQ(refusal_of(request("4294967297", body)), 413) << "2^32 + 1";
   }));

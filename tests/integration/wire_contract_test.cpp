@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 
 #include <cstdint>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -304,72 +303,6 @@ TEST_F(WireContractTest, HeaderNamesInAnyCase) {
   headers[2].first = "weBHook-signATure";
   headers.emplace_back("content-TYPE", "application/json");
   EXPECT_EQ(status_of(gateway().request("POST", kOpenphonePath, headers, body)), "queued");
-}
-
-// What an operator sets on the route.
-
-struct RejectStatusTest : OpenphoneTest {
-  GatewayOptions options() const override { return {.route = "reject_status: 403", .legacy = false, .own = false}; }
-};
-
-TEST_F(RejectStatusTest, ReplacesThe401) {
-  const std::string body = message_body(new_event_id());
-  EXPECT_TRUE(stores_nothing([&] {
-    EXPECT_EQ(gateway().post({}, body).status, 403);
-    EXPECT_EQ(gateway().post(sign_standard(new_standard_secret(), new_event_id(), unix_seconds(), body), body).status,
-              403);
-  }));
-}
-
-TEST_F(RejectStatusTest, ASchemeWithoutASecretIsRefused) {
-  const std::string body = message_body(new_event_id());
-  EXPECT_TRUE(stores_nothing([&] {
-    EXPECT_EQ(gateway().post(sign_legacy(gateway().legacy_key(), unix_milliseconds(), body), body).status, 403);
-    EXPECT_EQ(gateway().post(sign_own("", unix_seconds(), body), body).status, 403)
-        << "an empty secret is one that everybody knows";
-  }));
-}
-
-struct RateTest : OpenphoneTest {
-  GatewayOptions options() const override { return {.route = "rate: 2/s"}; }
-};
-
-TEST_F(RateTest, ExceededRateIsTold) {
-  std::optional<Response> refused;
-  for (int i = 0; i < 200 && !refused; ++i) {
-    const std::string id = new_event_id();
-    const Response response = gateway().post_signed(id, message_body(id));
-    if (response.status != 200) refused = response;
-  }
-  ASSERT_TRUE(refused) << "200 requests were faster than 2/s";
-  EXPECT_EQ(refused->status, 429);
-  EXPECT_THAT(refused->header("Retry-After").value_or(""), MatchesRegex("[1-9][0-9]*"));
-  EXPECT_EQ(gateway().request("GET", "/health").status, 200) << "the rate is the route's alone";
-  const std::string id = new_event_id();
-  const std::string body = message_body(id);
-  EXPECT_TRUE(eventually(milliseconds(10000), [&] { return gateway().post_signed(id, body).status == 200; }));
-}
-
-struct AllowTest : ::testing::Test {};
-
-TEST_F(AllowTest, OtherAddressesAreRefused) {
-  Gateway gateway({.route = "allow: [10.0.0.0/8]"});
-  const std::string id = new_event_id();
-  EXPECT_EQ(gateway.post_signed(id, message_body(id)).status, 403);
-  EXPECT_EQ(gateway.store().events(), 0);
-}
-
-struct WaitTest : OpenphoneTest {
-  GatewayOptions options() const override { return {.route = "wait: 10s"}; }
-};
-
-TEST_F(WaitTest, SettledInTimeIsProcessed) {
-  const std::string id = new_event_id();
-  const Response response = gateway().post_signed(id, message_body(id));
-  EXPECT_EQ(status_of(response), "processed");
-  EXPECT_NE(event_id_of(response), "");
-  EXPECT_TRUE(json_of(response).contains("result")) << response.body;
-  EXPECT_EQ(gateway().store().state_of(id), "done");
 }
 
 }  // namespace

@@ -10,10 +10,12 @@ namespace postern::store::sqlite {
 namespace {
 
 constexpr size_t kEventsPerBatch = 4096;
-// Neither kind starves the other: beside waiting events, settlements get this much of a batch, and alone a longer one.
-constexpr int64_t kSettleBesideEventsUs = 5'000;
-constexpr int64_t kSettleAloneUs = 20'000;
-constexpr size_t kSettleAtLeast = 16;
+// Neither kind starves the other. Senders wait for the batch and settlements can, so these get a share of each batch, and go on
+// beyond it only as long as no event has waited for long.
+constexpr size_t kEventsPerSettlement = 6;
+constexpr size_t kSettleAtLeast = 8;
+constexpr int64_t kEventMayWaitUs = 1'000;
+constexpr int64_t kSettleForUs = 10'000;
 
 uint64_t size_of(const ingest::NewEvent& event) { return event.body.size() + event.headers.size() + event.target.size() + 256; }
 
@@ -38,7 +40,10 @@ void Committer::stop() {
 void Committer::submit(std::unique_ptr<ingest::PendingEvent> event) {
   waiting_bytes_.fetch_add(size_of(event->event), std::memory_order_relaxed);
   MutexLock lock(mutex_);
-  if (events_.empty()) work_.notify_one();
+  if (events_.empty()) {
+    waiting_since_us_.store(steady_us(), std::memory_order_relaxed);
+    work_.notify_one();
+  }
   events_.push_back(std::move(event));
 }
 
@@ -74,6 +79,7 @@ bool Committer::take(Events& events, Settlements& settlements) {
   }
   if (events_.size() <= kEventsPerBatch) {
     events.swap(events_);
+    waiting_since_us_.store(0, std::memory_order_relaxed);
   } else {
     auto end = events_.begin() + kEventsPerBatch;
     events.assign(std::make_move_iterator(events_.begin()), std::make_move_iterator(end));
@@ -113,14 +119,20 @@ Status Committer::write(Events& events, Settlements& settlements, Settlements& l
   for (auto& event : events) {
     if (Status s = writer_.write(*event, batch); !s) return s;
   }
-  int64_t until = steady_us() + (events.empty() ? kSettleAloneUs : kSettleBesideEventsUs);
+  size_t share = std::max(kSettleAtLeast, events.size() / kEventsPerSettlement);
+  int64_t until = steady_us() + kSettleForUs;
   size_t done = 0;
-  for (; done < settlements.size() && (done < kSettleAtLeast || steady_us() < until); ++done) {
+  for (; done < settlements.size() && (done < share || has_time_until(until)); ++done) {
     if (Status s = writer_.write(*settlements[done], batch); !s) return s;
   }
   left.assign(std::make_move_iterator(settlements.begin() + static_cast<ptrdiff_t>(done)), std::make_move_iterator(settlements.end()));
   settlements.resize(done);
   return writer_.commit(batch);
+}
+
+bool Committer::has_time_until(int64_t until_us) const {
+  int64_t now = steady_us(), since = waiting_since_us_.load(std::memory_order_relaxed);
+  return now < until_us && (since == 0 || now - since < kEventMayWaitUs);
 }
 
 void Committer::publish(Events events, Settlements settlements, Writer::Batch batch, const Status& status) {

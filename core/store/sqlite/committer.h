@@ -46,6 +46,7 @@ class Committer {
   void give_back(Settlements settlements) EXCLUDES(mutex_);
   void commit(Events events, Settlements settlements);
   Status write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch);
+  bool has_time_until(int64_t until_us) const;
   void publish_events(Events events, const Status& status);
   void publish(Events events, Settlements settlements, Writer::Batch batch, const Status& status);
   void fail(const Status& status);
@@ -66,6 +67,7 @@ class Committer {
   log::Throttle failures_{1};
   std::atomic<bool> failed_{false};
   std::atomic<uint64_t> waiting_bytes_{0};
+  std::atomic<int64_t> waiting_since_us_{0};  // since when the oldest waiting event waits (steady); 0: none does
   std::atomic<uint64_t> stored_{0}, duplicates_{0}, batches_{0}, settled_{0};
 };
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "tests/bench/load/figures.h"
 #include "tests/bench/load/options.h"
-#include "tests/bench/load/worker.h"
 
 namespace postern::load {
 

@@ -42,19 +42,6 @@ std::mt19937_64 seeded() {
 
 }  // namespace
 
-void Figures::merge(const Figures& other) {
-  for (uint64_t Figures::*const figure : {&Figures::requests, &Figures::acked, &Figures::queued, &Figures::duplicates,
-                                          &Figures::repeats, &Figures::retries, &Figures::broken, &Figures::timeouts,
-                                          &Figures::malformed, &Figures::refused_connections, &Figures::unacked}) {
-    this->*figure += other.*figure;
-  }
-  if (other.first_us != 0 && (first_us == 0 || other.first_us < first_us)) first_us = other.first_us;
-  last_us = std::max(last_us, other.last_us);
-  for (const auto& [status, count] : other.statuses) statuses[status] += count;
-  latency.merge(other.latency);
-  if (failure.empty()) failure = other.failure;
-}
-
 Worker::Worker(const Options& options, const Target& target, Shared& shared, uint32_t connections, uint64_t requests,
                double rate)
     : options_(options),
@@ -88,7 +75,7 @@ void Worker::run() {
   try {
     loop();
     for (auto& connection : connections_) {
-      if (connection.state == State::kWaiting) again_.push_back(connection.id);
+      if (connection.state == State::kWaiting && !connection.repeat) again_.push_back(connection.id);
     }
     for (const auto& id : again_) unacked_.add(id);
     figures_.unacked += again_.size();

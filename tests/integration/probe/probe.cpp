@@ -2,12 +2,18 @@
 //
 //   POST /probe   {"id": "a", "type": "x", "key": "k", "do": "done"}
 //
-//   done          append the id to the record order/KEY (a JSON array), answer with it as result
-//   retry         fail, at every attempt          retry_once    fail at the first attempt only
-//   dead          fail for good                   throw         let an exception out, which no plugin may, at every
-//   attempt pending       complete later, from a thread of its own lost          at the first attempt: pending, and
-//   never completed; then as done emit          a follow-on event, "probe.followed", and then as done
+//   done         append the id to the record order/KEY (a JSON array), answer with it as result
+//   retry        fail, at every attempt
+//   retry_once   fail at the first attempt, then as done
+//   dead         fail for good
+//   throw        let an exception out, which no plugin may, at every attempt
+//   pending      complete later, from a thread of its own
+//   lost         pending and never completed, if it arrived in this life of the gateway; in the next, as done
+//   emit         a follow-on event, "probe.followed", and then as done
+//
 // It is written against the C ABI alone.
+#include <chrono>
+#include <cstdint>
 #include <iterator>
 #include <mutex>
 #include <stdexcept>
@@ -28,6 +34,7 @@ struct postern_instance {
   const postern_ext_http* http = nullptr;
   const postern_ext_records* records = nullptr;
   const postern_ext_routes* routes = nullptr;
+  int64_t activated_ms = 0;  // Unix milliseconds
   std::mutex mutex;
   std::vector<std::thread> threads;  // of pending deliveries; guarded by mutex
 };
@@ -83,7 +90,7 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
   if (what == "retry" || (what == "retry_once" && first)) return fail(self, "asked to retry", POSTERN_RETRY);
   if (what == "dead") return fail(self, "asked to die", POSTERN_DEAD);
   if (what == "throw") throw std::runtime_error("asked to throw");
-  if (what == "lost" && first) return POSTERN_PENDING;
+  if (what == "lost" && self->events->received_at(delivery) >= self->activated_ms) return POSTERN_PENDING;
   if (what == "pending") {
     complete_later(self, delivery, id);
     return POSTERN_PENDING;
@@ -122,7 +129,11 @@ postern_status init(postern_instance* self, postern_str) {
   return added == POSTERN_OK ? self->events->on(self->host, str("*"), handle, nullptr) : added;
 }
 
-postern_status activate(postern_instance*) { return POSTERN_OK; }
+postern_status activate(postern_instance* self) {
+  using namespace std::chrono;
+  self->activated_ms = duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+  return POSTERN_OK;
+}
 
 void deactivate(postern_instance* self, uint32_t) {
   const std::lock_guard lock(self->mutex);

@@ -2,15 +2,23 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+
 namespace postern::http {
 namespace {
 
 using namespace std::string_literals;
 
+// Without the Date line, which each answer must have once, of the form of RFC 9110 §5.6.7.
 std::string bytes_of(const Response& response, bool keep_alive = true, std::string_view id = "",
                      bool head_only = false) {
   std::string out;
   serialize(response, keep_alive, id, head_only, out);
+  static const std::regex date("\r\nDate: [A-Z][a-z]{2}, \\d{2} [A-Z][a-z]{2} \\d{4} \\d{2}:\\d{2}:\\d{2} GMT(?=\r\n)");
+  std::smatch found;
+  EXPECT_TRUE(std::regex_search(out, found, date)) << out;
+  out = std::regex_replace(out, date, "", std::regex_constants::format_first_only);
+  EXPECT_EQ(out.find("Date: "), std::string::npos);
   return out;
 }
 

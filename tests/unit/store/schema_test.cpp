@@ -1,0 +1,133 @@
+#include "core/store/sqlite/schema.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "tests/unit/store/store_support.h"
+
+namespace postern::store::sqlite {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::new_event;
+using testing::Sql;
+
+class SchemaTest : public testing::StoreTest {
+ protected:
+  Status refusal() const {
+    auto opened = SqliteStore::open(path(), {});
+    return opened.status();
+  }
+  std::string content() const {
+    std::ifstream file(path(), std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  void write(const std::string& bytes) const { std::ofstream(path(), std::ios::binary) << bytes; }
+};
+
+TEST_F(SchemaTest, MakesAnEmptyStore) {
+  open();
+  Sql sql(path());
+  EXPECT_THAT(sql.rows("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name"),
+              ElementsAre("attempt", "dedupe", "delivery", "event", "meta", "record"));
+  EXPECT_EQ(sql.one("PRAGMA user_version"), std::to_string(kSchemaVersion));
+  EXPECT_EQ(sql.one("PRAGMA journal_mode"), "wal");
+}
+
+TEST_F(SchemaTest, AFileWithoutBytesIsAnEmptyStore) {
+  write("");
+  open();
+  EXPECT_EQ(put(new_event(1))->outcome, ingest::Outcome::kStored);
+}
+
+TEST_F(SchemaTest, OpensItsOwnAgain) {
+  open();
+  put(new_event(1));
+  restart();
+  EXPECT_EQ(one("SELECT count(*) FROM event"), "1");
+}
+
+TEST_F(SchemaTest, RefusesANewerVersionUntouched) {
+  open();
+  put(new_event(1));
+  close();
+  Sql(path(), false).run("PRAGMA journal_mode=DELETE; PRAGMA user_version=" + std::to_string(kSchemaVersion + 1));
+  std::string before = content();
+
+  Status refused = refusal();
+  EXPECT_EQ(refused.code(), Code::kInvalid);
+  EXPECT_THAT(refused.message(), HasSubstr("newer Postern"));
+  EXPECT_THAT(refused.message(), HasSubstr(path()));
+  EXPECT_EQ(content(), before);
+}
+
+TEST_F(SchemaTest, RefusesADatabaseOfAnotherProgramUntouched) {
+  Sql(path(), false).run("CREATE TABLE contacts (name TEXT); INSERT INTO contacts VALUES ('x')");
+  std::string before = content();
+  EXPECT_EQ(refusal().code(), Code::kInvalid);
+  EXPECT_THAT(refusal().message(), HasSubstr("another program"));
+  EXPECT_EQ(content(), before);
+}
+
+TEST_F(SchemaTest, RefusesAnotherProgramsDatabaseOfTheSameVersion) {
+  Sql(path(), false).run("CREATE TABLE contacts (name TEXT); PRAGMA application_id=7; PRAGMA user_version=" + std::to_string(kSchemaVersion));
+  EXPECT_EQ(refusal().code(), Code::kInvalid);
+}
+
+TEST_F(SchemaTest, RefusesWhatIsNoDatabaseUntouched) {
+  std::string text(5000, 'x');
+  write(text);
+  EXPECT_FALSE(refusal().is_ok());
+  EXPECT_EQ(content(), text);
+}
+
+TEST_F(SchemaTest, RefusesASecondGateway) {
+  open();
+  Status refused = refusal();
+  EXPECT_EQ(refused.code(), Code::kUnavailable);
+  EXPECT_THAT(refused.message(), HasSubstr("another gateway"));
+  close();
+  EXPECT_TRUE(refusal().is_ok()) << refusal().message();
+}
+
+TEST_F(SchemaTest, RefusesASecondGatewayThroughALink) {
+  open();
+  std::filesystem::create_symlink(path(), folder_.file("link.db"));
+  auto opened = SqliteStore::open(folder_.file("link.db"), {});
+  EXPECT_FALSE(opened.is_ok());
+}
+
+TEST_F(SchemaTest, FilesAreForTheirOwnerAlone) {
+  mode_t before = ::umask(0);
+  open();
+  put(new_event(1));
+  ::umask(before);
+  size_t seen = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    struct stat found {};
+    ASSERT_EQ(::stat(entry.path().c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 0777, 0600u) << entry.path();
+    ++seen;
+  }
+  EXPECT_EQ(seen, 4u);  // the database, its log, the log's index and the lock
+}
+
+TEST_F(SchemaTest, MakesItsFolder) {
+  auto opened = SqliteStore::open(folder_.file("a/b/events.db"), {});
+  EXPECT_TRUE(opened.is_ok()) << opened.status().message();
+}
+
+TEST_F(SchemaTest, SaysWhereItCannotBe) {
+  write("");
+  auto opened = SqliteStore::open(path() + "/events.db", {});
+  ASSERT_FALSE(opened.is_ok());
+  EXPECT_EQ(opened.status().code(), Code::kIo);
+  EXPECT_THAT(opened.status().message(), HasSubstr(path()));
+}
+
+}  // namespace
+}  // namespace postern::store::sqlite
