@@ -78,6 +78,7 @@ struct Plugin {
   std::map<std::string, Mark> config_marks;  // JSON pointer → place; "" is the `config:` itself
   Policies policies;
   std::vector<RouteOverride> routes;
+  bool at_fault = false;  // its entry has faults: asking the plugin itself would only tell of them again
 };
 
 struct Subscription {

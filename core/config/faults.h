@@ -14,6 +14,8 @@ class Faults {
  public:
   void add(Mark mark, std::string message) { faults_.push_back({mark, std::move(message)}); }
 
+  size_t size() const { return faults_.size(); }
+
   // Sorted by place; one that was found through several aliases is told once. Leaves the list empty.
   std::vector<Fault> take();
 

@@ -107,8 +107,12 @@ void read_plugin(Section& entry, Config& config) {
 
 void read_plugins(Section& root, Config& config) {
   root.list("plugins", [&](const Node& node, const std::string& what) {
-    Section entry(root.context(), node, node.mark, what);
-    read_plugin(entry, config);
+    const size_t faults_before = root.context().faults.size();
+    {
+      Section entry(root.context(), node, node.mark, what);  // its end tells of unknown keys
+      read_plugin(entry, config);
+    }
+    config.plugins.back().at_fault = root.context().faults.size() > faults_before;
   });
 }
 

@@ -35,13 +35,8 @@ Status apply(const config::RouteOverride* set, const config::Config& config, ing
 
 std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& faults) {
   auto assembly = std::make_unique<Assembly>();
-  const Faults told = faults;
-  for (size_t i = 0; i < config.plugins.size(); ++i) {
-    bool last = i + 1 == config.plugins.size();
-    bool at_fault = std::any_of(told.begin(), told.end(), [&](const config::Fault& fault) {
-      return !(fault.mark < config.plugins[i].mark) && (last || fault.mark < config.plugins[i + 1].mark);
-    });
-    if (!at_fault && !config.plugins[i].library.empty()) assembly->load(config, config.plugins[i], faults);
+  for (const config::Plugin& plugin : config.plugins) {
+    if (!plugin.at_fault) assembly->load(config, plugin, faults);
   }
   // A subscription to a plugin that failed to load would be a second fault for the same cause.
   if (faults.empty()) {
