@@ -39,7 +39,7 @@ if [[ ${#missing[@]} -eq 0 ]]; then
   echo "Dependencies ($upto): all $(wc -w <<<"$wanted") packages are installed."
   exit 0
 fi
-echo "Dependencies ($upto): installing ${#missing[@]} of $(wc -w <<<"$wanted") packages: ${missing[*]}"
+echo "Dependencies ($upto): installing ${#missing[@]} of $(wc -w <<<"$wanted") packages, which may take minutes: ${missing[*]}"
 
 as_root=()
 if [[ $(id -u) -ne 0 ]]; then
@@ -51,10 +51,13 @@ if [[ $(id -u) -ne 0 ]]; then
   as_root=(sudo)
 fi
 
-# `env`, since sudo drops the environment.
-apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 "$@"; }
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# `env`, since sudo drops the environment. What apt says is shown only if it fails.
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1; }
 
-if ! apt update --quiet=2 || ! apt install --yes --quiet=2 --no-install-recommends "${missing[@]}"; then
+if ! apt update || ! apt install --yes --no-install-recommends "${missing[@]}"; then
+  cat "$log" >&2
   echo "$0: apt-get failed; its words are above. Postern's packages are in Debian 12 (bookworm), section main." >&2
   exit 1
 fi

@@ -113,7 +113,7 @@ start() {
   "$postern" check
   "$postern" serve </dev/null >"$place/gateway.log" 2>&1 &
   gateway=$!
-  echo "$gateway" >"$place/lock"
+  echo "pid $gateway" >"$place/lock"
   local deadline=$((SECONDS + 30))
   # Whoever answers on that port must be ours.
   until curl --fail --silent --max-time 2 --output "$place/health" "http://127.0.0.1:$port/health" &&
@@ -232,7 +232,8 @@ main() {
   mkdir -p "$place"
   # The gateway inherits the lock: should this script be killed, no other takes the store away from under it.
   exec 9>>"$place/lock"
-  flock --nonblock 9 || fail "a quickstart of these sources runs already (gateway: pid $(cat "$place/lock")); end it first"
+  flock --nonblock 9 || fail "a quickstart of these sources runs already (gateway: $(cat "$place/lock")); end it first"
+  echo "not started yet" >"$place/lock"
   if port_taken; then fail "port $port is taken by another program; choose one with --port, as in: $0 --port 8090"; fi
   trap 'stop_gateway || true' EXIT
   trap interrupted INT TERM

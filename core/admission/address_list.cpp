@@ -1,18 +1,29 @@
 #include "core/admission/address_list.h"
 
-#include <Poco/Exception.h>
 #include <Poco/NumberParser.h>
+#include <arpa/inet.h>
+
+#include <optional>
 
 namespace postern::admission {
 namespace {
 
 using Poco::Net::IPAddress;
 
+// Not Poco's tryParse: it takes "::" for a failure, and keeps the interface of a link-local address ("fe80::1%eth0"), with which its
+// operator& throws.
+std::optional<IPAddress> parse_address(const std::string& text) {
+  in_addr v4;
+  in6_addr v6;
+  if (::inet_pton(AF_INET, text.c_str(), &v4) == 1) return IPAddress(&v4, sizeof v4);
+  if (::inet_pton(AF_INET6, text.c_str(), &v6) == 1) return IPAddress(&v6, sizeof v6);
+  return std::nullopt;
+}
+
 IPAddress plain(const IPAddress& address) {
   if (!address.isIPv4Mapped()) return address;
   std::string text = address.toString();  // "::ffff:192.0.2.1"
-  IPAddress mapped;
-  return IPAddress::tryParse(text.substr(text.rfind(':') + 1), mapped) ? mapped : address;
+  return parse_address(text.substr(text.rfind(':') + 1)).value_or(address);
 }
 
 }  // namespace
@@ -21,22 +32,22 @@ Result<AddressList> AddressList::parse(const std::vector<std::string>& networks)
   AddressList list;
   for (const std::string& text : networks) {
     size_t slash = text.find('/');
-    IPAddress address;
-    if (!IPAddress::tryParse(text.substr(0, slash), address)) return Status(Code::kInvalid, "'" + text + "' is not a network");
-    unsigned bits = address.family() == IPAddress::IPv4 ? 32 : 128, prefix = bits;
+    auto address = parse_address(text.substr(0, slash));
+    if (!address) return Status(Code::kInvalid, "'" + text + "' is not a network");
+    unsigned bits = address->family() == IPAddress::IPv4 ? 32 : 128, prefix = bits;
     if (slash != std::string::npos && (!Poco::NumberParser::tryParseUnsigned(text.substr(slash + 1), prefix) || prefix > bits)) {
       return Status(Code::kInvalid, "'" + text + "' is not a network");
     }
-    IPAddress mask(prefix, address.family());
-    list.networks_.push_back({address & mask, mask});
+    IPAddress mask(prefix, address->family());
+    list.networks_.push_back({*address & mask, mask});
   }
   return list;
 }
 
 bool AddressList::contains(const std::string& text) const {
-  IPAddress parsed;
-  if (!IPAddress::tryParse(text, parsed)) return false;
-  IPAddress address = plain(parsed);
+  auto parsed = parse_address(text.substr(0, text.find('%')));  // without the interface of a link-local address
+  if (!parsed) return false;
+  IPAddress address = plain(*parsed);
   for (const Network& network : networks_) {
     if (network.address.family() == address.family() && (address & network.mask) == network.address) return true;
   }

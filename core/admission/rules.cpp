@@ -31,8 +31,8 @@ std::optional<http::Response> Rules::refuse(const http::Request& head, const std
     }
   }
   // A signature covers the bytes that were sent; an encoded body would be other bytes than its JSON.
-  if (auto encoding = head.header("content-encoding"); encoding && !http::equals_ignoring_case(*encoding, "identity")) {
-    return http::Response::error(415, "encoded bodies are not accepted");
+  for (size_t n = 0; auto encoding = head.header("content-encoding", n); ++n) {
+    if (!http::equals_ignoring_case(*encoding, "identity")) return http::Response::error(415, "encoded bodies are not accepted");
   }
   if (!right_content_type(head, content_types)) return http::Response::error(415, "this content type is not accepted");
   return std::nullopt;

@@ -29,9 +29,20 @@ std::string json_string(std::string_view text) {
 
 void append_printable(std::string_view text, std::string& out) {
   constexpr char kHex[] = "0123456789abcdef";
-  for (char c : text) {
+  int follow = 0;  // bytes that still belong to the character at hand
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
     auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
+    auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    bool plain = byte >= 0x20 && byte < 0x7f;
+    if ((byte & 0xc0) == 0x80) {
+      plain = follow-- > 0;  // alone it may be a C1 control
+    } else {
+      follow = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : byte >= 0xc2 ? 1 : 0;
+      if (follow > 0) plain = byte != 0xc2 || next >= 0xa0;  // U+0080 to U+009F steer terminals too
+      if (!plain) follow = 0;
+    }
+    if (plain) {
       out += c;
     } else if (c == '\n') {
       out += "\\n";

@@ -82,6 +82,9 @@ std::string as_text(std::string_view message, std::initializer_list<Field> field
   return line;
 }
 
+// Before anybody starts it, spdlog would write to stdout, from info on.
+const bool started_early = (start(Style::kTerminal, Level::kWarn), true);
+
 }  // namespace
 
 void start(Style wanted, Level level) {

@@ -21,7 +21,9 @@ postern_status add(postern_host* host, postern_str name, uint32_t interval_ms, p
 postern_status report(postern_health_report* out, uint32_t status, postern_str message, postern_str details_json) {
   return contained([&]() -> postern_status {
     if (status < POSTERN_HEALTHY || status > POSTERN_UNHEALTHY) return fail(POSTERN_E_INVALID, "unknown health status");
-    if (details_json.len > 0 && !nlohmann::json::accept(view(details_json))) return fail(POSTERN_E_INVALID, "details must be JSON");
+    if (details_json.len > 0 && !nlohmann::json::parse(view(details_json), nullptr, false).is_object()) {
+      return fail(POSTERN_E_INVALID, "details must be a JSON object");
+    }
     out->status = status;
     out->message = copy(message);
     out->details_json = copy(details_json);

@@ -87,6 +87,7 @@ postern_status add_sample(postern_host* host, const postern_sample_desc* desc) {
   return contained([&]() -> postern_status {
     if (!in_init(host)) return fail(POSTERN_E_STATE, "samples are added in init");
     postern_sample_desc theirs = sized(desc);
+    if (theirs.name.len == 0) return fail(POSTERN_E_INVALID, "a sample needs a name");
     if (theirs.headers_len % 2 != 0) return fail(POSTERN_E_INVALID, "headers come in pairs of name and value");
     plugin::Sample sample{copy(theirs.name), copy(theirs.method), copy(theirs.target), copy(theirs.content_type), copy(theirs.body), {}};
     for (size_t i = 0; i < theirs.headers_len; i += 2) {

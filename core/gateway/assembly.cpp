@@ -10,6 +10,7 @@
 namespace postern::gateway {
 namespace {
 
+constexpr std::string_view kOwnHealthChecks[] = {"database", "webhook_url"};  // the gateway's
 constexpr const char* kOwnHandlers = "handlers";  // the delivery's `subscriber`
 
 std::string path_of(const config::Config& config, const config::Plugin& plugin) {
@@ -61,6 +62,7 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
   }
   add_routes(config, plugin, **instance, faults);
   add_handlers(plugin, **instance);
+  add_health_checks(plugin, **instance, faults);
   instances_.push_back(std::move(*instance));
 }
 
@@ -89,6 +91,21 @@ void Assembly::add_handlers(const config::Plugin& plugin, plugin::Instance& inst
   targets_.add_handlers(plugin.name, kOwnHandlers, std::move(globs));
   subscribers_.push_back({plugin.name, kOwnHandlers, plugin.policies, true, "",
                           [&instance](dispatch::Delivery& delivery) { return instance.handle(delivery); }});
+}
+
+// A check named as the library goes by the name that the YAML gives the plugin, so that two instances of one library differ.
+void Assembly::add_health_checks(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults) {
+  for (const plugin::HealthCheck& check : instance.registrations().health_checks) {
+    std::string name = check.name == instance.library().id() ? plugin.name : check.name;
+    std::replace(name.begin(), name.end(), '-', '_');
+    bool taken = std::find(std::begin(kOwnHealthChecks), std::end(kOwnHealthChecks), name) != std::end(kOwnHealthChecks) ||
+                 std::any_of(health_checks_.begin(), health_checks_.end(), [&](const auto& other) { return other.name == name; });
+    if (taken) {
+      faults.push_back({plugin.mark, "plugin " + plugin.name + ": the health check '" + name + "' exists already"});
+    } else {
+      health_checks_.push_back({std::move(name), &instance, &check});
+    }
+  }
 }
 
 void Assembly::add_subscription(const config::Subscription& subscription, Faults& faults) {

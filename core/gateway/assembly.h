@@ -29,6 +29,12 @@ class Assembly {
   const ingest::RouteTable& routes() const { return routes_; }
   const ingest::TargetTable& targets() const { return targets_; }
   const std::vector<dispatch::Subscriber>& subscribers() const { return subscribers_; }
+  struct HealthCheck {
+    std::string name;  // the answer's key, unique
+    plugin::Instance* instance;
+    const plugin::HealthCheck* check;
+  };
+  const std::vector<HealthCheck>& health_checks() const { return health_checks_; }
 
  private:
   using Faults = std::vector<config::Fault>;
@@ -37,12 +43,14 @@ class Assembly {
   void add_routes(const config::Config& config, const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults);
   void add_handlers(const config::Plugin& plugin, plugin::Instance& instance);
   void add_subscription(const config::Subscription& subscription, Faults& faults);
+  void add_health_checks(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults);
   plugin::Instance* find(const std::string& name);
 
   std::vector<std::unique_ptr<plugin::Instance>> instances_;
   ingest::RouteTable routes_;
   ingest::TargetTable targets_;
   std::vector<dispatch::Subscriber> subscribers_;
+  std::vector<HealthCheck> health_checks_;
 };
 
 }  // namespace postern::gateway

@@ -107,15 +107,13 @@ void Gateway::add_health_checks() {
     if (config_.public_url.empty()) return {Health::kDegraded, "gateway.public_url is not set", "{}"};
     return {Health::kConfigured, "providers call the public URL", nlohmann::json({{"public_url", config_.public_url}}).dump()};
   });
-  for (const auto& instance : assembly_->instances()) {
-    for (const plugin::HealthCheck& check : instance->registrations().health_checks) {
-      auto interval = check.interval_ms == 0 ? kHealthInterval : std::chrono::milliseconds(check.interval_ms);
-      health_.add(check.name, interval, [&instance = *instance, &check] {
-        postern_health_report report;
-        Status status = instance.check(check, &report);
-        return to_report(status, report);
-      });
-    }
+  for (const Assembly::HealthCheck& c : assembly_->health_checks()) {
+    auto interval = c.check->interval_ms == 0 ? kHealthInterval : std::chrono::milliseconds(c.check->interval_ms);
+    health_.add(c.name, interval, [instance = c.instance, check = c.check] {
+      postern_health_report report;
+      Status status = instance->check(*check, &report);
+      return to_report(status, report);
+    });
   }
 }
 

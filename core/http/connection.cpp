@@ -88,7 +88,8 @@ void Connection::consume(std::string_view data) {
   if (used < data.size() && (phase_ == Phase::kServing || phase_ == Phase::kIdle)) pending_.append(data.substr(used));
   read_pending();
   consuming_ = false;
-  if (phase_ == Phase::kIdle && read_closed_) close();
+  bool waits = phase_ == Phase::kIdle || phase_ == Phase::kHead || phase_ == Phase::kBody;
+  if (waits && read_closed_) close();  // nothing more can come, and a part of a request is none
 }
 
 // An offset moves through the pipelined requests, so that many small ones cost no more than their bytes.

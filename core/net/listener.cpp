@@ -75,7 +75,7 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::string& address, uns
       if (wanted.family() == SocketAddress::IPv6) {
         socket.bind6(wanted, true, false, true);
       } else {
-        socket.bind(wanted, true);
+        socket.bind(wanted, true, false);  // not SO_REUSEPORT: a second gateway would silently get half of the requests
       }
       shown = socket.address().toString();
     }
@@ -89,15 +89,18 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::string& address, uns
 
 Acceptor::Acceptor(EventLoop& loop, const Listener& listener, OnAccept on_accept)
     : loop_(loop), listener_(listener), on_accept_(std::move(on_accept)), resume_([this] {
-        if (Status started = start(); !started) log::error("cannot accept again", {{"error", started.message()}});
+        if (Status started = start(); started) return;
+        log::error("cannot accept again; trying on");
+        pause();
       }) {}
 
 Acceptor::~Acceptor() { stop(); }
 
 Status Acceptor::start() {
   if (watching_) return Status::ok();
-  watching_ = true;
-  return loop_.watch(listener_.fd(), EPOLLIN | EPOLLEXCLUSIVE, *this);
+  Status watched = loop_.watch(listener_.fd(), EPOLLIN | EPOLLEXCLUSIVE, *this);
+  watching_ = watched.is_ok();
+  return watched;
 }
 
 void Acceptor::stop() {

@@ -9,6 +9,7 @@
 namespace postern::net {
 
 PlainStream::PlainStream(Poco::Net::StreamSocket socket) : socket_(std::move(socket)), fd_(socket_.impl()->sockfd()) {
+  peer_ = "unknown";  // a peer that has reset already has no address any more
   try {
     Poco::Net::SocketAddress peer = socket_.peerAddress();
     if (peer.family() == Poco::Net::SocketAddress::UNIX_LOCAL) {
@@ -17,8 +18,8 @@ PlainStream::PlainStream(Poco::Net::StreamSocket socket) : socket_(std::move(soc
       peer_ = peer.host().toString();
       socket_.setNoDelay(true);
     }
-  } catch (const Poco::Exception&) {  // the peer is gone already, or an unnamed unix socket
-    peer_ = "unix";
+  } catch (const Poco::Exception&) {
+    if (socket_.address().family() == Poco::Net::SocketAddress::UNIX_LOCAL) peer_ = "unix";
   }
 }
 

@@ -44,6 +44,7 @@ const char* to_text(Health health) {
 }
 
 void HealthBoard::add(std::string name, std::chrono::milliseconds interval, Check check) {
+  std::replace(name.begin(), name.end(), '-', '_');
   MutexLock lock(shared_->mutex);
   shared_->entries.push_back({std::move(name), interval, std::move(check), {}});
 }

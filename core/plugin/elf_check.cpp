@@ -25,6 +25,7 @@ class Image {
     std::memcpy(&out, bytes_.data() + at, sizeof(T));
     return true;
   }
+  bool has(uint64_t at, uint64_t size) const { return at <= bytes_.size() && size <= bytes_.size() - at; }
   std::string_view text(uint64_t at) const {
     if (at >= bytes_.size()) return {};
     std::string_view rest = bytes_.substr(at);
@@ -54,6 +55,8 @@ Status check_image(const Image& image, const std::string& path) {
       header.e_type != ET_DYN || header.e_shentsize != sizeof(Elf64_Shdr)) {
     return damaged;
   }
+  // The table of sections comes last: a file that was cut off has lost some of it.
+  if (!image.has(header.e_shoff, uint64_t{header.e_shnum} * sizeof(Elf64_Shdr))) return damaged;
   for (unsigned i = 0; i < header.e_shnum; ++i) {
     Elf64_Shdr section, names;
     if (!image.read(header.e_shoff + i * sizeof section, section)) return damaged;

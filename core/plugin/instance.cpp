@@ -78,9 +78,14 @@ Result<std::unique_ptr<Instance>> Instance::make(std::shared_ptr<const Library> 
     faults.push_back({place_of(config, fault.pointer), "plugin " + config.name + ": " + fault.text});
   }
   if (status < 0) {
-    std::string own = explain(status);
+    std::string own = take_error();
     const std::string& refusal = instance->registrations().refusal;
-    return Status(Code::kInvalid, "plugin " + config.name + ": init: " + (refusal.empty() ? own : refusal));
+    if (own.empty()) own = refusal.empty() ? explain(status) : refusal;
+    if (!refusal.empty() && own != refusal) own += " (refused before: " + refusal + ")";
+    return Status(Code::kInvalid, "plugin " + config.name + ": init: " + own);
+  }
+  if (const std::string& refusal = instance->registrations().refusal; !refusal.empty()) {
+    log::warn("the plugin goes on without a registration that was refused", {{"reason", refusal}});
   }
   if (!instance->registrations().faults.empty()) return Status(Code::kInvalid, "plugin " + config.name + ": its config is not valid");
   return instance;

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/abi/support.h"
 
 namespace postern::testing {
@@ -16,9 +18,11 @@ struct Assembled {
   std::vector<config::Fault> faults;
 };
 
-// The plugins in lines 10, 20, …
-Assembled assemble(std::vector<config::Plugin> plugins) {
+// The plugins in lines 10, 20, …; the subscriptions where they say.
+Assembled assemble(std::vector<config::Plugin> plugins, std::vector<config::Subscription> subscriptions = {}) {
   config::Config config;
+  config.max_body = 1000;
+  config.subscriptions = std::move(subscriptions);
   for (size_t i = 0; i < plugins.size(); ++i) plugins[i].mark = {static_cast<int>(10 * (i + 1)), 5};
   config.plugins = std::move(plugins);
   Assembled out;
@@ -63,6 +67,132 @@ TEST(Assembly, KeepsTwoInstancesOfOneLibraryApart) {
     EXPECT_NE(handler.user, other.user);
   }
   out.assembly->deactivate(0);
+}
+
+// ---- what an operator may set on a route
+
+config::RouteOverride set_on(const std::string& path) {
+  config::RouteOverride set;
+  set.path = path;
+  set.mark = {15, 9};
+  return set;
+}
+
+Assembled assemble_with(const config::RouteOverride& set) {
+  config::Plugin plugin = plugin_config("a", "good");
+  plugin.routes = {set};
+  return assemble({plugin});
+}
+
+TEST(Overrides, LeaveAloneWhatTheyDoNotSet) {
+  Assembled out = assemble_with(set_on("/good"));
+  ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
+  const ingest::EventRoute& route = *out.assembly->routes().routes().at(0);
+  EXPECT_EQ(route.max_body, 1000u) << "the gateway's";
+  EXPECT_EQ(route.wait_ms, 0);
+  EXPECT_EQ(route.reject_status, 401);
+  EXPECT_TRUE(route.ordered);
+  EXPECT_EQ(route.rules.rate, nullptr);
+  EXPECT_TRUE(route.rules.allow.empty());
+}
+
+TEST(Overrides, WinOverThePlugin) {
+  config::RouteOverride set = set_on("/good");
+  set.wait = std::chrono::milliseconds(5000);
+  set.rate = 2;
+  set.allow = {"192.0.2.0/24"};
+  set.max_body = 77;
+  set.reject_status = 400;
+  set.ordered = false;
+  Assembled out = assemble_with(set);
+  ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
+  const ingest::EventRoute& route = *out.assembly->routes().routes().at(0);
+  EXPECT_EQ(route.wait_ms, 5000);
+  ASSERT_NE(route.rules.rate, nullptr);
+  EXPECT_EQ(route.rules.rate->take(1) + route.rules.rate->take(1), 0);
+  EXPECT_GT(route.rules.rate->take(1), 0);
+  EXPECT_TRUE(route.rules.allow.contains("192.0.2.7"));
+  EXPECT_FALSE(route.rules.allow.contains("198.51.100.7"));
+  EXPECT_EQ(route.max_body, 77u);
+  EXPECT_EQ(route.reject_status, 400);
+  EXPECT_FALSE(route.ordered);
+}
+
+TEST(Overrides, OfARouteThatIsNotThereAreAFault) {
+  for (const char* path : {"/goof", "/good/", "/", ""}) {
+    Assembled out = assemble_with(set_on(path));
+    ASSERT_EQ(out.faults.size(), 1u);
+    EXPECT_EQ(config::to_text("f", out.faults[0]), "f:15:9: plugin a has no route " + std::string(path) + "; see `postern routes`");
+  }
+}
+
+TEST(Overrides, OfOnePluginDoNotReachAnothers) {
+  config::Plugin plugin = plugin_config("b", "good", R"({"path":"/b"})");
+  plugin.routes = {set_on("/a")};
+  Assembled out = assemble({plugin_config("a", "good", R"({"path":"/a"})"), plugin});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_THAT(out.faults[0].message, HasSubstr("plugin b has no route /a"));
+}
+
+// ---- subscriptions
+
+config::Subscription subscription(const std::string& name, const std::string& on, const std::string& plugin) {
+  config::Subscription out;
+  out.name = name;
+  out.mark = {90, 5};
+  out.on = on;
+  out.plugin = plugin;
+  out.with_json = R"({"to":"x"})";
+  return out;
+}
+
+TEST(Subscriptions, TakeWhatTheyName) {
+  Assembled out = assemble({plugin_config("a", "good"), plugin_config("b", "handler")}, {subscription("mail", "a.message.*", "b")});
+  ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
+  auto names = [&](const std::string& provider, const std::string& type) {
+    std::vector<std::string> list;
+    for (const ingest::Target& target : *out.assembly->targets().match(provider, type)) list.push_back(target.plugin + "/" + target.subscriber);
+    return list;
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(names("a", "a.message.received"), ElementsAre("a/handlers", "b/mail"));
+  EXPECT_THAT(names("a", "a.call.completed"), ElementsAre("a/handlers"));
+  EXPECT_THAT(names("c", "a.message.received"), ElementsAre("b/mail"));
+  EXPECT_THAT(names("c", "message.received"), ElementsAre());
+  EXPECT_THAT(names("b", "b.throws"), ElementsAre("b/handlers"));
+  ASSERT_EQ(out.assembly->subscribers().size(), 3u);
+  const dispatch::Subscriber& mail = out.assembly->subscribers()[2];
+  EXPECT_EQ(mail.plugin + "/" + mail.name, "b/mail");
+  EXPECT_EQ(mail.with_json, R"({"to":"x"})");
+}
+
+TEST(Subscriptions, NeedAPluginThatTakesThem) {
+  Assembled out = assemble({plugin_config("a", "good")}, {subscription("mail", "*", "a")});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_EQ(config::to_text("f", out.faults[0]), "f:90:5: plugin a takes no subscriptions");
+}
+
+TEST(Subscriptions, MayNotTakeTheNameOfThePluginsOwnHandlers) {
+  Assembled out = assemble({plugin_config("b", "handler")}, {subscription("handlers", "*", "b")});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_EQ(config::to_text("f", out.faults[0]), "f:90:5: the name 'handlers' is taken by the plugin's own handlers; give another");
+}
+
+TEST(Subscriptions, ToAPluginThatDidNotLoadAreNoSecondFault) {
+  Assembled out = assemble({plugin_config("b", "major_99")}, {subscription("mail", "*", "b")});
+  EXPECT_EQ(out.faults.size(), 1u);
+}
+
+// Both report under the name of their health check; in one answer a key can be there only once.
+TEST(Assembly, KeepsTheHealthChecksOfTwoInstancesApart) {
+  Assembled out = assemble({plugin_config("a", "handler"), plugin_config("b", "handler")});
+  std::vector<std::string> names;
+  for (const auto& instance : out.assembly->instances()) {
+    for (const auto& check : instance->registrations().health_checks) names.push_back(check.name);
+  }
+  std::sort(names.begin(), names.end());
+  bool unique = std::adjacent_find(names.begin(), names.end()) == names.end();
+  EXPECT_TRUE(unique || !out.faults.empty()) << "/api/health/ would show one name twice";
 }
 
 TEST(Assembly, StopsAtThePluginThatCannotBeActivated) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/log.h"
 #include "tests/abi/support.h"
 
 namespace postern::testing {
@@ -188,6 +189,7 @@ TEST(Instance, TakesNoRegistrationAfterInit) {
 TEST(Instance, IsDestroyedOnceWhateverCameBefore) {
   for (const char* which : {"well", "fails", "throws", "throws_in_deactivate", "throws_in_destroy"}) {
     CaptureStderr();
+    log::start(log::Style::kJson, log::Level::kInfo);
     {
       Made made = make("life", which);
       ASSERT_NE(made.instance, nullptr) << made.error;

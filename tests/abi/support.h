@@ -20,7 +20,7 @@ inline std::string module_path(const std::string& name) { return std::string(POS
 inline std::string load_fault(const std::string& path) {
   auto library = plugin::Library::load(path, extension::has_extension);
   if (library) return "loaded";
-  const std::string& message = library.status().message();
+  const std::string message = library.status().message();
   return message.starts_with(path + ": ") ? message.substr(path.size() + 2) : "(without its path) " + message;
 }
 

@@ -127,6 +127,7 @@ postern_status init(postern_instance* self, postern_str) {
   for (const auto& handler : kHandlers) {
     if (events_of(self).on(self->host, str(handler.type), handler.function, nullptr) < 0) return POSTERN_E_INTERNAL;
   }
+  if (events_of(self).on_subscription(self->host, emits, nullptr) < 0) return POSTERN_E_INTERNAL;
   const auto& health = extension<postern_ext_health>(self, POSTERN_EXT_HEALTH);
   health.add(self->host, str("throws"), 0, check_throws, nullptr);
   health.add(self->host, str("fails"), 0, check_fails, nullptr);

@@ -4,7 +4,6 @@
 #include "core/store/sqlite/schema.h"
 #include "tests/unit/store/store_support.h"
 
-
 namespace postern::store::sqlite {
 namespace {
 
@@ -53,10 +52,14 @@ class DedupeIndexTest : public ::testing::Test {
   std::string insert(uint64_t number, int64_t until = kLater) {
     std::string id = make_event_id(kNow, ++seq_);
     auto statement = database_.prepare(
-        "INSERT INTO event (seq, dedupe_key, dedupe_until, received_at, id, provider, type, external_id, order_key, depth, method, "
+        "INSERT INTO event (seq, dedupe_key, dedupe_until, received_at, id, provider, type, external_id, order_key, "
+        "depth, method, "
         "target, remote, headers, body) VALUES (?1, ?2, ?3, 0, ?4, '', '', '', '', 0, '', '', '', x'', x'')");
     DedupeIndex::Key key = key_of(number);
-    statement->bind(1, seq_).bind_blob(2, {reinterpret_cast<const char*>(key.data()), key.size()}).bind(3, until).bind(4, id);
+    statement->bind(1, seq_)
+        .bind_blob(2, {reinterpret_cast<const char*>(key.data()), key.size()})
+        .bind(3, until)
+        .bind(4, id);
     EXPECT_EQ(statement->run(), SQLITE_DONE);
     index_->insert(key, seq_, id, until);
     return id;
@@ -213,7 +216,7 @@ TEST_F(DedupeIndexTest, AMergedKeyOutlivesItsEvent) {
 
 TEST_F(DedupeIndexTest, APassDropsWhatHasExpired) {
   begin();
-  for (uint64_t i = 0; i < 100; ++i) insert(i, kNow + 10);
+  for (uint64_t i = 1; i <= 100; ++i) insert(i, kNow + 10);
   commit();
   finish_pass(1000);
   EXPECT_EQ(count("dedupe"), 100);
@@ -223,9 +226,10 @@ TEST_F(DedupeIndexTest, APassDropsWhatHasExpired) {
   commit();
   finish_pass(7);
   // A pass goes from its first key to its last one: only what lies beyond the last is left for another.
-  EXPECT_EQ(*database_.integer("SELECT count(*) FROM dedupe WHERE expires_at < " + std::to_string(now_) +
-                               " AND key < (SELECT max(key) FROM dedupe WHERE expires_at > " + std::to_string(now_) + ")"),
-            0);
+  EXPECT_EQ(
+      *database_.integer("SELECT count(*) FROM dedupe WHERE expires_at < " + std::to_string(now_) +
+                         " AND key < (SELECT max(key) FROM dedupe WHERE expires_at > " + std::to_string(now_) + ")"),
+      0);
   EXPECT_EQ(*database_.integer("SELECT count(*) FROM dedupe WHERE expires_at > " + std::to_string(now_)), 100);
 }
 

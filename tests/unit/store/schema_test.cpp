@@ -65,6 +65,29 @@ TEST_F(SchemaTest, RefusesANewerVersionUntouched) {
   EXPECT_EQ(content(), before);
 }
 
+// With what that version wrote last still in the log.
+TEST_F(SchemaTest, RefusesANewerVersionsLogUntouched) {
+  open();
+  close();
+  std::string copy = folder_.file("copy.db");
+  {
+    Sql newer(path(), false);
+    newer.run("PRAGMA user_version=" + std::to_string(kSchemaVersion + 1));
+    std::filesystem::copy(path(), copy);
+    std::filesystem::copy(path() + "-wal", copy + "-wal");
+  }
+  auto sizes = [&] {
+    auto size = [](const std::string& file) {
+      return std::filesystem::exists(file) ? std::filesystem::file_size(file) : 0;
+    };
+    return std::make_pair(size(copy), size(copy + "-wal"));
+  };
+  auto before = sizes();
+  ASSERT_GT(before.second, 0u);
+  EXPECT_EQ(SqliteStore::open(copy, {}).status().code(), Code::kInvalid);
+  EXPECT_EQ(sizes(), before);
+}
+
 TEST_F(SchemaTest, RefusesADatabaseOfAnotherProgramUntouched) {
   Sql(path(), false).run("CREATE TABLE contacts (name TEXT); INSERT INTO contacts VALUES ('x')");
   std::string before = content();
@@ -74,7 +97,9 @@ TEST_F(SchemaTest, RefusesADatabaseOfAnotherProgramUntouched) {
 }
 
 TEST_F(SchemaTest, RefusesAnotherProgramsDatabaseOfTheSameVersion) {
-  Sql(path(), false).run("CREATE TABLE contacts (name TEXT); PRAGMA application_id=7; PRAGMA user_version=" + std::to_string(kSchemaVersion));
+  Sql(path(), false)
+      .run("CREATE TABLE contacts (name TEXT); PRAGMA application_id=7; PRAGMA user_version=" +
+           std::to_string(kSchemaVersion));
   EXPECT_EQ(refusal().code(), Code::kInvalid);
 }
 

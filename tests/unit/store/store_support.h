@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -138,6 +139,27 @@ inline std::unique_ptr<ingest::PendingEvent> pending(ingest::NewEvent event, ing
   return made;
 }
 
+// Holds the committer after the commit of one event of its own, so that all that is submitted meanwhile makes one
+// batch. Thread-safety: one thread.
+class HeldCommitter final : public ingest::CommitObserver {
+ public:
+  explicit HeldCommitter(ingest::EventSink& store) {
+    store.submit(pending(new_event(1'000'000'007), *this));
+    held_.get_future().wait();
+  }
+  void release() { release_.set_value(); }
+
+  void on_committed(std::vector<std::unique_ptr<ingest::PendingEvent>>) override {
+    std::shared_future<void> released = released_;  // this object may be gone as soon as it lets go
+    held_.set_value();
+    released.wait();
+  }
+
+ private:
+  std::promise<void> held_, release_;
+  std::shared_future<void> released_ = release_.get_future().share();
+};
+
 inline std::unique_ptr<Settlement> settlement(int64_t delivery, Settlement::Kind kind, uint32_t attempts = 1) {
   auto made = std::make_unique<Settlement>();
   made->delivery = delivery;
@@ -159,7 +181,8 @@ class Sql {
  public:
   explicit Sql(const std::string& path, bool read_only = true) {
     int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    if (sqlite3_open_v2(path.c_str(), &db_, flags, nullptr) != SQLITE_OK) throw std::runtime_error("cannot open " + path);
+    if (sqlite3_open_v2(path.c_str(), &db_, flags, nullptr) != SQLITE_OK)
+      throw std::runtime_error("cannot open " + path);
     sqlite3_busy_timeout(db_, 5000);
   }
   ~Sql() { sqlite3_close(db_); }
@@ -167,12 +190,14 @@ class Sql {
   Sql& operator=(const Sql&) = delete;
 
   void run(const std::string& sql) {
-    if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) throw std::runtime_error(sqlite3_errmsg(db_));
+    if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+      throw std::runtime_error(sqlite3_errmsg(db_));
   }
   // The rows, columns joined by '|'.
   std::vector<std::string> rows(const std::string& sql) {
     sqlite3_stmt* statement = nullptr;
-    if (sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) throw std::runtime_error(sqlite3_errmsg(db_));
+    if (sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK)
+      throw std::runtime_error(sqlite3_errmsg(db_));
     std::vector<std::string> found;
     while (sqlite3_step(statement) == SQLITE_ROW) {
       std::string& row = found.emplace_back();

@@ -1,0 +1,100 @@
+#include "core/admission/rules.h"
+
+#include <gtest/gtest.h>
+
+namespace postern::admission {
+namespace {
+
+constexpr int64_t kNow = 1'000'000'000;
+
+http::Request head(const std::string& headers) { return http::Request::from_parts("POST", "/hook", headers, ""); }
+
+const std::string kJson = "Content-Type: application/json\r\n";
+
+int refusal(const Rules& rules, const std::string& headers, const std::string& client = "192.0.2.1") {
+  auto response = rules.refuse(head(headers), client, kNow);
+  return response ? response->status : 0;
+}
+
+TEST(Rules, LetEverythingPassWhenThereAreNone) {
+  EXPECT_EQ(refusal({}, ""), 0);
+  EXPECT_EQ(refusal({}, "Content-Type: text/plain\r\n", "unix"), 0);
+}
+
+TEST(Rules, KnowTheContentType) {
+  Rules rules;
+  rules.content_types = {"application/json", "application/x-www-form-urlencoded"};
+  EXPECT_EQ(refusal(rules, kJson), 0);
+  EXPECT_EQ(refusal(rules, "content-type: APPLICATION/Json ; charset=utf-8\r\n"), 0);
+  EXPECT_EQ(refusal(rules, "Content-Type: application/json;charset=utf-8\r\n"), 0);
+  EXPECT_EQ(refusal(rules, "Content-Type: application/x-www-form-urlencoded\r\n"), 0);
+  for (const char* type : {"text/plain", "application/jsonx", "application", "application/json, text/plain", "", ";application/json",
+                           "application/json/x", "x application/json"}) {
+    EXPECT_EQ(refusal(rules, "Content-Type: " + std::string(type) + "\r\n"), 415) << type;
+  }
+  EXPECT_EQ(refusal(rules, ""), 415);
+  EXPECT_EQ(refusal(rules, kJson + kJson), 415) << "two answers to one question";
+  EXPECT_EQ(refusal(rules, kJson + "Content-Type: text/plain\r\n"), 415);
+}
+
+TEST(Rules, RefuseEncodedBodies) {
+  EXPECT_EQ(refusal({}, "Content-Encoding: gzip\r\n"), 415);
+  EXPECT_EQ(refusal({}, "content-encoding: br\r\n"), 415);
+  EXPECT_EQ(refusal({}, "Content-Encoding: identity, gzip\r\n"), 415);
+  EXPECT_EQ(refusal({}, "Content-Encoding: \r\n"), 415);
+  EXPECT_EQ(refusal({}, "Content-Encoding: Identity\r\n"), 0);
+  EXPECT_EQ(refusal({}, "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"), 415) << "the second header counts as well";
+}
+
+TEST(Rules, KnowTheAddress) {
+  Rules rules;
+  rules.allow = *AddressList::parse({"192.0.2.0/24"});
+  EXPECT_EQ(refusal(rules, "", "192.0.2.77"), 0);
+  EXPECT_EQ(refusal(rules, "", "::ffff:192.0.2.77"), 0);
+  EXPECT_EQ(refusal(rules, "", "198.51.100.1"), 403);
+  EXPECT_EQ(refusal(rules, "", "unix"), 403) << "what has no address is on no list";
+}
+
+TEST(Rules, TellWhenToTryAgain) {
+  Rules rules;
+  rules.rate = std::make_shared<TokenBucket>(0.1);
+  EXPECT_EQ(refusal(rules, ""), 0);
+  auto response = rules.refuse(head(""), "192.0.2.1", kNow);
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 429);
+  ASSERT_EQ(response->headers.size(), 1u);
+  EXPECT_EQ(response->headers[0].first, "Retry-After");
+  EXPECT_EQ(response->headers[0].second, "10");
+}
+
+// Somebody who may not call at all must not use up the rate of those who may.
+TEST(Rules, AskForTheAddressBeforeTheRate) {
+  Rules rules;
+  rules.allow = *AddressList::parse({"192.0.2.0/24"});
+  rules.rate = std::make_shared<TokenBucket>(1);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(refusal(rules, "", "198.51.100.1"), 403);
+  EXPECT_EQ(refusal(rules, "", "192.0.2.1"), 0);
+  EXPECT_EQ(refusal(rules, "", "192.0.2.1"), 429);
+  EXPECT_EQ(refusal(rules, "", "198.51.100.1"), 403);
+}
+
+// What is refused for its content type counts: a flood of it is a flood.
+TEST(Rules, AskForTheRateBeforeTheContent) {
+  Rules rules;
+  rules.content_types = {"application/json"};
+  rules.rate = std::make_shared<TokenBucket>(2);
+  EXPECT_EQ(refusal(rules, "Content-Type: text/plain\r\n"), 415);
+  EXPECT_EQ(refusal(rules, "Content-Encoding: gzip\r\n"), 415);
+  EXPECT_EQ(refusal(rules, "Content-Type: text/plain\r\n"), 429);
+}
+
+TEST(Rules, TellNothingOfTheRequest) {
+  Rules rules;
+  rules.content_types = {"application/json"};
+  auto response = rules.refuse(head("Content-Type: marker/value\r\n"), "192.0.2.1", kNow);
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->body.find("marker"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace postern::admission

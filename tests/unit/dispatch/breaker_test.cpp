@@ -1,0 +1,77 @@
+#include "core/dispatch/breaker.h"
+
+#include <gtest/gtest.h>
+
+namespace postern::dispatch {
+namespace {
+
+using State = Breaker::State;
+
+Breaker breaker() { return Breaker({3, config::milliseconds(100)}); }
+
+Breaker opened_at(int64_t now) {
+  Breaker b = breaker();
+  for (int i = 0; i < 3; ++i) b.on_failure(now);
+  return b;
+}
+
+TEST(BreakerTest, OpensAfterFailuresInARow) {
+  Breaker b = breaker();
+  for (int i = 0; i < 2; ++i) b.on_failure(1000);
+  b.on_success();
+  for (int i = 0; i < 2; ++i) b.on_failure(1000);
+  EXPECT_EQ(b.state(), State::kClosed);
+  EXPECT_TRUE(b.allows(1000));
+  EXPECT_EQ(b.opens_again_at_ms(), 0);
+  b.on_failure(1000);
+  EXPECT_EQ(b.state(), State::kOpen);
+  EXPECT_FALSE(b.allows(1099));
+  EXPECT_EQ(b.opens_again_at_ms(), 1100);
+}
+
+TEST(BreakerTest, LetsOneTrialThrough) {
+  Breaker b = opened_at(1000);
+  EXPECT_TRUE(b.allows(1100));
+  b.on_start();
+  EXPECT_EQ(b.state(), State::kHalfOpen);
+  EXPECT_FALSE(b.allows(999'999));
+  EXPECT_EQ(b.opens_again_at_ms(), 0);
+}
+
+TEST(BreakerTest, ATrialThatFailsOpensAgain) {
+  Breaker b = opened_at(1000);
+  b.on_start();
+  b.on_failure(1500);
+  EXPECT_EQ(b.state(), State::kOpen);
+  EXPECT_FALSE(b.allows(1599));
+  EXPECT_TRUE(b.allows(1600));
+}
+
+TEST(BreakerTest, ATrialThatSucceedsCloses) {
+  Breaker b = opened_at(1000);
+  b.on_start();
+  b.on_success();
+  EXPECT_EQ(b.state(), State::kClosed);
+  EXPECT_EQ(b.failures(), 0u);
+  b.on_failure(2000);
+  EXPECT_EQ(b.state(), State::kClosed);
+}
+
+TEST(BreakerTest, ATrialThatToldNothingMakesRoomForAnother) {
+  Breaker b = opened_at(1000);
+  b.on_start();
+  b.on_neither();
+  EXPECT_TRUE(b.allows(1200));
+  EXPECT_NE(b.state(), State::kClosed);
+}
+
+// Those that were out already when it opened come back one by one; they are no trials.
+TEST(BreakerTest, FailuresOfTheOthersDoNotEndTheTrial) {
+  Breaker b = opened_at(1000);
+  b.on_start();  // the trial, at 1100
+  b.on_failure(1110);
+  EXPECT_FALSE(b.allows(1300)) << "a second trial beside the first";
+}
+
+}  // namespace
+}  // namespace postern::dispatch

@@ -1,0 +1,190 @@
+// FakeStore: a Store in memory, for tests that must hold or fail what the store does. Like the real one it settles on a
+// thread of its own, and tells only what is "durable". Thread-safety: any thread.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/store/store.h"
+
+namespace postern::dispatch::testing {
+
+class FakeStore final : public store::Store {
+ public:
+  struct Seen {  // a settlement that was written
+    int64_t delivery;
+    store::Settlement::Kind kind;
+    uint32_t attempts;
+    std::string outcome, detail, result;
+    int64_t due_in;  // milliseconds, as seen when it came
+    std::vector<ingest::NewEvent> emitted;
+    std::vector<store::RecordWrite> records;
+  };
+
+  ~FakeStore() override { stop(); }
+
+  // Not ok: the settlement is answered so, and not written. Set before the start.
+  std::function<Status(const store::Settlement&)> on_settlement;
+  std::function<Status(int64_t)> on_event;
+
+  Status start(store::DeliveryObserver& deliveries, store::SettleObserver& settlements, OnFatal) override {
+    deliveries_ = &deliveries;
+    settlements_ = &settlements;
+    thread_ = std::thread([this] { run(); });
+    return Status::ok();
+  }
+  void stop() override {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+      changed_.notify_all();
+    }
+    if (thread_.joinable()) thread_.join();
+  }
+
+  // A new event with one delivery; both have the number that is returned.
+  int64_t add(const std::string& order_key = "", const std::string& subscriber = "handlers",
+              const std::string& plugin = "acme") {
+    store::OpenDelivery d;
+    {
+      std::lock_guard lock(mutex_);
+      auto event = std::make_shared<store::StoredEvent>();
+      event->seq = ++seq_;
+      event->id = "evt_" + std::to_string(seq_);
+      event->provider = "acme";
+      event->type = "acme.thing.made";
+      event->order_key = order_key;
+      event->depth = depth;
+      event->body = "{}";
+      d = {seq_, seq_, plugin, subscriber, "acme", order_key, 0, wall_ms(), nullptr};
+      events_[seq_] = event;
+      open_[seq_] = d;
+      if (thread_.joinable()) {
+        d.event = event;
+        news_.push_back(d);
+        changed_.notify_all();
+      }
+    }
+    return d.seq;
+  }
+  uint32_t depth = 0;
+
+  void submit_settlement(std::unique_ptr<store::Settlement> settlement) override {
+    std::lock_guard lock(mutex_);
+    submitted_.push_back(std::move(settlement));
+    changed_.notify_all();
+  }
+  bool wait_for_seen(size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(60), [&] { return seen_.size() >= count; });
+  }
+  bool wait_for_submitted(size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(60), [&] { return tried_ >= count; });
+  }
+  std::vector<Seen> seen() {
+    std::lock_guard lock(mutex_);
+    return seen_;
+  }
+  size_t open() {
+    std::lock_guard lock(mutex_);
+    return open_.size();
+  }
+
+  void submit(std::unique_ptr<ingest::PendingEvent>) override {}
+  Status accepting() const override { return Status::ok(); }
+  store::Counters counters() const override { return {}; }
+  Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t after, size_t limit) override {
+    std::lock_guard lock(mutex_);
+    std::vector<store::OpenDelivery> page;
+    for (auto i = open_.upper_bound(after); i != open_.end() && page.size() < limit; ++i) page.push_back(i->second);
+    return page;
+  }
+  Result<std::shared_ptr<const store::StoredEvent>> event(int64_t seq) override {
+    if (on_event) {
+      if (Status s = on_event(seq); !s) return s;
+    }
+    std::lock_guard lock(mutex_);
+    auto found = events_.find(seq);
+    if (found == events_.end()) return Status(Code::kNotFound, "no such event");
+    return found->second;
+  }
+  Result<std::optional<store::Record>> record(const std::string&, const std::string& collection,
+                                              const std::string& key) override {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(collection + "/" + key);
+    return found == records_.end() ? std::nullopt : std::optional(found->second);
+  }
+  Result<std::vector<store::EventRow>> events(const store::EventFilter&) override {
+    return std::vector<store::EventRow>();
+  }
+  Result<std::vector<store::DeliveryRow>> deliveries(const store::DeliveryFilter&) override {
+    return std::vector<store::DeliveryRow>();
+  }
+  Result<std::vector<store::AttemptRow>> attempts(int64_t) override { return std::vector<store::AttemptRow>(); }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [&] { return stopping_ || !submitted_.empty() || !news_.empty(); });
+      if (submitted_.empty() && news_.empty()) return;
+      auto settlements = std::exchange(submitted_, {});
+      auto news = std::exchange(news_, {});
+      for (auto& s : settlements) settle(*s);
+      lock.unlock();
+      if (!settlements.empty()) settlements_->on_settled(std::move(settlements));
+      if (!news.empty()) deliveries_->on_deliveries(std::move(news));
+      lock.lock();
+      changed_.notify_all();
+    }
+  }
+  void settle(store::Settlement& s) {
+    ++tried_;
+    if (on_settlement) s.status = on_settlement(s);
+    if (!s.status) return;
+    auto open = open_.find(s.delivery);
+    if (open == open_.end()) {
+      s.status = {Code::kGone, "settled already"};
+      return;
+    }
+    if (s.kind == store::Settlement::Kind::kRetry) {
+      open->second.attempts = s.attempts;
+      open->second.due_at = s.due_at;
+    } else {
+      open_.erase(open);
+    }
+    for (const auto& w : s.records) {
+      store::Record& record = records_[w.collection + "/" + w.key];
+      record.value = w.value;
+      ++record.version;
+    }
+    int64_t due_in = s.kind == store::Settlement::Kind::kRetry ? s.due_at - wall_ms() : 0;
+    seen_.push_back({s.delivery, s.kind, s.attempts, s.outcome, s.detail, s.result_json, due_in, s.emitted, s.records});
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::thread thread_;
+  bool stopping_ = false;
+  int64_t seq_ = 0;
+  size_t tried_ = 0;
+  store::DeliveryObserver* deliveries_ = nullptr;
+  store::SettleObserver* settlements_ = nullptr;
+  std::map<int64_t, std::shared_ptr<const store::StoredEvent>> events_;
+  std::map<int64_t, store::OpenDelivery> open_;
+  std::map<std::string, store::Record> records_;
+  std::vector<std::unique_ptr<store::Settlement>> submitted_;
+  std::vector<store::OpenDelivery> news_;
+  std::vector<Seen> seen_;
+};
+
+}  // namespace postern::dispatch::testing

@@ -1,0 +1,254 @@
+#include "core/dispatch/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+namespace postern::dispatch {
+namespace {
+
+using config::milliseconds;
+using store::OpenDelivery;
+
+constexpr int64_t kWall = 1'700'000'000'000;
+
+class SchedulerTest : public ::testing::Test {
+ protected:
+  SchedulerTest() {
+    for (const char* name : {"a", "b"}) {
+      Subscriber s;
+      s.plugin = "acme";
+      s.name = name;
+      s.policies.breaker = {2, milliseconds(100)};
+      s.policies.retry.cap = milliseconds(60'000);
+      subscribers_.push_back(std::move(s));
+    }
+    make();
+  }
+  void make(bool loaded = true) {
+    scheduler_ = std::make_unique<Scheduler>(subscribers_);
+    if (loaded) scheduler_->load({}, 0, now_, kWall);
+  }
+  static OpenDelivery delivery(int64_t seq, const std::string& key = "", const char* subscriber = "a",
+                               int64_t due_in = 0) {
+    OpenDelivery d;
+    d.seq = d.event_seq = seq;
+    d.plugin = "acme";
+    d.subscriber = subscriber;
+    d.provider = "acme";
+    d.order_key = key;
+    d.due_at = kWall + due_in;
+    return d;
+  }
+  void add(OpenDelivery d) { scheduler_->add(std::move(d), now_, kWall); }
+  int64_t next() {
+    auto entry = scheduler_->next(now_);
+    if (!entry) return 0;
+    out_[entry->seq] = *entry;
+    return entry->seq;
+  }
+  void release(int64_t seq) { scheduler_->release(out_.at(seq), now_); }
+
+  std::vector<Subscriber> subscribers_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::map<int64_t, Scheduler::Entry> out_;
+  int64_t now_ = 1000;
+};
+
+TEST_F(SchedulerTest, GivesInOrder) {
+  for (int64_t i = 1; i <= 3; ++i) add(delivery(i));
+  for (int64_t i = 1; i <= 3; ++i) EXPECT_EQ(next(), i);
+  EXPECT_EQ(next(), 0);
+  EXPECT_FALSE(scheduler_->wake_at_ms());
+}
+
+TEST_F(SchedulerTest, OneOfAKeyAtATime) {
+  add(delivery(1, "k"));
+  add(delivery(2, "k"));
+  add(delivery(3, "other"));
+  EXPECT_EQ(next(), 1);
+  EXPECT_EQ(next(), 3);
+  EXPECT_EQ(next(), 0);
+  release(1);
+  EXPECT_EQ(next(), 2);
+  release(2);
+  add(delivery(4, "k"));
+  EXPECT_EQ(next(), 4);
+}
+
+TEST_F(SchedulerTest, AKeyIsOfOneSubscriberAndOneProvider) {
+  add(delivery(1, "k"));
+  add(delivery(2, "k", "b"));
+  OpenDelivery d = delivery(3, "k");
+  d.provider = "another";
+  add(std::move(d));
+  std::set<int64_t> given;
+  for (int i = 0; i < 3; ++i) given.insert(next());
+  EXPECT_EQ(given, (std::set<int64_t>{1, 2, 3}));
+}
+
+TEST_F(SchedulerTest, AnUnorderedSubscriberHasNoKeys) {
+  subscribers_[0].ordered = false;
+  make();
+  add(delivery(1, "k"));
+  add(delivery(2, "k"));
+  EXPECT_EQ(next(), 1);
+  EXPECT_EQ(next(), 2);
+}
+
+TEST_F(SchedulerTest, ARetryKeepsItsKey) {
+  add(delivery(1, "k"));
+  add(delivery(2, "k"));
+  EXPECT_EQ(next(), 1);
+  scheduler_->retry(out_.at(1), now_ + 50);
+  EXPECT_EQ(next(), 0);
+  EXPECT_EQ(scheduler_->wake_at_ms(), now_ + 50);
+  now_ += 50;
+  EXPECT_EQ(next(), 1);
+  EXPECT_EQ(next(), 0);
+  release(1);
+  EXPECT_EQ(next(), 2);
+}
+
+TEST_F(SchedulerTest, ARetryFromBeforeARestartKeepsItsKey) {
+  add(delivery(1, "k", "a", 50));
+  add(delivery(2, "k"));
+  EXPECT_EQ(next(), 0);
+  now_ += 50;
+  EXPECT_EQ(next(), 1);
+  EXPECT_EQ(next(), 0);
+}
+
+TEST_F(SchedulerTest, AClockThatWasSetDelaysByTheCapAtMost) {
+  add(delivery(1, "", "a", 365ll * 24 * 3600 * 1000));
+  add(delivery(2, "", "a", -365ll * 24 * 3600 * 1000));
+  EXPECT_EQ(next(), 2);
+  EXPECT_EQ(scheduler_->wake_at_ms(), now_ + 60'000);
+}
+
+TEST_F(SchedulerTest, SubscribersTakeTurns) {
+  for (int64_t i = 1; i <= 10; ++i) add(delivery(i));
+  for (int64_t i = 11; i <= 12; ++i) add(delivery(i, "", "b"));
+  std::set<int64_t> given;
+  for (int i = 0; i < 4; ++i) given.insert(next());
+  EXPECT_TRUE(given.contains(11) && given.contains(12));
+}
+
+TEST_F(SchedulerTest, AnOpenBreakerHoldsItsSubscriberOnly) {
+  for (int i = 0; i < 2; ++i) scheduler_->on_failure(0, now_);
+  add(delivery(1));
+  add(delivery(2, "", "b"));
+  EXPECT_EQ(next(), 2);
+  EXPECT_EQ(next(), 0);
+  EXPECT_EQ(scheduler_->wake_at_ms(), now_ + 100);
+  now_ += 100;
+  add(delivery(3));
+  EXPECT_EQ(next(), 1);
+  EXPECT_EQ(next(), 0) << "one trial at a time";
+  scheduler_->on_success(0);
+  EXPECT_EQ(next(), 3);
+}
+
+TEST_F(SchedulerTest, OrphansAreCounted) {
+  OpenDelivery d = delivery(1);
+  d.plugin = "gone";
+  add(std::move(d));
+  EXPECT_EQ(scheduler_->orphans(), 1u);
+  EXPECT_EQ(scheduler_->loaded(), 0u);
+  EXPECT_EQ(next(), 0);
+}
+
+TEST_F(SchedulerTest, NoSubscribersAtAll) {
+  subscribers_.clear();
+  make();
+  add(delivery(1));
+  EXPECT_EQ(next(), 0);
+  EXPECT_EQ(scheduler_->orphans(), 1u);
+}
+
+// ---- filling up from the store
+
+TEST_F(SchedulerTest, WaitsForTheFirstPage) {
+  make(false);
+  EXPECT_TRUE(scheduler_->wants_page());
+  add(delivery(3));  // durable while the first page was read, which has it too
+  EXPECT_EQ(next(), 0);
+  std::vector<OpenDelivery> page;
+  for (int64_t i = 1; i <= 3; ++i) page.push_back(delivery(i));
+  scheduler_->load(std::move(page), scheduler_->newest(), now_, kWall);
+  EXPECT_FALSE(scheduler_->wants_page());
+  for (int64_t i = 1; i <= 3; ++i) EXPECT_EQ(next(), i);
+  EXPECT_EQ(next(), 0);
+}
+
+TEST_F(SchedulerTest, WhatBecameDurableDuringTheReadIsNeitherLostNorDoubled) {
+  make(false);
+  int64_t newest = scheduler_->newest();
+  // The read saw 1 and 2; 2 and 3 are told meanwhile.
+  add(delivery(2));
+  add(delivery(3));
+  scheduler_->load({delivery(1), delivery(2)}, newest, now_, kWall);
+  EXPECT_TRUE(scheduler_->wants_page());
+  EXPECT_EQ(scheduler_->page_start(), 2);
+  scheduler_->load({delivery(3)}, scheduler_->newest(), now_, kWall);
+  EXPECT_FALSE(scheduler_->wants_page());
+  for (int64_t i = 1; i <= 3; ++i) EXPECT_EQ(next(), i);
+  EXPECT_EQ(next(), 0);
+}
+
+TEST_F(SchedulerTest, APageThatIsAheadOfTheNews) {
+  make(false);
+  scheduler_->load({delivery(1), delivery(2)}, 0, now_, kWall);
+  add(delivery(1));
+  add(delivery(2));
+  add(delivery(3));
+  for (int64_t i = 1; i <= 3; ++i) EXPECT_EQ(next(), i);
+  EXPECT_EQ(next(), 0);
+}
+
+TEST_F(SchedulerTest, HoldsABoundedNumberAndFetchesTheRest) {
+  constexpr int64_t kAll = 230'000;
+  std::vector<int64_t> given;
+  for (int64_t i = 1; i <= kAll; ++i) add(delivery(i));
+  EXPECT_LE(scheduler_->loaded(), Scheduler::kMaxLoaded);
+  while (true) {
+    if (scheduler_->wants_page()) {
+      std::vector<OpenDelivery> page;
+      for (int64_t i = scheduler_->page_start() + 1; i <= kAll && page.size() < Scheduler::kPage; ++i)
+        page.push_back(delivery(i));
+      scheduler_->load(std::move(page), scheduler_->newest(), now_, kWall);
+      ASSERT_LE(scheduler_->loaded(), Scheduler::kMaxLoaded);
+    }
+    int64_t seq = next();
+    if (seq == 0) break;
+    release(seq);
+    given.push_back(seq);
+  }
+  ASSERT_EQ(given.size(), static_cast<size_t>(kAll));
+  for (int64_t i = 0; i < kAll; ++i) ASSERT_EQ(given[static_cast<size_t>(i)], i + 1);
+}
+
+TEST_F(SchedulerTest, EventsAtHandAreBounded) {
+  auto event = std::make_shared<store::StoredEvent>();
+  event->body = std::string(1 << 20, 'x');
+  for (int64_t i = 1; i <= 100; ++i) {
+    OpenDelivery d = delivery(i, "key");  // all but one wait
+    d.event = event;
+    add(std::move(d));
+  }
+  EXPECT_LE(event.use_count(), 33);
+  for (int64_t i = 1; i <= 100; ++i) {
+    ASSERT_EQ(next(), i);
+    release(i);
+    out_.clear();
+  }
+  EXPECT_EQ(event.use_count(), 1);
+  OpenDelivery d = delivery(101);
+  d.event = event;
+  add(std::move(d));
+  EXPECT_EQ(event.use_count(), 2) << "room is given back";
+}
+
+}  // namespace
+}  // namespace postern::dispatch

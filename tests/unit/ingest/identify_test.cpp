@@ -1,0 +1,188 @@
+#include "core/ingest/identify.h"
+
+#include <gmock/gmock.h>
+
+#include <set>
+#include <stdexcept>
+
+namespace postern::ingest {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Expression expression(std::string_view text) {
+  auto parsed = Expression::parse(text);
+  if (!parsed) throw std::runtime_error(parsed.status().message());
+  return *parsed;
+}
+
+class IdentifyTest : public ::testing::Test {
+ protected:
+  IdentifyTest() {
+    route_.provider = "acme";
+    route_.method = "POST";
+    route_.path = "/hook";
+    route_.unsigned_id_from = expression("json:/id");
+    route_.type_from = expression("json:/type");
+    route_.order_key_from = expression("json:/conversation");
+  }
+  Result<NewEvent> identify(const std::string& body, const std::string& headers = "") {
+    request_ = http::Request::from_parts("POST", "/hook?a=1", headers, body);
+    return ingest::identify(route_, scheme_, request_, path_, parser_);
+  }
+  NewEvent event(const std::string& body, const std::string& headers = "") {
+    auto found = identify(body, headers);
+    if (!found) throw std::runtime_error(found.status().message());
+    return std::move(*found);
+  }
+  std::string refusal(const std::string& body, const std::string& headers = "") {
+    auto found = identify(body, headers);
+    if (found) return "(taken)";
+    EXPECT_EQ(found.status().code(), Code::kInvalid);
+    EXPECT_EQ(request_.body(), body) << "the body of a refused request stays";
+    return found.status().message();
+  }
+
+  EventRoute route_;
+  const signature::Scheme* scheme_ = nullptr;
+  http::PathParameters path_;
+  http::Request request_;
+  JsonParser parser_;
+};
+
+TEST_F(IdentifyTest, TakesEverythingFromTheRequest) {
+  std::string body = R"({"id":"EV1","type":"thing.made","conversation":"C1"})";
+  NewEvent e = event(body, "Content-Type: application/json\r\nX-A: b\r\n");
+  EXPECT_EQ(e.provider, "acme");
+  EXPECT_EQ(e.type, "acme.thing.made");
+  EXPECT_EQ(e.external_id, "EV1");
+  EXPECT_EQ(e.order_key, "C1");
+  EXPECT_EQ(e.method, "POST");
+  EXPECT_EQ(e.target, "/hook?a=1");
+  EXPECT_EQ(e.headers, "Content-Type: application/json\r\nX-A: b\r\n");
+  EXPECT_EQ(e.body, body);
+  EXPECT_EQ(e.depth, 0u);
+}
+
+TEST_F(IdentifyTest, WithoutATypeItIsUnknown) {
+  EXPECT_EQ(event(R"({"id":"1"})").type, "acme.unknown");
+  EXPECT_EQ(event(R"({"id":"1","type":{}})").type, "acme.unknown");
+  EXPECT_EQ(event(R"({"id":"1","type":7})").type, "acme.7");
+}
+
+TEST_F(IdentifyTest, WithoutAnIdTheBodyIsTheId) {
+  NewEvent first = event(R"({"n":1})"), again = event(R"({"n":1})"), other = event(R"({"n": 1})");
+  // printf '{"n":1}' | sha256sum
+  EXPECT_EQ(first.external_id, "sha256:2bfd14f43d17fc7cea24e0917a8879b4b2f880b8baeec1b9d90fbaad655e71bd");
+  EXPECT_EQ(first.dedupe_key, again.dedupe_key);
+  EXPECT_NE(first.dedupe_key, other.dedupe_key);
+}
+
+TEST_F(IdentifyTest, AKeyIsOfOneProviderOneRouteAndOneId) {
+  std::set<DedupeKey> keys;
+  auto add = [&](const std::string& body) { keys.insert(event(body).dedupe_key); };
+  add(R"({"id":"1"})");
+  add(R"({"id":"1","type":"x","conversation":"y"})");  // the same event
+  EXPECT_EQ(keys.size(), 1u);
+  add(R"({"id":"2"})");
+  route_.path = "/hook2";
+  add(R"({"id":"1"})");
+  route_.provider = "acme/hook2";
+  route_.path = "";
+  add(R"({"id":"1"})");
+  EXPECT_EQ(keys.size(), 4u);
+}
+
+TEST_F(IdentifyTest, PartsStayApart) {
+  route_.unsigned_id_from = expression("json:/a+json:/b");
+  NewEvent first = event(R"({"a":"x:y","b":"z"})"), second = event(R"({"a":"x","b":"y:z"})"),
+           third = event(R"({"a":"x:y:z"})");
+  EXPECT_EQ(first.external_id, second.external_id);
+  EXPECT_NE(first.dedupe_key, second.dedupe_key);
+  EXPECT_NE(first.dedupe_key, third.dedupe_key);
+  EXPECT_EQ(event(R"({"a":"x"})").dedupe_key, event(R"({"a":"x","b":""})").dedupe_key) << "absent parts count as empty";
+}
+
+TEST_F(IdentifyTest, WhatTheRouteRequires) {
+  route_.required.push_back(expression("json:/id"));
+  EXPECT_EQ(refusal(R"({"type":"x"})"), "a required field is missing");
+  EXPECT_EQ(refusal(R"({"id":""})"), "a required field is missing");
+  EXPECT_EQ(refusal(R"({"id":"1"})"), "(taken)");
+}
+
+TEST_F(IdentifyTest, WhatIsNoJsonObject) {
+  for (const char* body :
+       {"", " ", "x", "[]", "1", "\"text\"", "null", "{", "{}x", "{\"a\":\"\xff\"}", "\xef\xbb\xbf"}) {
+    EXPECT_THAT(refusal(body), HasSubstr("JSON")) << body;
+  }
+  std::string deep;
+  for (int i = 0; i < 10'000; ++i) deep += "{\"a\":";
+  EXPECT_THAT(refusal(deep), HasSubstr("JSON"));
+}
+
+TEST_F(IdentifyTest, ARouteThatReadsNoJsonTakesAnyBody) {
+  route_.unsigned_id_from = expression("header:x-id");
+  route_.type_from = expression("const:ping");
+  route_.order_key_from = expression("");
+  std::string body("\0\xff not JSON", 11);
+  NewEvent e = event(body, "X-Id: 1\r\n");
+  EXPECT_EQ(e.body, body);
+  EXPECT_EQ(e.type, "acme.ping");
+}
+
+TEST_F(IdentifyTest, ValuesAreBounded) {
+  auto body = [](const std::string& id, const std::string& type, const std::string& key) {
+    return R"({"id":")" + id + R"(","type":")" + type + R"(","conversation":")" + key + R"("})";
+  };
+  std::string longest(kMaxIdBytes, 'x'), type(kMaxTypeBytes - 5, 'x');
+  EXPECT_EQ(refusal(body(longest, type, longest)), "(taken)");
+  EXPECT_THAT(refusal(body(longest + "x", "t", "k")), HasSubstr("id is too long"));
+  EXPECT_THAT(refusal(body("i", type + "x", "k")), HasSubstr("type is too long"));
+  EXPECT_THAT(refusal(body("i", "t", longest + "x")), HasSubstr("order key is too long"));
+  for (const char* control : {"\\u0000", "\\n", "\\u001b[31m", "\\u007f"}) {
+    EXPECT_THAT(refusal(body(control, "t", "k")), HasSubstr("id is"));
+    EXPECT_THAT(refusal(body("i", control, "k")), HasSubstr("type is"));
+    EXPECT_THAT(refusal(body("i", "t", control)), HasSubstr("order key is"));
+  }
+}
+
+TEST_F(IdentifyTest, AHeaderIsHeldToTheSameBounds) {
+  route_.unsigned_id_from = expression("header:x-id");
+  EXPECT_THAT(refusal("{}", "X-Id: \xff\xfe\r\n"), HasSubstr("id is"));
+}
+
+TEST_F(IdentifyTest, ARefusalRepeatsNoInput) {
+  EXPECT_THAT(refusal(R"({"id":")" + std::string(2000, 's') + R"("})"), Not(HasSubstr("sss")));
+}
+
+TEST_F(IdentifyTest, AnUnorderedRouteHasNoOrderKey) {
+  route_.ordered = false;
+  EXPECT_EQ(event(R"({"id":"1","conversation":"C1"})").order_key, "");
+}
+
+TEST_F(IdentifyTest, CredentialsAreNotStored) {
+  NewEvent e = event(R"({"id":"1"})",
+                     "Authorization: Bearer s3cret\r\ncOOKie: s3cret\r\nProxy-Authorization: s3cret\r\nX-Kept: "
+                     "yes\r\nX-Signature: abc\r\n");
+  EXPECT_EQ(e.headers, "X-Kept: yes\r\nX-Signature: abc\r\n");
+}
+
+TEST_F(IdentifyTest, TheSchemeThatVerifiedSaysWhereTheIdIs) {
+  signature::SchemeDescription description;
+  description.name = "s";
+  description.header = "x-signature";
+  description.secrets = {"secret"};
+  description.signed_bytes = "{body}";
+  auto compiled = signature::Scheme::compile(description);
+  ASSERT_TRUE(compiled.is_ok()) << compiled.status().message();
+  auto scheme = std::make_shared<const signature::Scheme>(std::move(*compiled));
+  route_.schemes.push_back({scheme, expression("header:x-id")});
+  scheme_ = scheme.get();
+  EXPECT_EQ(event(R"({"id":"from the body"})", "X-Id: from the header\r\n").external_id, "from the header");
+  scheme_ = nullptr;
+  EXPECT_EQ(event(R"({"id":"from the body"})", "X-Id: from the header\r\n").external_id, "from the body");
+}
+
+}  // namespace
+}  // namespace postern::ingest

@@ -1,0 +1,297 @@
+// How deliveries end, and that their effects are written with the outcome or not at all.
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/store/store_support.h"
+
+namespace postern::store {
+namespace {
+
+using Kind = Settlement::Kind;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::new_event;
+using testing::pending;
+using testing::settlement;
+using ::testing::SizeIs;
+
+class SettlementTest : public testing::StoreTest {
+ protected:
+  void SetUp() override { open(); }
+
+  DeliveryRow row(int64_t delivery) {
+    DeliveryFilter filter;
+    filter.seq = delivery;
+    auto found = store_->deliveries(filter);
+    EXPECT_TRUE(found.is_ok());
+    EXPECT_THAT(*found, SizeIs(1));
+    return found->front();
+  }
+  std::string record(const std::string& key) {
+    auto found = store_->record("acme", "things", key);
+    EXPECT_TRUE(found.is_ok());
+    return *found ? (*found)->value + " v" + std::to_string((*found)->version) : "(none)";
+  }
+  std::unique_ptr<Settlement> done_with(int64_t delivery, std::vector<RecordWrite> records) {
+    auto made = settlement(delivery, Kind::kDone);
+    made->records = std::move(records);
+    return made;
+  }
+  std::string everything() {
+    return one("SELECT (SELECT count(*) FROM event) || ' ' || (SELECT count(*) FROM delivery)");
+  }
+};
+
+TEST_F(SettlementTest, Done) {
+  int64_t delivery = put_delivery(1);
+  EXPECT_EQ(store_->counters().open, 1u);
+  int64_t before = wall_ms();
+  EXPECT_TRUE(settle(settlement(delivery, Kind::kDone, 3))->status);
+  DeliveryRow r = row(delivery);
+  EXPECT_EQ(r.state, "done");
+  EXPECT_EQ(r.attempts, 3u);
+  EXPECT_EQ(r.last_error, "");
+  EXPECT_GE(r.settled_at, before);
+  EXPECT_EQ(r.duration_us, 1234);
+  EXPECT_EQ(r.event_type, "acme.thing.made");
+  EXPECT_THAT(*store_->attempts(delivery), IsEmpty());
+  EXPECT_THAT(*store_->open_deliveries(0, 10), IsEmpty());
+  EXPECT_EQ(store_->counters().open, 0u);
+  EXPECT_EQ(store_->counters().settled, 1u);
+}
+
+TEST_F(SettlementTest, RetriesThenDead) {
+  int64_t delivery = put_delivery(1, "key");
+  for (uint32_t n = 1; n <= 2; ++n) {
+    auto retry = settlement(delivery, Kind::kRetry, n);
+    retry->due_at = 1'000 + n;
+    EXPECT_TRUE(settle(std::move(retry))->status);
+  }
+  auto open_now = store_->open_deliveries(0, 10);
+  ASSERT_THAT(*open_now, SizeIs(1));
+  EXPECT_EQ(open_now->front().attempts, 2u);
+  EXPECT_EQ(open_now->front().due_at, 1'002);
+  EXPECT_EQ(open_now->front().order_key, "key");
+  EXPECT_EQ(row(delivery).last_error, "attempt 2");
+  EXPECT_EQ(store_->counters().open, 1u);
+
+  EXPECT_TRUE(settle(settlement(delivery, Kind::kDead, 3))->status);
+  EXPECT_EQ(row(delivery).state, "dead");
+  EXPECT_EQ(row(delivery).last_error, "attempt 3");
+  EXPECT_EQ(store_->counters().open, 0u);
+  EXPECT_EQ(store_->counters().dead, 1u);
+
+  auto attempts = store_->attempts(delivery);
+  ASSERT_THAT(*attempts, SizeIs(3));
+  for (uint32_t n = 1; n <= 3; ++n) {
+    const AttemptRow& a = (*attempts)[n - 1];
+    EXPECT_EQ(a.n, n);
+    EXPECT_EQ(a.outcome, n < 3 ? "retry" : "dead");
+    EXPECT_EQ(a.detail, "attempt " + std::to_string(n));
+    EXPECT_EQ(a.started_at, 1'700'000'000'000);
+    EXPECT_EQ(a.duration_us, 1234);
+  }
+  restart();
+  EXPECT_EQ(store_->counters().dead, 1u);
+  EXPECT_EQ(store_->counters().open, 0u);
+}
+
+TEST_F(SettlementTest, OpenDeliveriesComeInPages) {
+  for (uint64_t i = 1; i <= 5; ++i) put_delivery(i);
+  std::vector<int64_t> seen;
+  for (int64_t after = 0;;) {
+    auto page = store_->open_deliveries(after, 2);
+    ASSERT_TRUE(page.is_ok());
+    for (const OpenDelivery& d : *page) seen.push_back(d.event_seq);
+    if (page->size() < 2) break;
+    after = page->back().seq;
+  }
+  EXPECT_THAT(seen, ElementsAre(1, 2, 3, 4, 5));
+}
+
+TEST_F(SettlementTest, TwiceIsTooLate) {
+  int64_t delivery = put_delivery(1);
+  EXPECT_TRUE(settle(done_with(delivery, {{"things", "a", "1", kAnyVersion}}))->status);
+  for (Kind kind : {Kind::kDone, Kind::kRetry, Kind::kDead}) {
+    auto again = settlement(delivery, kind, 7);
+    if (kind == Kind::kDone) {
+      again->records = {{"things", "a", "2", kAnyVersion}};
+      again->emitted = {new_event(50, {{"acme", "handlers"}})};
+    }
+    EXPECT_EQ(settle(std::move(again))->status.code(), Code::kGone);
+  }
+  EXPECT_EQ(record("a"), "1 v1");
+  EXPECT_EQ(everything(), "1 1");
+  EXPECT_EQ(row(delivery).state, "done");
+  EXPECT_EQ(row(delivery).attempts, 1u);
+  EXPECT_THAT(*store_->attempts(delivery), IsEmpty());
+  EXPECT_EQ(store_->counters().settled, 1u);
+  EXPECT_EQ(store_->counters().open, 0u);
+  EXPECT_EQ(store_->counters().dead, 0u);
+}
+
+TEST_F(SettlementTest, TwiceInOneBatchIsTooLateToo) {
+  int64_t delivery = put_delivery(1);
+  testing::HeldCommitter held(*store_);
+  for (int i = 0; i < 2; ++i)
+    store_->submit_settlement(done_with(delivery, {{"things", "a", std::to_string(i), kAnyVersion}}));
+  held.release();
+  ASSERT_TRUE(settled_.settlements.wait_for(2));
+  EXPECT_TRUE(settled_.settlements.values()[0]->status);
+  EXPECT_EQ(settled_.settlements.values()[1]->status.code(), Code::kGone);
+  EXPECT_EQ(record("a"), "0 v1");
+}
+
+TEST_F(SettlementTest, UnknownDelivery) {
+  EXPECT_EQ(settle(settlement(4711, Kind::kDone))->status.code(), Code::kGone);
+}
+
+// ---- records
+
+TEST_F(SettlementTest, RecordsCountTheirVersions) {
+  EXPECT_TRUE(settle(done_with(put_delivery(1), {{"things", "a", "1", 0}}))->status);
+  EXPECT_EQ(record("a"), "1 v1");
+  EXPECT_TRUE(settle(done_with(put_delivery(2), {{"things", "a", "2", 1}}))->status);
+  EXPECT_EQ(record("a"), "2 v2");
+  EXPECT_TRUE(settle(done_with(put_delivery(3), {{"things", "a", "3", kAnyVersion}}))->status);
+  EXPECT_EQ(record("a"), "3 v3");
+  restart();
+  EXPECT_EQ(record("a"), "3 v3");
+}
+
+TEST_F(SettlementTest, OneSettlementMayWriteARecordTwice) {
+  EXPECT_TRUE(settle(done_with(put_delivery(1), {{"things", "a", "1", 0}, {"things", "a", "2", 1}}))->status);
+  EXPECT_EQ(record("a"), "2 v2");
+}
+
+TEST_F(SettlementTest, RecordsBelongToTheirPlugin) {
+  settle(done_with(put_delivery(1), {{"things", "a", "1", 0}}));
+  auto other = done_with(put_delivery(2), {{"things", "a", "other", 0}});
+  other->plugin = "another";
+  EXPECT_TRUE(settle(std::move(other))->status);
+  EXPECT_EQ(record("a"), "1 v1");
+}
+
+TEST_F(SettlementTest, RecordsKeepEveryByte) {
+  std::string value("\0\xff\xe4x", 4), key("k\0y", 3);
+  EXPECT_TRUE(settle(done_with(put_delivery(1), {{"things", key, value, 0}}))->status);
+  auto found = store_->record("acme", "things", key);
+  ASSERT_TRUE(found.is_ok() && found->has_value());
+  EXPECT_EQ((*found)->value, value);
+  EXPECT_FALSE(store_->record("acme", "things", "k")->has_value());
+}
+
+// Of three in one batch, the one in conflict leaves no trace, wherever in it the conflict is.
+TEST_F(SettlementTest, AConflictUndoesAllOfItsOwnAndNothingElse) {
+  settle(done_with(put_delivery(1), {{"things", "taken", "1", 0}}));
+  int64_t before = put_delivery(2), conflicting = put_delivery(3), after = put_delivery(4);
+  std::string rows_before = everything();
+
+  testing::HeldCommitter held(*store_);
+  store_->submit_settlement(done_with(before, {{"things", "before", "1", 0}}));
+  auto bad = done_with(
+      conflicting, {{"things", "mine", "1", 0}, {"things", "before", "2", kAnyVersion}, {"things", "taken", "2", 7}});
+  bad->emitted = {new_event(50, {{"acme", "handlers"}})};
+  store_->submit_settlement(std::move(bad));
+  store_->submit_settlement(done_with(after, {{"things", "after", "1", 0}}));
+  testing::Committed committed;
+  store_->submit(pending(new_event(60), committed));
+  held.release();
+
+  ASSERT_TRUE(settled_.settlements.wait_for(3));
+  auto& all = settled_.settlements.values();
+  EXPECT_TRUE(all[0]->status);
+  EXPECT_EQ(all[1]->status.code(), Code::kConflict);
+  EXPECT_TRUE(all[2]->status);
+  EXPECT_EQ(record("before"), "1 v1");
+  EXPECT_EQ(record("after"), "1 v1");
+  EXPECT_EQ(record("taken"), "1 v1");
+  EXPECT_EQ(record("mine"), "(none)");
+  EXPECT_EQ(row(conflicting).state, "queued");
+  ASSERT_TRUE(committed.events.wait_for(1));
+  EXPECT_EQ(committed.events.values()[0]->outcome, ingest::Outcome::kStored);
+  EXPECT_EQ(everything(), "6 4") << "before: " << rows_before;
+  EXPECT_EQ(store_->counters().open, 1u);
+}
+
+// ---- emitted events
+
+TEST_F(SettlementTest, EmittedEventsAreStoredWithTheirDeliveries) {
+  int64_t delivery = put_delivery(1, "key");
+  auto done = settlement(delivery, Kind::kDone);
+  ingest::NewEvent emitted = new_event(50, {{"acme", "handlers"}, {"mailer", "mail"}});
+  emitted.order_key = "key";
+  emitted.depth = 1;
+  emitted.dedupe_until = 0;
+  done->emitted = {emitted, emitted};
+  EXPECT_TRUE(settle(std::move(done))->status);
+  ASSERT_TRUE(settled_.deliveries.wait_for(4));
+  auto deliveries = settled_.deliveries.take();
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(deliveries[i].order_key, "key");
+    EXPECT_EQ(deliveries[i].plugin, i % 2 == 0 ? "acme" : "mailer");
+    EXPECT_EQ(deliveries[i].event->depth, 1u);
+    EXPECT_EQ(deliveries[i].event->seq, deliveries[i].event_seq);
+  }
+  EXPECT_EQ(everything(), "3 5");
+  EXPECT_EQ(store_->counters().open, 4u);
+  EXPECT_EQ(one("SELECT group_concat(depth || order_key) FROM event WHERE depth > 0"), "1key,1key");
+}
+
+// ---- batches
+
+TEST_F(SettlementTest, AnsweredOnceABatchAndOnlyWhenAnotherConnectionSeesThem) {
+  std::vector<int64_t> deliveries;
+  for (uint64_t i = 1; i <= 100; ++i) deliveries.push_back(put_delivery(i));
+  testing::Sql reader(path());
+  size_t calls = 0, not_seen = 0;
+  settled_.look = [&](const auto& batch) {
+    ++calls;
+    for (const auto& s : batch)
+      not_seen += reader.one("SELECT state FROM delivery WHERE seq=" + std::to_string(s->delivery)) != "done";
+  };
+  testing::HeldCommitter held(*store_);
+  for (int64_t delivery : deliveries) store_->submit_settlement(settlement(delivery, Kind::kDone));
+  uint64_t batches = store_->counters().batches;
+  held.release();
+  ASSERT_TRUE(settled_.settlements.wait_for(100));
+  store_->stop();
+  EXPECT_EQ(not_seen, 0u);
+  EXPECT_EQ(calls, store_->counters().batches - batches);
+  EXPECT_LT(calls, 20u);
+}
+
+TEST_F(SettlementTest, NeitherEventsNorSettlementsStarve) {
+  constexpr size_t kMany = 20'000;
+  testing::Committed committed;
+  for (uint64_t i = 0; i < kMany; ++i) store_->submit(pending(new_event(i, {{"acme", "handlers"}}), committed));
+  ASSERT_TRUE(settled_.deliveries.wait_for(kMany));
+  // All settlements wait, and events keep coming: both end.
+  for (const OpenDelivery& d : settled_.deliveries.take()) {
+    store_->submit_settlement(done_with(d.seq, {{"things", std::to_string(d.seq), std::string(500, 'x'), 0}}));
+    store_->submit(pending(new_event(kMany + static_cast<uint64_t>(d.seq)), committed));
+  }
+  ASSERT_TRUE(settled_.settlements.wait_for(kMany));
+  ASSERT_TRUE(committed.events.wait_for(2 * kMany));
+  int64_t previous = 0;
+  for (const auto& s : settled_.settlements.values()) {
+    ASSERT_TRUE(s->status);
+    ASSERT_GT(s->delivery, previous) << "out of order";
+    previous = s->delivery;
+  }
+  EXPECT_EQ(store_->counters().open, 0u);
+}
+
+TEST_F(SettlementTest, StoppingWritesWhatWasSubmitted) {
+  constexpr size_t kMany = 5'000;
+  testing::Committed committed;
+  for (uint64_t i = 0; i < kMany; ++i) store_->submit(pending(new_event(i, {{"acme", "handlers"}}), committed));
+  ASSERT_TRUE(settled_.deliveries.wait_for(kMany));
+  for (const OpenDelivery& d : settled_.deliveries.take()) store_->submit_settlement(settlement(d.seq, Kind::kDone));
+  store_->stop();
+  EXPECT_EQ(settled_.settlements.size(), kMany);
+  EXPECT_EQ(one("SELECT count(*) FROM delivery WHERE state='done'"), std::to_string(kMany));
+}
+
+}  // namespace
+}  // namespace postern::store
