@@ -167,14 +167,14 @@ int send(const Options& options, const SendOptions& wanted) {
 void add_send(CLI::App& app, const Options& options, int& status) {
   auto wanted = std::make_shared<SendOptions>();
   auto* command = app.add_subcommand("send", "Send a sample as the provider would: signed with your secret, to your gateway");
-  command->add_option("PLUGIN", wanted->plugin, "A plugin of the configuration, e.g. openphone")->required();
+  command->add_option("PLUGIN", wanted->plugin, "A plugin of the configuration")->required();
   command->add_option("SAMPLE", wanted->sample, "One of its samples; see `postern plugins`")->required();
   command->add_option("--to", wanted->to, "URL or listener; default: the first of gateway.listen");
   command->add_option("--count", wanted->count, "How many, each with an id of its own")->check(CLI::Range(1, 10'000'000))->capture_default_str();
   command->add_option("--id", wanted->id, "Use this id instead of a fresh one: sent twice, the second is a duplicate");
   command->add_flag("--forge", wanted->forge, "Change the body after signing: the gateway must refuse it");
-  command->footer("Exit status 0 when every answer is a 2xx, else 1.\n\nExamples:\n  postern send openphone message.received\n"
-                  "  postern send openphone call.completed --count 1000 --to http://127.0.0.1:8080");
+  command->footer("Exit status 0 when every answer is a 2xx, else 1.\n\nExamples:\n  postern plugins\n  postern send PLUGIN SAMPLE\n"
+                  "  postern send PLUGIN SAMPLE --count 1000 --to http://127.0.0.1:8080");
   command->callback([&options, &status, wanted] { status = send(options, *wanted); });
 }
 

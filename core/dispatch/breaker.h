@@ -21,26 +21,31 @@ class Breaker {
   bool allows(int64_t now_ms) const {
     return state_ == State::kClosed || (now_ms >= open_until_ms_ && !trial_running_);
   }
-  void on_start() {
-    if (state_ == State::kClosed) return;
+  // A delivery starts. True when it is the trial: its end must be told with that. What started before the breaker opened ends later,
+  // and says nothing any more.
+  bool on_start() {
+    if (state_ == State::kClosed) return false;
     state_ = State::kHalfOpen;
-    trial_running_ = true;
+    return trial_running_ = true;
   }
-  void on_success() {
+  void on_success(bool trial) {
+    if (state_ != State::kClosed && !trial) return;
     state_ = State::kClosed;
     failures_ = 0;
     trial_running_ = false;
   }
-  void on_failure(int64_t now_ms) {
+  void on_failure(bool trial, int64_t now_ms) {
+    if (state_ != State::kClosed && !trial) return;
     ++failures_;
-    bool opens = state_ != State::kClosed || failures_ >= policy_.failures;
-    trial_running_ = false;
-    if (!opens) return;
+    if (state_ == State::kClosed && failures_ < policy_.failures) return;
     state_ = State::kOpen;
     open_until_ms_ = now_ms + policy_.open_for.count();
+    trial_running_ = false;
   }
-  // A trial that told nothing about the target (the delivery itself was bad).
-  void on_neither() { trial_running_ = false; }
+  // It told nothing about the target: the delivery itself was bad.
+  void on_neither(bool trial) {
+    if (trial) trial_running_ = false;
+  }
 
   State state() const { return state_; }
   uint32_t failures() const { return failures_; }

@@ -44,7 +44,10 @@ Status Delivery::emit(std::string_view type, std::string_view body) {
 
 Status Delivery::set_result(std::string_view json) {
   MutexLock lock(mutex_);
-  if (Status s = check_open(json.size()); !s) return s;
+  if (ended_ || completed_early_) return {Code::kGone, "the delivery has ended"};
+  size_t bytes = effect_bytes_ - result_json_.size() + json.size();
+  if (bytes > kMaxEffectBytes) return {Code::kLimit, "the effects of one delivery are too large"};
+  effect_bytes_ = bytes;
   result_json_ = json;
   return Status::ok();
 }

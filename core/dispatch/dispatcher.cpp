@@ -15,6 +15,12 @@ constexpr size_t kMaxSettling = 4096;  // outcomes that wait for the disk; worke
 constexpr int64_t kTryAgainMs = 1000;  // after the store could not read or write
 constexpr int64_t kLongestPauseMs = 10'000;
 
+// Two handlers on one record get through in a few runs. One that always expects a wrong version must not keep the machine busy.
+int64_t conflict_delay_ms(uint32_t conflicts) {
+  constexpr uint32_t kFree = 10, kMaxDoublings = 5;
+  return conflicts < kFree ? 0 : 1 << std::min(conflicts - kFree, kMaxDoublings);
+}
+
 double random_share() {
   thread_local std::mt19937_64 generator(std::random_device{}());
   return std::uniform_real_distribution<double>(0, 1)(generator);
@@ -56,6 +62,7 @@ bool Dispatcher::stop(int64_t drain_ms) {
     while (!(out_.empty() && live_workers_ == 0) && steady_ms() < until) {
       changed_.wait_for(mutex_, std::chrono::milliseconds(std::max<int64_t>(1, until - steady_ms())));
     }
+    for (auto& [seq, run] : out_) run.delivery->expire();  // whoever completes one later is told that it is gone
     all_ended = live_workers_ == 0 && stuck_threads_ == 0;
   }
   if (control_.joinable()) control_.join();
@@ -102,7 +109,10 @@ Result<std::shared_ptr<const store::StoredEvent>> Dispatcher::event_of(Entry& en
 
 void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
   auto event = event_of(entry);
-  if (!event) return put_back(std::move(entry), event.status().message());
+  if (!event) {
+    bool gone = event.status().code() == Code::kNotFound;
+    return gone ? bury(std::move(entry), event.status().message()) : put_back(std::move(entry), event.status().message());
+  }
   const Subscriber& subscriber = subscribers_[entry.subscriber];
   auto delivery = std::make_shared<Delivery>(
       entry.seq, entry.attempts + 1, std::move(*event), subscriber, store_,
@@ -113,10 +123,10 @@ void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
   {
     MutexLock lock(mutex_);
     int64_t at = steady_ms() + subscriber.policies.deadline.count();
-    deadlines_.push({at, entry.seq, delivery});
-    nudge_at(at);
     int64_t seq = entry.seq;
-    out_[seq] = Run{std::move(entry), delivery, worker};
+    deadlines_.emplace(at, seq);
+    nudge_at(at);
+    out_[seq] = Run{std::move(entry), at, delivery, worker};
   }
   HandlerResult result;
   {
@@ -135,10 +145,30 @@ void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
 void Dispatcher::put_back(Entry entry, const std::string& why) {
   log::error("a delivery's event cannot be read; trying again", {{"delivery", entry.seq}, {"error", why}});
   MutexLock lock(mutex_);
-  scheduler_.on_neither(entry.subscriber);
+  scheduler_.on_neither(entry);
   int64_t at = steady_ms() + kTryAgainMs;
   scheduler_.retry(std::move(entry), at);
   nudge_at(at);
+}
+
+// Somebody removed the event under the delivery: no run can ever help.
+void Dispatcher::bury(Entry entry, const std::string& why) {
+  auto settling = std::make_unique<Settling>();
+  settling->delivery = entry.seq;
+  settling->event = entry.event_seq;
+  settling->plugin = subscribers_[entry.subscriber].plugin;
+  settling->kind = store::Settlement::Kind::kDead;
+  settling->attempts = entry.attempts + 1;
+  settling->started_at = wall_ms();
+  settling->outcome = "dead";
+  settling->detail = why;
+  {
+    MutexLock lock(mutex_);
+    scheduler_.on_neither(entry);
+    settling->entry = std::move(entry);
+    ++settling_;
+  }
+  store_.submit_settlement(std::move(settling));
 }
 
 void Dispatcher::settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) {
@@ -158,7 +188,8 @@ void Dispatcher::settle(const std::shared_ptr<Delivery>& delivery, HandlerResult
     MutexLock lock(mutex_);
     auto run = out_.find(delivery->seq());
     settling->entry = std::move(run->second.entry);
-    feed_breaker(settling->entry.subscriber, outcome);
+    feed_breaker(settling->entry, outcome);
+    deadlines_.erase({run->second.deadline_ms, delivery->seq()});
     out_.erase(run);
     ++settling_;
     if (stopping_) changed_.notify_all();
@@ -199,12 +230,12 @@ void Dispatcher::address(std::vector<ingest::NewEvent>& emitted, const Delivery&
   }
 }
 
-void Dispatcher::feed_breaker(size_t subscriber, HandlerOutcome outcome) {
+void Dispatcher::feed_breaker(const Entry& entry, HandlerOutcome outcome) {
   switch (outcome) {
-    case HandlerOutcome::kDone: return scheduler_.on_success(subscriber);
-    case HandlerOutcome::kRetry: return scheduler_.on_failure(subscriber, steady_ms());
+    case HandlerOutcome::kDone: return scheduler_.on_success(entry);
+    case HandlerOutcome::kRetry: return scheduler_.on_failure(entry, steady_ms());
     case HandlerOutcome::kDead:  // the event was bad, not the target
-    case HandlerOutcome::kPending: return scheduler_.on_neither(subscriber);
+    case HandlerOutcome::kPending: return scheduler_.on_neither(entry);
   }
 }
 
@@ -233,7 +264,9 @@ void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement> settlement) {
   int64_t now = steady_ms();
   if (settled.status.code() == Code::kConflict) {
     --settling_;
-    return scheduler_.retry(std::move(settled.entry), now);
+    int64_t at = now + conflict_delay_ms(++settled.entry.conflicts);
+    scheduler_.retry(std::move(settled.entry), at);
+    return nudge_at(at);
   }
   if (!settled.status && settled.status.code() != Code::kGone) {
     resubmit_.push_back(std::move(settlement));
@@ -244,7 +277,10 @@ void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement> settlement) {
   if (settled.status) account(settled);
   if (settled.status && settled.kind == store::Settlement::Kind::kRetry) {
     settled.entry.attempts = settled.attempts;
-    int64_t at = now + std::max<int64_t>(0, settled.due_at - wall_ms());
+    settled.entry.conflicts = 0;
+    // The wall clock may have been set meanwhile; the policy bounds what that can do.
+    int64_t longest = 2 * subscribers_[settled.entry.subscriber].policies.retry.cap.count();
+    int64_t at = now + std::clamp<int64_t>(settled.due_at - wall_ms(), 0, longest);
     scheduler_.retry(std::move(settled.entry), at);
     return nudge_at(at);
   }
@@ -299,9 +335,10 @@ void Dispatcher::control() {
 
 std::chrono::milliseconds Dispatcher::pause() {
   int64_t now = steady_ms(), at = now + kLongestPauseMs;
-  if (!deadlines_.empty()) at = std::min(at, deadlines_.top().at_ms);
+  if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->first);
   if (!resubmit_.empty()) at = std::min(at, resubmit_at_ms_);
-  if (auto wake = scheduler_.wake_at_ms()) at = std::min(at, *wake);
+  // What is due already waits for a worker, and workers look for themselves.
+  if (auto wake = scheduler_.wake_at_ms(); wake && *wake > now) at = std::min(at, *wake);
   if (scheduler_.wants_page()) at = now;
   return std::chrono::milliseconds(std::max<int64_t>(0, at - now));
 }
@@ -339,10 +376,10 @@ void Dispatcher::expire_due() {
   {
     MutexLock lock(mutex_);
     int64_t now = steady_ms();
-    for (; !deadlines_.empty() && deadlines_.top().at_ms <= now; deadlines_.pop()) {
-      std::shared_ptr<Delivery> delivery = deadlines_.top().delivery.lock();
-      if (!delivery || !delivery->expire()) continue;
-      auto run = out_.find(delivery->seq());
+    for (; !deadlines_.empty() && deadlines_.begin()->first <= now; deadlines_.erase(deadlines_.begin())) {
+      auto run = out_.find(deadlines_.begin()->second);
+      std::shared_ptr<Delivery> delivery = run->second.delivery;
+      if (!delivery->expire()) continue;  // it has just ended; settle() is on its way
       if (run->second.worker) {  // its thread is still inside
         run->second.worker->abandoned = true;
         ++abandoned_;

@@ -8,10 +8,11 @@
 
 #include <atomic>
 #include <memory>
-#include <queue>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/base/mutex.h"
@@ -61,6 +62,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   };
   struct Run {  // a delivery that is out
     Entry entry;
+    int64_t deadline_ms = 0;
     std::shared_ptr<Delivery> delivery;
     std::shared_ptr<Worker> worker;  // whose thread is in the handler; null once it has returned
   };
@@ -68,22 +70,16 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
     Entry entry;
     bool own = false;  // of the provider's own handlers: the result that a waiting route answers
   };
-  struct Deadline {
-    int64_t at_ms;
-    int64_t seq;
-    std::weak_ptr<Delivery> delivery;  // tells two runs of one delivery apart
-    bool operator<(const Deadline& o) const { return at_ms > o.at_ms; }
-  };
-
   void work(const std::shared_ptr<Worker>& self) EXCLUDES(mutex_);
   std::optional<Entry> wait_for_next() EXCLUDES(mutex_);
   void run(Entry entry, const std::shared_ptr<Worker>& worker) EXCLUDES(mutex_);
   Result<std::shared_ptr<const store::StoredEvent>> event_of(Entry& entry);
   void put_back(Entry entry, const std::string& why) EXCLUDES(mutex_);
+  void bury(Entry entry, const std::string& why) EXCLUDES(mutex_);
   void settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) EXCLUDES(mutex_);
   void decide(store::Settlement& settlement, const Subscriber& subscriber, HandlerResult result, Delivery& delivery);
   void address(std::vector<ingest::NewEvent>& emitted, const Delivery& by) const;
-  void feed_breaker(size_t subscriber, HandlerOutcome outcome) REQUIRES(mutex_);
+  void feed_breaker(const Entry& entry, HandlerOutcome outcome) REQUIRES(mutex_);
 
   void control() EXCLUDES(mutex_);
   void load_pages() EXCLUDES(mutex_);
@@ -108,7 +104,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   Scheduler scheduler_ GUARDED_BY(mutex_);
   std::unordered_map<int64_t, Run> out_ GUARDED_BY(mutex_);
   size_t settling_ GUARDED_BY(mutex_) = 0;
-  std::priority_queue<Deadline> deadlines_ GUARDED_BY(mutex_);
+  std::set<std::pair<int64_t, int64_t>> deadlines_ GUARDED_BY(mutex_);  // (when, delivery) of what is out
   std::vector<std::unique_ptr<store::Settlement>> resubmit_ GUARDED_BY(mutex_);
   int64_t resubmit_at_ms_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<int64_t, OnSettled> awaited_ GUARDED_BY(mutex_);

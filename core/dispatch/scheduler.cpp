@@ -59,7 +59,7 @@ void Scheduler::take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wa
   ++loaded_;
   const Subscriber& to = subscribers_[*subscriber];
   bool ordered = to.ordered && !delivery.order_key.empty();
-  Entry entry{delivery.seq, delivery.event_seq, *subscriber, delivery.attempts,
+  Entry entry{delivery.seq, delivery.event_seq, *subscriber, delivery.attempts, 0, false,
               ordered ? order_hash(*subscriber, delivery.provider, delivery.order_key) : 0, nullptr};
   if (delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
     event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
@@ -103,8 +103,8 @@ std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
     Lane& lane = lanes_[(next_lane_ + i) % lanes_.size()];
     if (lane.ready.empty() || !lane.breaker.allows(now_ms)) continue;
     next_lane_ = (next_lane_ + i + 1) % lanes_.size();
-    lane.breaker.on_start();
     Entry entry = std::move(lane.ready.front());
+    entry.trial = lane.breaker.on_start();
     lane.ready.pop_front();
     if (entry.event) event_bytes_ -= entry.event->body.size() + entry.event->headers.size();
     return entry;

@@ -28,6 +28,8 @@ class Scheduler {
     int64_t event_seq = 0;
     size_t subscriber = 0;
     uint32_t attempts = 0;  // made so far
+    uint32_t conflicts = 0;  // in a row: reruns because a record had changed
+    bool trial = false;      // of a breaker that is half open
     uint64_t order = 0;     // hash of (subscriber, provider, order key); 0: unordered
     std::shared_ptr<const store::StoredEvent> event;  // null: read it from the store
   };
@@ -51,9 +53,10 @@ class Scheduler {
 
   void release(const Entry& entry, int64_t now_ms);                // settled: the next one of its key may go
   void retry(Entry entry, int64_t at_ms);                          // again, at that time; the key stays taken
-  void on_success(size_t subscriber) { lanes_[subscriber].breaker.on_success(); }
-  void on_failure(size_t subscriber, int64_t now_ms) { lanes_[subscriber].breaker.on_failure(now_ms); }
-  void on_neither(size_t subscriber) { lanes_[subscriber].breaker.on_neither(); }
+  // What a run told about its target; each run tells one of these, once.
+  void on_success(const Entry& entry) { lanes_[entry.subscriber].breaker.on_success(entry.trial); }
+  void on_failure(const Entry& entry, int64_t now_ms) { lanes_[entry.subscriber].breaker.on_failure(entry.trial, now_ms); }
+  void on_neither(const Entry& entry) { lanes_[entry.subscriber].breaker.on_neither(entry.trial); }
   const Breaker& breaker(size_t subscriber) const { return lanes_[subscriber].breaker; }
 
   size_t loaded() const { return loaded_; }

@@ -168,6 +168,7 @@ void Committer::publish_events(Events events, const Status& status) {
 
 void Committer::fail(const Status& status) {
   if (failed_.exchange(true)) return;
+  writer_.leave_log();
   log::error("the store has failed: nothing is acknowledged any more", {{"error", status.message()}});
   on_fatal_(status);
 }

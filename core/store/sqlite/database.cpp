@@ -55,7 +55,7 @@ Result<Database> Database::open(const std::string& path, bool read_only) {
   int flags = (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX |
               SQLITE_OPEN_EXRESCODE;
   if (sqlite3_open_v2(path.c_str(), &database.db_, flags, nullptr) != SQLITE_OK) return database.fault("open " + path);
-  sqlite3_busy_timeout(database.db_, 2000);
+  sqlite3_busy_timeout(database.db_, kBusyTimeoutMs);
   return database;
 }
 

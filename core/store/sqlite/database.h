@@ -16,6 +16,8 @@ namespace postern::store::sqlite {
 // be trusted after them.
 bool is_fatal(int sqlite_code);
 
+constexpr int kBusyTimeoutMs = 2000;  // while another program holds the database
+
 class Statement {
  public:
   Statement() = default;
@@ -81,6 +83,8 @@ class Database {
   Status fault(std::string_view doing) const;
   int extended_code() const { return sqlite3_extended_errcode(db_); }
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
+  // Whether closing the last connection moves the log into the database file.
+  void checkpoint_on_close(bool on) { sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on ? 0 : 1, nullptr); }
   sqlite3* handle() { return db_; }
 
  private:

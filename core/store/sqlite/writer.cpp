@@ -46,8 +46,8 @@ Result<int> lock_store(const std::string& path) {
 
 }  // namespace
 
-Writer::~Writer() {
-  if (lock_fd_ >= 0) ::close(lock_fd_);
+Writer::Lock::~Lock() {
+  if (fd >= 0) ::close(fd);
 }
 
 Status Writer::open(const std::string& path) {
@@ -56,15 +56,17 @@ Status Writer::open(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return {Code::kIo, "store: cannot make the folder " + folder + ": " + error.message()};
-  auto lock = lock_store(path);
+  auto lock = lock_store(std::filesystem::weakly_canonical(path, error).string());
   if (!lock) return lock.status();
-  lock_fd_ = *lock;
+  lock_.fd = *lock;
 
   ::umask(::umask(0077) | 0077);  // events are private: the store's files are for this user alone
   auto database = Database::open(path, false);
   if (!database) return database.status();
   database_ = std::move(*database);
+  database_.checkpoint_on_close(false);  // until it is known to be ours
   if (Status s = prepare_schema(database_); !s) return s.with_context(path);
+  database_.checkpoint_on_close(true);
   for (const char* pragma : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA cache_size=-16000",
                              "PRAGMA temp_store=MEMORY", "PRAGMA journal_size_limit=67108864"}) {
     if (Status s = database_.execute(pragma); !s) return s;
@@ -293,7 +295,9 @@ Status Writer::checkpoint_if_due() {
   if (wal_pages_ < kCheckpointPages) return Status::ok();
   int mode = wal_pages_ >= kRestartPages ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
   wal_pages_ = 0;
+  sqlite3_busy_timeout(database_.handle(), 0);  // a reader that stays must not make the senders wait
   int code = sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, mode, nullptr, nullptr);
+  sqlite3_busy_timeout(database_.handle(), kBusyTimeoutMs);
   return is_fatal(code) ? database_.fault("checkpoint") : Status::ok();
 }
 

@@ -23,8 +23,6 @@ class Writer {
     int64_t open_change = 0, dead_change = 0;
   };
 
-  ~Writer();
-
   // Locks the store against a second gateway, makes or checks the tables, reads the marks.
   Status open(const std::string& path);
 
@@ -38,6 +36,8 @@ class Writer {
 
   // Moves the log into the database file when it has grown. Errors of its fsync count as those of a commit.
   Status checkpoint_if_due();
+  // After a fault: closing must not touch the database any more; the next start recovers from the log.
+  void leave_log() { database_.checkpoint_on_close(false); }
 
   uint64_t open_count() const { return open_.load(std::memory_order_relaxed); }
   uint64_t dead_count() const { return dead_.load(std::memory_order_relaxed); }
@@ -52,7 +52,11 @@ class Writer {
   Status write_effects(Settlement& settlement, Batch& batch);
   Status run(Statement& statement, const char* doing);
 
-  int lock_fd_ = -1;
+  struct Lock {
+    int fd = -1;
+    ~Lock();
+  };
+  Lock lock_;  // before the database, so that it outlives it: closing writes
   Database database_;
   DedupeIndex dedupe_;
   int wal_pages_ = 0;

@@ -11,19 +11,19 @@ Breaker breaker() { return Breaker({3, config::milliseconds(100)}); }
 
 Breaker opened_at(int64_t now) {
   Breaker b = breaker();
-  for (int i = 0; i < 3; ++i) b.on_failure(now);
+  for (int i = 0; i < 3; ++i) b.on_failure(false, now);
   return b;
 }
 
 TEST(BreakerTest, OpensAfterFailuresInARow) {
   Breaker b = breaker();
-  for (int i = 0; i < 2; ++i) b.on_failure(1000);
-  b.on_success();
-  for (int i = 0; i < 2; ++i) b.on_failure(1000);
+  for (int i = 0; i < 2; ++i) b.on_failure(false, 1000);
+  b.on_success(false);
+  for (int i = 0; i < 2; ++i) b.on_failure(false, 1000);
   EXPECT_EQ(b.state(), State::kClosed);
   EXPECT_TRUE(b.allows(1000));
   EXPECT_EQ(b.opens_again_at_ms(), 0);
-  b.on_failure(1000);
+  b.on_failure(false, 1000);
   EXPECT_EQ(b.state(), State::kOpen);
   EXPECT_FALSE(b.allows(1099));
   EXPECT_EQ(b.opens_again_at_ms(), 1100);
@@ -41,7 +41,7 @@ TEST(BreakerTest, LetsOneTrialThrough) {
 TEST(BreakerTest, ATrialThatFailsOpensAgain) {
   Breaker b = opened_at(1000);
   b.on_start();
-  b.on_failure(1500);
+  b.on_failure(true, 1500);
   EXPECT_EQ(b.state(), State::kOpen);
   EXPECT_FALSE(b.allows(1599));
   EXPECT_TRUE(b.allows(1600));
@@ -50,17 +50,17 @@ TEST(BreakerTest, ATrialThatFailsOpensAgain) {
 TEST(BreakerTest, ATrialThatSucceedsCloses) {
   Breaker b = opened_at(1000);
   b.on_start();
-  b.on_success();
+  b.on_success(true);
   EXPECT_EQ(b.state(), State::kClosed);
   EXPECT_EQ(b.failures(), 0u);
-  b.on_failure(2000);
+  b.on_failure(false, 2000);
   EXPECT_EQ(b.state(), State::kClosed);
 }
 
 TEST(BreakerTest, ATrialThatToldNothingMakesRoomForAnother) {
   Breaker b = opened_at(1000);
   b.on_start();
-  b.on_neither();
+  b.on_neither(true);
   EXPECT_TRUE(b.allows(1200));
   EXPECT_NE(b.state(), State::kClosed);
 }
@@ -68,9 +68,12 @@ TEST(BreakerTest, ATrialThatToldNothingMakesRoomForAnother) {
 // Those that were out already when it opened come back one by one; they are no trials.
 TEST(BreakerTest, FailuresOfTheOthersDoNotEndTheTrial) {
   Breaker b = opened_at(1000);
-  b.on_start();  // the trial, at 1100
-  b.on_failure(1110);
+  EXPECT_TRUE(b.on_start());  // the trial, at 1100
+  b.on_failure(false, 1110);
+  b.on_neither(false);
   EXPECT_FALSE(b.allows(1300)) << "a second trial beside the first";
+  b.on_success(false);
+  EXPECT_EQ(b.state(), State::kHalfOpen) << "only the trial closes it";
 }
 
 }  // namespace

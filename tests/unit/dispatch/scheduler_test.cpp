@@ -136,7 +136,8 @@ TEST_F(SchedulerTest, SubscribersTakeTurns) {
 }
 
 TEST_F(SchedulerTest, AnOpenBreakerHoldsItsSubscriberOnly) {
-  for (int i = 0; i < 2; ++i) scheduler_->on_failure(0, now_);
+  Scheduler::Entry run;  // of subscriber 0
+  for (int i = 0; i < 2; ++i) scheduler_->on_failure(run, now_);
   add(delivery(1));
   add(delivery(2, "", "b"));
   EXPECT_EQ(next(), 2);
@@ -146,7 +147,8 @@ TEST_F(SchedulerTest, AnOpenBreakerHoldsItsSubscriberOnly) {
   add(delivery(3));
   EXPECT_EQ(next(), 1);
   EXPECT_EQ(next(), 0) << "one trial at a time";
-  scheduler_->on_success(0);
+  run.trial = true;
+  scheduler_->on_success(run);
   EXPECT_EQ(next(), 3);
 }
 
