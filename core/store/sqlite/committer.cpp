@@ -11,11 +11,12 @@ namespace {
 
 constexpr size_t kEventsPerBatch = 4096;
 // Neither kind starves the other. Senders wait for the batch and settlements can, so these get a share of each batch, and go on
-// beyond it only as long as no event has waited for long.
-constexpr size_t kEventsPerSettlement = 6;
+// beyond it only as long as no event, of this batch or the next one, has waited for long.
+constexpr size_t kEventsPerSettlement = 8;
 constexpr size_t kSettleAtLeast = 8;
-constexpr int64_t kEventMayWaitUs = 1'000;
+constexpr int64_t kEventMayWaitUs = 300;
 constexpr int64_t kSettleForUs = 10'000;
+constexpr std::chrono::milliseconds kNextEventsWithin(5);
 
 uint64_t size_of(const ingest::NewEvent& event) { return event.body.size() + event.headers.size() + event.target.size() + 256; }
 
@@ -77,6 +78,9 @@ bool Committer::take(Events& events, Settlements& settlements) {
     if (stopping_) return false;
     work_.wait(mutex_);
   }
+  // Senders that were just answered soon send again, and a batch of settlements alone would make them all wait for its fsync.
+  if (events_.empty() && had_events_ && !stopping_) work_.wait_for(mutex_, kNextEventsWithin);
+  had_events_ = !events_.empty();
   if (events_.size() <= kEventsPerBatch) {
     events.swap(events_);
     waiting_since_us_.store(0, std::memory_order_relaxed);
@@ -115,12 +119,13 @@ void Committer::commit(Events events, Settlements settlements) {
 
 // One transaction. Settlements that have no time in this batch go to `left`, in their order.
 Status Committer::write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch) {
+  int64_t started = steady_us();
   if (Status s = writer_.begin(); !s) return s;
   for (auto& event : events) {
     if (Status s = writer_.write(*event, batch); !s) return s;
   }
   size_t share = std::max(kSettleAtLeast, events.size() / kEventsPerSettlement);
-  int64_t until = steady_us() + kSettleForUs;
+  int64_t until = started + (events.empty() ? kSettleForUs : kEventMayWaitUs);
   size_t done = 0;
   for (; done < settlements.size() && (done < share || has_time_until(until)); ++done) {
     if (Status s = writer_.write(*settlements[done], batch); !s) return s;

@@ -63,6 +63,7 @@ class Committer {
   Events events_ GUARDED_BY(mutex_);
   std::deque<std::unique_ptr<Settlement>> settlements_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
+  bool had_events_ GUARDED_BY(mutex_) = false;  // the last batch
 
   log::Throttle failures_{1};
   std::atomic<bool> failed_{false};
