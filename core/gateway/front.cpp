@@ -1,5 +1,7 @@
 #include "core/gateway/front.h"
 
+#include "core/admission/client_address.h"
+
 namespace postern::gateway {
 namespace {
 
@@ -15,6 +17,7 @@ bool is_health(std::string_view path) {
 
 // A request without a context is one for health; ingest always leaves one.
 http::Service::Admission Front::on_head(http::Exchange& exchange, const http::Request& head) {
+  exchange.remote = admission::client_address(head, exchange.remote, parts_.trusted_proxies);
   if (!is_health(head.path())) return ingest_.on_head(exchange, head);
   if (head.method() == "GET" || head.method() == "HEAD") return {false, {}, 0};
   http::Response response = http::Response::error(405, "this method is not allowed here");

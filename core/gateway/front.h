@@ -18,6 +18,7 @@ class Front final : public http::Service {
   struct Parts {
     const observe::HealthBoard& health;
     const admission::AddressList& details_for;  // who sees health details
+    const admission::AddressList& trusted_proxies;
   };
 
   Front(net::EventLoop& loop, Parts parts, ingest::Ingest::Parts ingest) : parts_(parts), ingest_(loop, ingest) {}

@@ -63,6 +63,9 @@ Status Gateway::open() {
   auto details_for = admission::AddressList::parse(config_.admin.allow_details);
   if (!details_for) return details_for.status();
   details_for_ = std::move(*details_for);
+  auto trusted = admission::AddressList::parse(config_.trusted_proxies);
+  if (!trusted) return trusted.status();
+  trusted_proxies_ = std::move(*trusted);
 
   store::sqlite::Committer::Limits limits;
   limits.max_backlog = config_.max_backlog;
@@ -125,7 +128,7 @@ bool Gateway::room_for_connection() const {
 
 Status Gateway::serve_public(Loop& loop) {
   loop.front = std::make_unique<Front>(
-      loop.loop, Front::Parts{health_, details_for_},
+      loop.loop, Front::Parts{health_, details_for_, trusted_proxies_},
       ingest::Ingest::Parts{assembly_->routes(), assembly_->targets(), *store_, *dispatcher_, config_.dedupe_window.count()});
   for (const auto& listener : listeners_) {
     loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, *listener, [this, &loop](std::unique_ptr<net::Stream> stream) {

@@ -65,7 +65,7 @@ class Gateway {
 
   const config::Config config_;
   std::unique_ptr<Assembly> assembly_;
-  admission::AddressList details_for_;
+  admission::AddressList details_for_, trusted_proxies_;
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   observe::HealthBoard health_;

@@ -62,6 +62,31 @@ TEST_F(AllowTest, OtherAddressesAreRefused) {
   EXPECT_EQ(gateway.store().events(), 0);
 }
 
+// Behind a proxy the client's address is what the proxy says, and only what it says.
+TEST_F(AllowTest, ATrustedProxysWordCounts) {
+  Gateway gateway({.gateway = "  trusted_proxies: [127.0.0.1/32]\n", .route = "allow: [192.0.2.0/24]"});
+  auto status_from = [&gateway](const char* forwarded_for) {
+    const std::string id = new_event_id();
+    const std::string body = message_body(id);
+    Headers headers = gateway.sign(id, body);
+    headers.emplace_back("X-Forwarded-For", forwarded_for);
+    return gateway.post(headers, body).status;
+  };
+  EXPECT_EQ(status_from("192.0.2.7"), 200);
+  EXPECT_EQ(status_from("192.0.2.7, 198.51.100.1"), 403) << "the client wrote the first address itself";
+  EXPECT_EQ(status_from("nobody"), 403);
+  EXPECT_EQ(gateway.store().events(), 1);
+}
+
+TEST_F(AllowTest, AnybodyElsesWordDoesNot) {
+  Gateway gateway({.route = "allow: [192.0.2.0/24]"});
+  const std::string id = new_event_id();
+  const std::string body = message_body(id);
+  Headers headers = gateway.sign(id, body);
+  headers.emplace_back("X-Forwarded-For", "192.0.2.7");
+  EXPECT_EQ(gateway.post(headers, body).status, 403);
+}
+
 struct WaitTest : OpenphoneTest {
   GatewayOptions options() const override { return {.route = "wait: 10s"}; }
 };
