@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace postern {
 
@@ -19,5 +20,8 @@ inline int64_t steady_us() {
   return duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
 }
 inline int64_t steady_ms() { return steady_us() / 1000; }
+
+// "2026-11-20T03:43:05Z" (RFC 3339, UTC).
+std::string iso8601(int64_t unix_ms);
 
 }  // namespace postern

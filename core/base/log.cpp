@@ -3,7 +3,6 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <ctime>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -40,12 +39,9 @@ std::string_view name_of(Level level) {
 
 std::string utc_now() {
   int64_t now = wall_ms();
-  std::time_t seconds = now / 1000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char text[32];
-  size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  return fmt::format("{}.{:03}Z", std::string_view(text, size), now % 1000);
+  std::string text = iso8601(now);
+  text.pop_back();
+  return fmt::format("{}.{:03}Z", text, now % 1000);
 }
 
 std::string as_json(Level level, std::string_view message, std::initializer_list<Field> fields) {

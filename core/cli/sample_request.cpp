@@ -1,19 +1,10 @@
 #include "core/cli/sample_request.h"
 
-#include <ctime>
-
+#include "core/base/clock.h"
 #include "core/base/ids.h"
 
 namespace postern::cli {
 namespace {
-
-std::string iso8601(int64_t unix_ms) {
-  std::time_t seconds = unix_ms / 1000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
-}
 
 std::string fresh_id() {
   constexpr char kDigits[] = "0123456789abcdef";

@@ -13,7 +13,6 @@ namespace {
 
 constexpr size_t kMaxSettling = 4096;  // outcomes that wait for the disk; workers pause above it
 constexpr int64_t kTryAgainMs = 1000;  // after the store could not read or write
-constexpr int64_t kLongestPauseMs = 10'000;
 
 // Two handlers on one record get through in a few runs. One that always expects a wrong version must not keep the machine busy.
 int64_t conflict_delay_ms(uint32_t conflicts) {
@@ -315,98 +314,6 @@ void Dispatcher::await(int64_t event_seq, OnSettled on_settled) {
 void Dispatcher::forget(int64_t event_seq) {
   MutexLock lock(mutex_);
   awaited_.erase(event_seq);
-}
-
-// ---- the control thread
-
-void Dispatcher::control() {
-  while (true) {
-    load_pages();
-    expire_due();
-    resubmit_due();
-    MutexLock lock(mutex_);
-    if (stopping_) return;
-    ready_.notify_all();  // a retry may be due, a breaker may let one through
-    std::chrono::milliseconds limit = pause();
-    control_wakes_at_ = steady_ms() + limit.count();
-    if (limit.count() > 0) changed_.wait_for(mutex_, limit);
-  }
-}
-
-std::chrono::milliseconds Dispatcher::pause() {
-  int64_t now = steady_ms(), at = now + kLongestPauseMs;
-  if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->first);
-  if (!resubmit_.empty()) at = std::min(at, resubmit_at_ms_);
-  // What is due already waits for a worker, and workers look for themselves.
-  if (auto wake = scheduler_.wake_at_ms(); wake && *wake > now) at = std::min(at, *wake);
-  if (scheduler_.wants_page()) at = now;
-  return std::chrono::milliseconds(std::max<int64_t>(0, at - now));
-}
-
-// Something has to be looked at by then.
-void Dispatcher::nudge_at(int64_t at_ms) {
-  if (at_ms >= control_wakes_at_) return;
-  control_wakes_at_ = at_ms;
-  changed_.notify_all();
-}
-
-void Dispatcher::load_pages() {
-  while (true) {
-    int64_t after, newest;
-    {
-      MutexLock lock(mutex_);
-      if (stopping_ || !scheduler_.wants_page()) return;
-      after = scheduler_.page_start();
-      newest = scheduler_.newest();
-    }
-    auto page = store_.open_deliveries(after, Scheduler::kPage);
-    MutexLock lock(mutex_);
-    if (!page) {
-      log::error("open deliveries cannot be read; trying again", {{"error", page.status().message()}});
-      changed_.wait_for(mutex_, std::chrono::milliseconds(kTryAgainMs));
-      return;
-    }
-    scheduler_.load(std::move(*page), newest, steady_ms(), wall_ms());
-    ready_.notify_all();
-  }
-}
-
-void Dispatcher::expire_due() {
-  std::vector<std::shared_ptr<Delivery>> late;
-  {
-    MutexLock lock(mutex_);
-    int64_t now = steady_ms();
-    for (; !deadlines_.empty() && deadlines_.begin()->first <= now; deadlines_.erase(deadlines_.begin())) {
-      auto run = out_.find(deadlines_.begin()->second);
-      std::shared_ptr<Delivery> delivery = run->second.delivery;
-      if (!delivery->expire()) continue;  // it has just ended; settle() is on its way
-      if (run->second.worker) {  // its thread is still inside
-        run->second.worker->abandoned = true;
-        ++abandoned_;
-        ++stuck_threads_;
-        --live_workers_;
-        if (!stopping_) spawn_worker();
-      }
-      late.push_back(std::move(delivery));
-    }
-  }
-  for (const auto& delivery : late) {
-    log::warn("a handler did not end before its deadline", {{"delivery", delivery->seq()}, {"plugin", delivery->subscriber().plugin}});
-    settle(delivery, {HandlerOutcome::kRetry, "the handler did not end before its deadline"}, "timeout");
-  }
-}
-
-void Dispatcher::resubmit_due() {
-  std::vector<std::unique_ptr<store::Settlement>> again;
-  {
-    MutexLock lock(mutex_);
-    if (resubmit_.empty() || resubmit_at_ms_ > steady_ms()) return;
-    again.swap(resubmit_);
-  }
-  for (auto& settlement : again) {
-    settlement->status = postern::Status::ok();
-    store_.submit_settlement(std::move(settlement));
-  }
 }
 
 Dispatcher::Status Dispatcher::status() {

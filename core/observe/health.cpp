@@ -1,7 +1,6 @@
 #include "core/observe/health.h"
 
 #include <algorithm>
-#include <ctime>
 #include <thread>
 
 #include "core/base/clock.h"
@@ -11,14 +10,6 @@ namespace postern::observe {
 namespace {
 
 constexpr std::chrono::milliseconds kStopWithin(2000);
-
-std::string iso8601(int64_t unix_ms) {
-  std::time_t seconds = unix_ms / 1000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
-}
 
 void append_entry(const std::string& name, const HealthReport& report, bool with_details, std::string& out) {
   append_json_string(name, out);

@@ -174,7 +174,8 @@ void Committer::publish_events(Events events, const Status& status) {
 void Committer::fail(const Status& status) {
   if (failed_.exchange(true)) return;
   writer_.leave_log();
-  log::error("the store has failed: nothing is acknowledged any more", {{"error", status.message()}});
+  log::error("the store has failed: nothing is acknowledged any more; check the disk and start again, what was acknowledged is safe",
+             {{"error", status.message()}});
   on_fatal_(status);
 }
 
