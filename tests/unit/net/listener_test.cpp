@@ -1,4 +1,3 @@
-#include "core/base/log.h"
 #include "core/net/listener.h"
 
 #include <arpa/inet.h>
@@ -16,6 +15,8 @@
 #include <filesystem>
 #include <fstream>
 #include <vector>
+
+#include "core/base/log.h"
 
 namespace postern::net {
 namespace {
