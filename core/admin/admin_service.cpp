@@ -28,11 +28,16 @@ http::Response to_response(const Result<nlohmann::json>& result) {
   return http::Response::error(status, result.status().message());
 }
 
+std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole ? std::optional(value) : std::nullopt;
+}
+
 int64_t number(std::string_view query, std::string_view name, int64_t otherwise) {
   auto text = http::query_parameter(query, name);
-  int64_t value = otherwise;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
-  return value;
+  return text ? whole_number(*text).value_or(otherwise) : otherwise;
 }
 
 }  // namespace
@@ -59,7 +64,7 @@ bool AdminService::authorized(const http::Request& head) const {
   if (token_.empty()) return true;
   auto value = head.header("authorization");
   constexpr std::string_view kBearer = "Bearer ";
-  if (!value || !value->starts_with(kBearer)) return false;
+  if (!value || !http::equals_ignoring_case(value->substr(0, kBearer.size()), kBearer)) return false;  // RFC 9110 §11.1
   std::string_view shown = value->substr(kBearer.size());
   return shown.size() == token_.size() && CRYPTO_memcmp(shown.data(), token_.data(), token_.size()) == 0;
 }
@@ -111,10 +116,8 @@ http::Response AdminService::answer(const Call& call, const http::Request& reque
     case kEvent: return to_response(views_.event(call.path.front().second));
     case kDead: return to_response(views_.dead(before, limit));
     case kDeadOne: {
-      const std::string& text = call.path.front().second;
-      int64_t seq = 0;
-      std::from_chars(text.data(), text.data() + text.size(), seq);
-      return to_response(views_.dead_one(seq));
+      auto seq = whole_number(call.path.front().second);
+      return to_response(seq ? views_.dead_one(*seq) : Status(Code::kNotFound, "a dead delivery is named by its number"));
     }
     default: return answer_health(call);
   }

@@ -25,7 +25,7 @@ class AdminService final : public http::Service {
 
   Admission on_head(http::Exchange& exchange, const http::Request& head) override;
   void on_request(std::shared_ptr<http::Exchange> exchange) override;
-  void on_malformed(const std::string&, const http::RequestReader::Refusal&) override {}
+  void on_malformed(const http::Exchange&, int, const char*) override {}
   void on_closed(const http::Connection& connection) override { connections_.remove(connection); }
 
  private:

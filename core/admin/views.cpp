@@ -10,6 +10,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr size_t kAllDeliveries = 10'000;  // of one event: as many as it has subscribers
+
 // What proves a sender's identity stays in the store; a screen or a ticket is no place for it.
 bool is_private_header(std::string_view name) {
   std::string lower;
@@ -71,7 +73,7 @@ json to_json(const store::AttemptRow& row) {
 json Views::status() const {
   store::Counters counters = sources_.store.counters();
   dispatch::Dispatcher::Status dispatch = sources_.dispatcher.status();
-  Status accepting = sources_.store.accepting();
+  Status accepting = sources_.store.condition();
   json subscribers = json::array();
   for (const auto& s : dispatch.subscribers) {
     subscribers.push_back({{"plugin", s.plugin}, {"subscriber", s.name}, {"breaker", s.breaker}, {"failures", s.failures},
@@ -112,6 +114,7 @@ Result<json> Views::event(const std::string& event_id) const {
   json event = to_json(rows->front(), true);
   store::DeliveryFilter of_event;
   of_event.event = *seq;
+  of_event.limit = kAllDeliveries;
   auto deliveries = sources_.store.deliveries(of_event);
   if (!deliveries) return deliveries.status();
   json list = json::array();

@@ -1,8 +1,12 @@
 #include "core/base/log.h"
 
+#include <spdlog/async.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <future>
+#include <thread>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -14,6 +18,7 @@ namespace {
 thread_local std::string_view current_request_id = "-";
 thread_local std::string_view current_plugin;
 Style style = Style::kTerminal;
+std::atomic<bool> finished{false};  // spdlog has no logger any more
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
@@ -78,19 +83,40 @@ std::string as_text(std::string_view message, std::initializer_list<Field> field
   return line;
 }
 
+void use(Style wanted, Level level, std::shared_ptr<spdlog::logger> logger) {
+  style = wanted;
+  logger->set_pattern(style == Style::kJson ? "%v" : "%H:%M:%S.%e %^%-5l%$ %v");
+  logger->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(logger);
+  set_level(level);
+}
+
 // Before anybody starts it, spdlog would write to stdout, from info on.
 const bool started_early = (start(Style::kTerminal, Level::kWarn), true);
 
 }  // namespace
 
 void start(Style wanted, Level level) {
-  style = wanted;
+  use(wanted, level, std::make_shared<spdlog::logger>("postern", std::make_shared<spdlog::sinks::stderr_color_sink_mt>()));
+}
+
+void start_in_background(Style wanted, Level level) {
+  constexpr size_t kLines = 2048;
+  spdlog::init_thread_pool(kLines, 1);
   auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  auto logger = std::make_shared<spdlog::logger>("postern", sink);
-  logger->set_pattern(style == Style::kJson ? "%v" : "%H:%M:%S.%e %^%-5l%$ %v");
-  logger->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(logger);
-  set_level(level);
+  use(wanted, level, std::make_shared<spdlog::async_logger>("postern", sink, spdlog::thread_pool(),
+                                                           spdlog::async_overflow_policy::overrun_oldest));
+}
+
+bool finish() {
+  finished = true;
+  auto done = std::make_shared<std::promise<void>>();
+  std::future<void> finished = done->get_future();
+  std::thread([done] {
+    spdlog::shutdown();
+    done->set_value();
+  }).detach();  // it hangs where the reader of the log does
+  return finished.wait_for(std::chrono::seconds(1)) == std::future_status::ready;
 }
 
 void set_level(Level level) { spdlog::set_level(to_spdlog(level)); }
@@ -98,7 +124,7 @@ void set_level(Level level) { spdlog::set_level(to_spdlog(level)); }
 bool enabled(Level level) { return spdlog::should_log(to_spdlog(level)); }
 
 void write(Level level, std::string_view message, std::initializer_list<Field> fields) {
-  if (!enabled(level)) return;
+  if (finished || !enabled(level)) return;
   spdlog::log(to_spdlog(level), "{}", style == Style::kJson ? as_json(level, message, fields) : as_text(message, fields));
 }
 

@@ -29,6 +29,11 @@ struct Field {
 
 // Where lines go: stderr. Call once at the start; before it, lines of warn and above go to stderr as on a terminal.
 void start(Style style, Level level);
+// The same for a daemon: a thread of its own writes, and when nobody reads what it writes, the oldest lines are dropped. A log
+// that is stuck must not stop the gateway.
+void start_in_background(Style style, Level level);
+// Writes what waits. False when that did not come to an end within a second: the process must then leave by _exit().
+bool finish();
 void set_level(Level level);
 bool enabled(Level level);
 

@@ -21,8 +21,9 @@ Result<json> AdminClient::get(const std::string& path) const {
   using namespace Poco::Net;
   try {
     StreamSocket socket(SocketAddress(SocketAddress::UNIX_LOCAL, socket_));
+    socket.setReceiveTimeout(Poco::Timespan(30, 0));  // the session's own time-out counts only where it connects itself
+    socket.setSendTimeout(Poco::Timespan(30, 0));
     HTTPClientSession session(socket);
-    session.setTimeout(Poco::Timespan(30, 0));
     HTTPRequest request(HTTPRequest::HTTP_GET, path, HTTPMessage::HTTP_1_1);
     request.setHost("postern");
     session.sendRequest(request);
@@ -31,7 +32,7 @@ Result<json> AdminClient::get(const std::string& path) const {
     Poco::StreamCopier::copyToString(session.receiveResponse(response), body);
     json answer = json::parse(body, nullptr, false);
     if (response.getStatus() == HTTPResponse::HTTP_OK && !answer.is_discarded()) return answer;
-    std::string why = answer.is_object() && answer.contains("error") ? answer["error"].get<std::string>() : "unexpected answer";
+    std::string why = answer.is_object() && answer.contains("error") && answer["error"].is_string() ? answer["error"].get<std::string>() : "unexpected answer";
     return Status(response.getStatus() == HTTPResponse::HTTP_NOT_FOUND ? Code::kNotFound : Code::kInvalid, why);
   } catch (const Poco::Exception& e) {
     return Status(Code::kUnavailable, "no gateway answers at " + socket_ + " (" + e.displayText() + "); start it with `postern serve`");

@@ -1,4 +1,7 @@
 // The `postern` command.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <iostream>
 
@@ -6,6 +9,11 @@
 
 int main(int argc, char** argv) {
   using namespace postern::cli;
+  // A caller that closed 0, 1 or 2 must not make a store's file our stderr.
+  int null = ::open("/dev/null", O_RDWR);
+  while (null >= 0 && null <= STDERR_FILENO) null = ::open("/dev/null", O_RDWR);
+  if (null >= 0) ::close(null);
+
   CLI::App app("Postern: every webhook is verified, made durable before it is acknowledged, and handled once.", "postern");
   app.set_version_flag("--version", std::string("postern ") + POSTERN_VERSION);
   app.require_subcommand(1);
@@ -30,6 +38,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
+    bool unknown = argc > 1 && argv[1][0] != '-' && app.get_subcommands([&](const CLI::App* c) { return c->get_name() == argv[1]; }).empty();
+    if (unknown) std::cerr << "postern: there is no command '" << argv[1] << "'\n";
     int code = app.exit(e);  // prints help, version or what is wrong
     return code == 0 ? kDone : kUsage;
   } catch (const std::exception& e) {

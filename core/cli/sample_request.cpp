@@ -29,7 +29,7 @@ std::string fill(std::string text, const std::string& id, int64_t now_ms) {
 
 }  // namespace
 
-Result<SampleRequest> make_request(const gateway::Assembly& assembly, const plugin::Sample& sample, std::string id, int64_t now_ms) {
+Result<SampleRequest> make_request(const ingest::RouteTable& routes, const plugin::Sample& sample, std::string id, int64_t now_ms) {
   SampleRequest request;
   request.id = id.empty() ? fresh_id() : std::move(id);
   request.method = sample.method;
@@ -39,9 +39,9 @@ Result<SampleRequest> make_request(const gateway::Assembly& assembly, const plug
   for (const auto& [name, value] : sample.headers) request.headers.emplace_back(name, fill(value, request.id, now_ms));
 
   std::string path = request.target.substr(0, request.target.find('?'));
-  auto match = assembly.routes().router().match(request.method, path);
+  auto match = routes.router().match(request.method, path);
   if (match.kind != http::Router::Match::Kind::kFound) return Status(Code::kNotFound, "no route takes " + request.method + " " + path);
-  const ingest::EventRoute& route = assembly.routes().route(match.id);
+  const ingest::EventRoute& route = routes.route(match.id);
   if (route.schemes.empty()) return request;
   for (auto& header : route.schemes.front().scheme->sign("msg_" + request.id, request.body, now_ms)) request.headers.push_back(std::move(header));
   return request;

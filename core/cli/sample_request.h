@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "core/base/status.h"
-#include "core/gateway/assembly.h"
+#include "core/ingest/route.h"
+#include "core/plugin/host.h"
 
 namespace postern::cli {
 
@@ -17,6 +18,6 @@ struct SampleRequest {
 };
 
 // Fills in the sample and signs it by the first scheme of its route, with the first secret. `id`: empty for a fresh one.
-Result<SampleRequest> make_request(const gateway::Assembly& assembly, const plugin::Sample& sample, std::string id, int64_t now_ms);
+Result<SampleRequest> make_request(const ingest::RouteTable& routes, const plugin::Sample& sample, std::string id, int64_t now_ms);
 
 }  // namespace postern::cli

@@ -10,6 +10,8 @@
 #include <Poco/URI.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -125,7 +127,7 @@ int send_all(const Ready& ready, const plugin::Sample& sample, const SendOptions
   std::map<int, uint32_t> by_status;
   bool all_good = true;
   for (uint32_t i = 0; i < wanted.count; ++i) {
-    auto request = make_request(*ready.assembly, sample, wanted.id, wall_ms());
+    auto request = make_request(ready.assembly->routes(), sample, wanted.id, wall_ms());
     if (!request) {
       complain("postern: " + request.status().message());
       return kNotSo;
@@ -156,6 +158,9 @@ int send(const Options& options, const SendOptions& wanted) {
   if (sample == nullptr) return kNotSo;
   try {
     return send_all(*ready, *sample, wanted, options.json);
+  } catch (const Poco::SyntaxException& e) {
+    complain("postern: --to is not a URL or address: " + e.displayText());
+    return kUsage;
   } catch (const Poco::Exception& e) {
     complain("postern: nobody answers: " + e.displayText() + "; is the gateway running? Give another address with --to");
     return kNoGateway;
@@ -171,7 +176,11 @@ void add_send(CLI::App& app, const Options& options, int& status) {
   command->add_option("SAMPLE", wanted->sample, "One of its samples; see `postern plugins`")->required();
   command->add_option("--to", wanted->to, "URL or listener; default: the first of gateway.listen");
   command->add_option("--count", wanted->count, "How many, each with an id of its own")->check(CLI::Range(1, 10'000'000))->capture_default_str();
-  command->add_option("--id", wanted->id, "Use this id instead of a fresh one: sent twice, the second is a duplicate");
+  constexpr auto kPlain = [](const std::string& text) {
+    bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; });
+    return plain ? std::string() : std::string("an id has letters, digits, _ and -");
+  };
+  command->add_option("--id", wanted->id, "Use this id instead of a fresh one: sent twice, the second is a duplicate")->check(kPlain);
   command->add_flag("--forge", wanted->forge, "Change the body after signing: the gateway must refuse it");
   command->footer("Exit status 0 when every answer is a 2xx, else 1.\n\nExamples:\n  postern plugins\n  postern send PLUGIN SAMPLE\n"
                   "  postern send PLUGIN SAMPLE --count 1000 --to http://127.0.0.1:8080");

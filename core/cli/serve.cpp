@@ -26,11 +26,10 @@ void block_signals() {
   for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);  // NOLINT: a closed log pipe must not end the gateway
+  ::signal(SIGXFSZ, SIG_IGN);  // NOLINT: a limit of file sizes shows as a failed write
 }
 
-int serve(const Options& options) {
-  block_signals();
-  log::start(::isatty(STDERR_FILENO) == 1 ? log::Style::kTerminal : log::Style::kJson, log::Level::kInfo);
+int run_gateway(const Options& options) {
   auto ready = assemble_or_tell(options.config_file);
   if (!ready) return kNotSo;
   log::set_level(level_of(ready->config.log_level));
@@ -40,6 +39,15 @@ int serve(const Options& options) {
     return kNotSo;
   }
   return (*gateway)->run();
+}
+
+int serve(const Options& options) {
+  block_signals();
+  bool terminal = ::isatty(STDERR_FILENO) == 1;
+  log::start_in_background(terminal ? log::Style::kTerminal : log::Style::kJson, log::Level::kInfo);
+  int status = run_gateway(options);
+  if (!log::finish()) ::_exit(status);  // whoever reads the log has stopped to
+  return status;
 }
 
 int check(const Options& options) {

@@ -82,6 +82,9 @@ void Dispatcher::work(const std::shared_ptr<Worker>& self) {
     MutexLock lock(mutex_);
     if (!self->abandoned) continue;
     --stuck_threads_;
+    scheduler_.on_unstuck(self->subscriber);
+    ready_.notify_all();
+    changed_.notify_all();
     return;
   }
   MutexLock lock(mutex_);

@@ -58,7 +58,9 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
  private:
   using Entry = Scheduler::Entry;
   struct Worker {
-    bool abandoned = false;  // guarded by mutex_: its handler outlived the deadline; the thread ends when it comes back
+    // Guarded by mutex_. Its handler outlived the deadline; the thread ends when it comes back.
+    bool abandoned = false;
+    size_t subscriber = 0;  // whose handler that is
   };
   struct Run {  // a delivery that is out
     Entry entry;

@@ -77,6 +77,8 @@ void Dispatcher::expire_due() {
       if (!delivery->expire()) continue;  // it has just ended; settle() is on its way
       if (run->second.worker) {  // its thread is still inside
         run->second.worker->abandoned = true;
+        run->second.worker->subscriber = run->second.entry.subscriber;
+        scheduler_.on_stuck(run->second.entry.subscriber);
         ++abandoned_;
         ++stuck_threads_;
         --live_workers_;
@@ -86,7 +88,8 @@ void Dispatcher::expire_due() {
     }
   }
   for (const auto& delivery : late) {
-    log::warn("a handler did not end before its deadline", {{"delivery", delivery->seq()}, {"plugin", delivery->subscriber().plugin}});
+    log::Scope scope(delivery->idempotency_key(), delivery->subscriber().plugin);
+    log::warn("a handler did not end before its deadline");
     settle(delivery, {HandlerOutcome::kRetry, "the handler did not end before its deadline"}, "timeout");
   }
 }

@@ -101,7 +101,7 @@ std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
   wake_delayed(now_ms);
   for (size_t i = 0; i < lanes_.size(); ++i) {
     Lane& lane = lanes_[(next_lane_ + i) % lanes_.size()];
-    if (lane.ready.empty() || !lane.breaker.allows(now_ms)) continue;
+    if (lane.ready.empty() || lane.stuck >= kMaxStuck || !lane.breaker.allows(now_ms)) continue;
     next_lane_ = (next_lane_ + i + 1) % lanes_.size();
     Entry entry = std::move(lane.ready.front());
     entry.trial = lane.breaker.on_start();
@@ -117,7 +117,7 @@ std::optional<int64_t> Scheduler::wake_at_ms() const {
   auto consider = [&at](int64_t ms) { at = at ? std::min(*at, ms) : ms; };
   if (!delayed_.empty()) consider(delayed_.top().at_ms);
   for (const Lane& lane : lanes_) {
-    if (!lane.ready.empty() && lane.breaker.opens_again_at_ms() > 0) consider(lane.breaker.opens_again_at_ms());
+    if (!lane.ready.empty() && lane.stuck < kMaxStuck && lane.breaker.opens_again_at_ms() > 0) consider(lane.breaker.opens_again_at_ms());
   }
   return at;
 }

@@ -57,6 +57,10 @@ class Scheduler {
   void on_success(const Entry& entry) { lanes_[entry.subscriber].breaker.on_success(entry.trial); }
   void on_failure(const Entry& entry, int64_t now_ms) { lanes_[entry.subscriber].breaker.on_failure(entry.trial, now_ms); }
   void on_neither(const Entry& entry) { lanes_[entry.subscriber].breaker.on_neither(entry.trial); }
+  // A handler of the subscriber does not come back, and holds a thread. With kMaxStuck of them the subscriber rests until one does:
+  // each further try would only cost one more thread.
+  void on_stuck(size_t subscriber) { ++lanes_[subscriber].stuck; }
+  void on_unstuck(size_t subscriber) { --lanes_[subscriber].stuck; }
   const Breaker& breaker(size_t subscriber) const { return lanes_[subscriber].breaker; }
 
   size_t loaded() const { return loaded_; }
@@ -65,6 +69,7 @@ class Scheduler {
   static constexpr size_t kMaxLoaded = 100'000;
   static constexpr size_t kLoadBelow = 50'000;
   static constexpr size_t kPage = 10'000;
+  static constexpr size_t kMaxStuck = 4;
   static constexpr size_t kMaxEventBytes = 32 * 1024 * 1024;  // of events kept at hand
 
  private:
@@ -72,6 +77,7 @@ class Scheduler {
     explicit Lane(config::Breaker policy) : breaker(policy) {}
     std::deque<Entry> ready;
     Breaker breaker;
+    size_t stuck = 0;
   };
   struct Delayed {
     int64_t at_ms;

@@ -143,8 +143,4 @@ void Assembly::deactivate(uint32_t drain_ms) {
   for (auto& instance : instances_) instance->deactivate(drain_ms);
 }
 
-void Assembly::abandon() {
-  for (auto& instance : instances_) static_cast<void>(instance.release());
-}
-
 }  // namespace postern::gateway

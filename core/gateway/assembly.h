@@ -22,8 +22,6 @@ class Assembly {
 
   Status activate();
   void deactivate(uint32_t drain_ms);
-  // Lets go of the instances without destroying them: threads are still inside their handlers.
-  void abandon();
 
   const std::vector<std::unique_ptr<plugin::Instance>>& instances() const { return instances_; }
   const ingest::RouteTable& routes() const { return routes_; }

@@ -36,10 +36,11 @@ void Front::on_request(std::shared_ptr<http::Exchange> exchange) {
   exchange->respond(json ? http::Response::json(200, std::move(*json)) : http::Response::error(404, "no such health check"));
 }
 
-void Front::on_malformed(const std::string& remote, const http::RequestReader::Refusal& refusal) {
+void Front::on_malformed(const http::Exchange& exchange, int status, const char* why) {
   uint64_t suppressed = 0;
   if (!malformed_.pass(suppressed)) return;
-  log::info("refused", {{"status", refusal.status}, {"why", refusal.reason}, {"remote", remote}, {"suppressed", suppressed}});
+  log::Scope scope(exchange.request_id);
+  log::info("refused", {{"status", status}, {"why", why}, {"remote", exchange.remote}, {"suppressed", suppressed}});
 }
 
 }  // namespace postern::gateway

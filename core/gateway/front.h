@@ -28,7 +28,7 @@ class Front final : public http::Service {
 
   Admission on_head(http::Exchange& exchange, const http::Request& head) override;
   void on_request(std::shared_ptr<http::Exchange> exchange) override;
-  void on_malformed(const std::string& remote, const http::RequestReader::Refusal& refusal) override;
+  void on_malformed(const http::Exchange& exchange, int status, const char* why) override;
   void on_closed(const http::Connection& connection) override { connections_.remove(connection); }
 
  private:

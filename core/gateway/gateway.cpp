@@ -15,6 +15,10 @@ namespace postern::gateway {
 namespace {
 
 constexpr std::chrono::milliseconds kHealthInterval(30'000);
+constexpr std::chrono::milliseconds kStoreInterval(5'000);
+constexpr uint64_t kMaxBytesOnTheirWay = 256 * 1024 * 1024;  // of requests that are not whole yet
+constexpr size_t kMaxAdminConnections = 64;
+constexpr rlim_t kReservedFiles = 100;  // for the store, plugins, the admin side
 constexpr int64_t kCloseWithinMs = 5'000;  // for answers at hand to go out
 
 uint32_t loops_for(const config::Config& config) {
@@ -37,18 +41,10 @@ observe::HealthReport to_report(const Status& status, const postern_health_repor
   }
 }
 
-// Each connection is a file descriptor; the soft limit is often 1024.
-void raise_file_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 Gateway::Gateway(const config::Config& config, std::unique_ptr<Assembly> assembly)
-    : config_(config), assembly_(std::move(assembly)), started_at_(wall_ms()) {}
+    : config_(config), assembly_(std::move(assembly)), budget_(kMaxBytesOnTheirWay), started_at_(wall_ms()) {}
 
 Gateway::~Gateway() = default;
 
@@ -59,7 +55,7 @@ Result<std::unique_ptr<Gateway>> Gateway::make(const config::Config& config, std
 }
 
 Status Gateway::open() {
-  raise_file_limit();
+  limit_connections();
   auto details_for = admission::AddressList::parse(config_.admin.allow_details);
   if (!details_for) return details_for.status();
   details_for_ = std::move(*details_for);
@@ -78,6 +74,19 @@ Status Gateway::open() {
   admin_worker_ = std::make_unique<admin::Worker>();
   add_health_checks();
   return open_listeners();
+}
+
+// Each connection is a file descriptor, and the soft limit is often 1024. The admin side must be reachable when the public one is full.
+void Gateway::limit_connections() {
+  max_connections_ = config_.max_connections;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  rlim_t room = limit.rlim_cur > 2 * kReservedFiles ? limit.rlim_cur - kReservedFiles : limit.rlim_cur / 2;
+  if (room >= max_connections_) return;
+  max_connections_ = static_cast<uint32_t>(room);
+  log::warn("fewer connections than gateway.max_connections: raise the limit of open files", {{"connections", max_connections_}});
 }
 
 Status Gateway::open_listeners() {
@@ -100,8 +109,8 @@ Status Gateway::open_listeners() {
 void Gateway::add_health_checks() {
   using observe::Health;
   using observe::HealthReport;
-  health_.add("database", kHealthInterval, [this]() -> HealthReport {
-    Status accepting = store_->accepting();
+  health_.add("database", kStoreInterval, [this]() -> HealthReport {
+    Status accepting = store_->condition();
     nlohmann::json details = {{"queued", store_->counters().open}, {"dead", store_->counters().dead}};
     if (accepting) return {Health::kHealthy, "events are stored", details.dump()};
     return {Health::kUnhealthy, accepting.message(), details.dump()};
@@ -123,7 +132,7 @@ void Gateway::add_health_checks() {
 bool Gateway::room_for_connection() const {
   size_t open = 0;
   for (const auto& loop : loops_) open += loop->front->connections().size();
-  return open < config_.max_connections;
+  return open < max_connections_;
 }
 
 Status Gateway::serve_public(Loop& loop) {
@@ -138,7 +147,7 @@ Status Gateway::serve_public(Loop& loop) {
         stream->write(kBusy.data(), kBusy.size());
         return;
       }
-      loop.front->connections().open(loop.loop, std::move(stream), *loop.front, timeouts_of(config_.deadlines));
+      loop.front->connections().open(loop.loop, std::move(stream), *loop.front, timeouts_of(config_.deadlines), budget_);
     }));
     if (Status s = loop.acceptors.back()->start(); !s) return s;
   }
@@ -149,7 +158,8 @@ Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std
   loop.admins.push_back(std::make_unique<admin::AdminService>(loop.loop, *admin_worker_, *views_, health_, token));
   admin::AdminService& service = *loop.admins.back();
   loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, listener, [this, &loop, &service](std::unique_ptr<net::Stream> stream) {
-    service.connections().open(loop.loop, std::move(stream), service, timeouts_of(config_.deadlines));
+    if (service.connections().size() >= kMaxAdminConnections) return;
+    service.connections().open(loop.loop, std::move(stream), service, timeouts_of(config_.deadlines), budget_);
   }));
   return loop.acceptors.back()->start();
 }
@@ -190,8 +200,11 @@ int Gateway::run() {
   log::info("ready", {{"version", POSTERN_VERSION}, {"store", config_.store_path}, {"queued", store_->counters().open}});
   int status = wait_for_signal();
   drain();
+  if (store_failed_) status = kExitStoreFailed;  // in the drain, perhaps
   log::info("stopped", {{"status", status}});
-  return status;
+  if (all_back_) return status;
+  log::finish();
+  ::_exit(status);  // a thread is still inside a plugin: nothing may be destroyed under it
 }
 
 int Gateway::wait_for_signal() {
@@ -223,12 +236,12 @@ void Gateway::on_every_loop(const std::function<void(Loop&)>& task) {
   }
 }
 
-// In the order of the way: nothing new comes in, what is in is answered, handlers finish, the store commits.
+// In the order of the way: no new event is taken, what is in is answered, handlers finish, the store commits. Until then the
+// listeners stay open, so that whoever comes is told 503 and to come again, not reset.
 void Gateway::drain() {
   on_every_loop([](Loop& loop) {
-    for (auto& acceptor : loop.acceptors) acceptor->stop();
     loop.front->ingest().start_draining();
-    loop.front->connections().close_when_idle();
+    loop.front->connections().drain();
   });
   int64_t until = steady_ms() + kCloseWithinMs;
   auto busy = [this] {
@@ -236,12 +249,13 @@ void Gateway::drain() {
   };
   while (busy() && steady_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
 
-  bool all_back = dispatcher_->stop(config_.drain.count());
-  all_back = health_.stop() && all_back;
-  if (all_back) assembly_->deactivate(static_cast<uint32_t>(config_.drain.count()));
+  all_back_ = dispatcher_->stop(config_.drain.count());
+  all_back_ = health_.stop() && all_back_;
+  if (all_back_) assembly_->deactivate(static_cast<uint32_t>(config_.drain.count()));
   store_->stop();
   admin_worker_->stop();
   on_every_loop([](Loop& loop) {
+    for (auto& acceptor : loop.acceptors) acceptor->stop();
     loop.front->connections().close();
     for (auto& admin : loop.admins) admin->connections().close();
   });
@@ -249,11 +263,7 @@ void Gateway::drain() {
     loop->loop.stop();
     if (loop->thread.joinable()) loop->thread.join();
   }
-  if (all_back) return;
-  log::warn("a handler did not come back; leaving without it");
-  assembly_->abandon();
-  static_cast<void>(dispatcher_.release());  // its threads still use both
-  static_cast<void>(store_.release());
+  if (!all_back_) log::warn("a handler did not come back; leaving without it");
 }
 
 std::vector<std::string> Gateway::addresses() const {

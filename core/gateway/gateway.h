@@ -58,6 +58,7 @@ class Gateway {
   Status serve_admin(Loop& loop, const net::Listener& listener, const std::string& token);
   void add_health_checks();
   bool room_for_connection() const;
+  void limit_connections();
   int wait_for_signal();
   void drain();
   void on_every_loop(const std::function<void(Loop&)>& task);
@@ -68,12 +69,15 @@ class Gateway {
   admission::AddressList details_for_, trusted_proxies_;
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
+  http::MemoryBudget budget_;  // of requests on their way, on all loops
   observe::HealthBoard health_;
   std::unique_ptr<admin::Views> views_;
   std::unique_ptr<admin::Worker> admin_worker_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unique_ptr<net::Listener> admin_listener_, admin_socket_;
   std::vector<std::unique_ptr<Loop>> loops_;
+  uint32_t max_connections_ = 0;
+  bool all_back_ = true;  // no thread is inside a plugin after the drain
   const int64_t started_at_;
   std::atomic<bool> store_failed_{false};
 };

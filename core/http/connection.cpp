@@ -19,13 +19,13 @@ void Exchange::respond(Response response) {
 }
 
 Connection::Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service,
-                       const Timeouts& timeouts)
-    : loop_(loop), stream_(std::move(stream)), service_(service), timeouts_(timeouts), deadline_([this] {
+                       const Timeouts& timeouts, MemoryBudget& budget)
+    : loop_(loop), stream_(std::move(stream)), service_(service), timeouts_(timeouts), budget_(budget), deadline_([this] {
         auto self = shared_from_this();
         on_deadline();
       }) {}
 
-Connection::~Connection() = default;
+Connection::~Connection() { let_go(); }
 
 Status Connection::start() {
   interest_ = EPOLLIN;
@@ -40,6 +40,7 @@ void Connection::close() {
   deadline_.cancel();
   loop_.unwatch(stream_->fd());
   stream_.reset();  // closes the socket
+  let_go();
   exchange_.reset();
   loop_.bury(shared_from_this());
   service_.on_closed(*this);
@@ -121,24 +122,42 @@ size_t Connection::read_on(std::string_view data) {
       case RequestReader::State::kBody:
         break;
       case RequestReader::State::kRefused: {
-        const RequestReader::Refusal& refusal = reader_.refusal();
-        service_.on_malformed(stream_->peer(), refusal);
-        refuse(Response::error(refusal.status, refusal.reason));
+        refuse_malformed(reader_.refusal().status, reader_.refusal().reason);
         return used;
       }
       case RequestReader::State::kComplete:
         serve();
         return used;
     }
-    if (used == data.size()) return used;
+    if (used < data.size()) continue;
+    if (!hold()) refuse_malformed(503, "too many requests are on their way");
+    return used;
   }
+}
+
+// Takes from the budget what the reader holds by now.
+bool Connection::hold() {
+  size_t holds = reader_.held();
+  if (holds <= held_) return true;
+  if (!budget_.take(holds - held_)) return false;
+  held_ = holds;
+  return true;
+}
+
+void Connection::let_go() {
+  if (held_ > 0) budget_.give(held_);
+  held_ = 0;
+}
+
+void Connection::new_exchange() {
+  exchange_ = std::make_shared<Exchange>();
+  exchange_->request_id = make_request_id();
+  exchange_->remote = stream_->peer();
 }
 
 // False when the request is refused or its answer is being written: the rest must not be read as its body.
 bool Connection::on_head_complete(bool more_came) {
-  exchange_ = std::make_shared<Exchange>();
-  exchange_->request_id = make_request_id();
-  exchange_->remote = stream_->peer();
+  new_exchange();
   Service::Admission admission = service_.on_head(*exchange_, reader_.request());
   if (admission.refused) {
     refuse(std::move(admission.refusal));
@@ -160,16 +179,28 @@ bool Connection::on_head_complete(bool more_came) {
 
 void Connection::serve() {
   exchange_->request = reader_.take();
+  let_go();
   fresh_ = false;
   enter(Phase::kServing);
   exchange_->connection_ = shared_from_this();
   service_.on_request(exchange_);
 }
 
+// What nobody behind the connection is asked about; nothing more of it is read.
+void Connection::refuse_malformed(int status, const char* why) {
+  if (!exchange_) new_exchange();
+  service_.on_malformed(*exchange_, status, why);
+  Response response = Response::error(status, why);
+  if (status == 503) response.headers.emplace_back("Retry-After", "5");
+  response.close = true;
+  linger_after_answer_ = true;
+  enter(Phase::kServing);
+  answer(std::move(response));
+}
+
 // Before the body was read: the answer, a bounded linger, the end. Where no body follows, the connection may live on.
 void Connection::refuse(Response response) {
-  bool body_follows = reader_.state() == RequestReader::State::kRefused || reader_.has_body();
-  if (!body_follows) {
+  if (!reader_.has_body()) {
     reader_.begin_body(0);
     exchange_->request = reader_.take();
     enter(Phase::kServing);
@@ -244,15 +275,8 @@ void Connection::linger() {
 void Connection::on_deadline() {
   switch (phase_) {
     case Phase::kHead:
-    case Phase::kBody: {
-      RequestReader::Refusal refusal{408, "the request took too long to arrive"};
-      service_.on_malformed(stream_->peer(), refusal);
-      Response response = Response::error(refusal.status, refusal.reason);
-      response.close = true;
-      linger_after_answer_ = true;
-      enter(Phase::kServing);
-      return answer(std::move(response));
-    }
+    case Phase::kBody:
+      return refuse_malformed(408, "the request took too long to arrive");
     case Phase::kIdle:
     case Phase::kServing:  // only the writing of an answer has a deadline there
     case Phase::kLingering:

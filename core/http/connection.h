@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/http/memory_budget.h"
 #include "core/http/request_reader.h"
 #include "core/http/response.h"
 #include "core/net/event_loop.h"
@@ -53,8 +54,8 @@ class Service {
   // The request is whole (exchange->request). Answer now or later by exchange->respond(), on the loop's thread.
   virtual void on_request(std::shared_ptr<Exchange> exchange) = 0;
 
-  // The reader refused what came; no service was asked. For log and metrics.
-  virtual void on_malformed(const std::string& remote, const RequestReader::Refusal& refusal) = 0;
+  // The connection refused what came without asking: malformed, too slow, or too much in all. For log and metrics.
+  virtual void on_malformed(const Exchange& exchange, int status, const char* why) = 0;
 
   // The connection is closed and will not be used again.
   virtual void on_closed(const Connection& connection) = 0;
@@ -69,12 +70,18 @@ struct Timeouts {  // milliseconds; what they cover is told in core/config/confi
 
 class Connection final : public net::EventLoop::Watcher, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service, const Timeouts& timeouts);
+  // `budget` is shared by all connections and outlives them.
+  Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service, const Timeouts& timeouts,
+             MemoryBudget& budget);
   ~Connection() override;
 
   Status start();
-  // Lets a request at hand finish, then closes.
+  // Closes after the request at hand, or now when there is none.
   void close_when_idle();
+  // Closes after the next answer.
+  void close_after_answer() { draining_ = true; }
+  // Nothing has come yet.
+  bool is_new() const { return fresh_ && phase_ == Phase::kIdle; }
   void close();
 
  private:
@@ -90,6 +97,10 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   bool on_head_complete(bool more_came);
   void serve();
   void refuse(Response response);
+  void refuse_malformed(int status, const char* why);
+  void new_exchange();
+  bool hold();
+  void let_go();
   void answer(Response response);
   void queue(const Response& response, bool keep_alive, bool head_only);
   void flush();
@@ -103,6 +114,8 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   std::unique_ptr<net::Stream> stream_;
   Service& service_;
   Timeouts timeouts_;
+  MemoryBudget& budget_;
+  size_t held_ = 0;  // taken from the budget
   net::Timer deadline_;
   Phase phase_ = Phase::kIdle;
   RequestReader reader_;

@@ -12,35 +12,57 @@ namespace postern::http {
 
 class ConnectionSet {
  public:
-  void open(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service, const Timeouts& timeouts) {
-    auto connection = std::make_shared<Connection>(loop, std::move(stream), service, timeouts);
+  void open(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service, const Timeouts& timeouts,
+            MemoryBudget& budget) {
+    auto connection = std::make_shared<Connection>(loop, std::move(stream), service, timeouts, budget);
     if (!connection->start()) return;
-    connections_.emplace(connection.get(), std::move(connection));
-    size_.store(connections_.size(), std::memory_order_relaxed);
+    if (draining_) connection->close_after_answer();
+    bool waited_for = !draining_;
+    if (waited_for) size_.fetch_add(1, std::memory_order_relaxed);
+    const Connection* key = connection.get();
+    connections_.emplace(key, Entry{std::move(connection), waited_for});
   }
   void remove(const Connection& connection) {
-    connections_.erase(&connection);
-    size_.store(connections_.size(), std::memory_order_relaxed);
+    auto found = connections_.find(&connection);
+    if (found == connections_.end()) return;
+    if (found->second.waited_for) size_.fetch_sub(1, std::memory_order_relaxed);
+    connections_.erase(found);
   }
-  // Idle ones close now, the others after the answer at hand.
-  void close_when_idle() {
-    for (auto& connection : all()) connection->close_when_idle();
+  // From now on each connection closes after its next answer, and idle ones at once. New ones are still answered, once: a request
+  // may be on its way, and to close would be to reset it.
+  void drain() {
+    draining_ = true;
+    for (auto& connection : all()) {
+      if (!connection->is_new()) {
+        connection->close_when_idle();
+        continue;
+      }
+      connection->close_after_answer();
+      connections_.find(connection.get())->second.waited_for = false;
+      size_.fetch_sub(1, std::memory_order_relaxed);
+    }
   }
   void close() {
     for (auto& connection : all()) connection->close();
   }
+  // Those that a drain waits for: all, and once it has begun those with a request.
   size_t size() const { return size_.load(std::memory_order_relaxed); }
 
  private:
+  struct Entry {
+    std::shared_ptr<Connection> connection;
+    bool waited_for;
+  };
   // A copy: closing removes.
   std::vector<std::shared_ptr<Connection>> all() const {
     std::vector<std::shared_ptr<Connection>> list;
-    for (const auto& [key, connection] : connections_) list.push_back(connection);
+    for (const auto& [key, entry] : connections_) list.push_back(entry.connection);
     return list;
   }
 
-  std::unordered_map<const Connection*, std::shared_ptr<Connection>> connections_;
+  std::unordered_map<const Connection*, Entry> connections_;
   std::atomic<size_t> size_{0};
+  bool draining_ = false;
 };
 
 }  // namespace postern::http

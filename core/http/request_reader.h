@@ -57,6 +57,8 @@ class RequestReader {
   bool in_head() const { return state_ == State::kHead && head_started_; }
   // The client waits for "100 Continue" before it sends the body (RFC 9110 §10.1.1); only when there is one.
   bool expects_continue() const { return expects_continue_; }
+  // Bytes of the request at hand that are in memory.
+  size_t held() const { return request_.head_.size() + request_.body_.size(); }
   bool has_body() const { return chunked_ || content_length_ > 0; }
 
   // After kComplete: gives the request away and starts anew.

@@ -139,10 +139,20 @@ void Ingest::on_committed(std::vector<std::unique_ptr<PendingEvent>> events) {
   loop_.post([this, box] {
     for (auto& event : *box) {
       std::unique_ptr<Pending> pending(static_cast<Pending*>(event.release()));
-      bool waits = pending->outcome == Outcome::kStored && pending->route->wait_ms > 0 && pending->handled;
-      waits ? wait_for_result(std::move(pending)) : acknowledge(*pending);
+      bool awaited = pending->outcome == Outcome::kStored && pending->route->wait_ms > 0 && pending->handled;
+      if (awaited && draining_) parts_.results.forget(pending->seq);
+      awaited && !draining_ ? wait_for_result(std::move(pending)) : acknowledge(*pending);
     }
   });
+}
+
+void Ingest::start_draining() {
+  draining_ = true;
+  while (!waiting_.empty()) {
+    int64_t seq = waiting_.begin()->first;
+    parts_.results.forget(seq);
+    on_result(seq, std::nullopt);
+  }
 }
 
 void Ingest::acknowledge(Pending& pending) {

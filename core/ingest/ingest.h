@@ -35,8 +35,8 @@ class Ingest final : public CommitObserver {
 
   http::Service::Admission on_head(http::Exchange& exchange, const http::Request& head);
   void on_request(std::shared_ptr<http::Exchange> exchange);
-  // From now on everything is answered 503.
-  void start_draining() { draining_ = true; }
+  // From now on new events are answered 503, and nobody waits for a result any more: those events are safe.
+  void start_draining();
 
   void on_committed(std::vector<std::unique_ptr<PendingEvent>> events) override;
 

@@ -82,6 +82,8 @@ class Store : public ingest::EventSink {
 
   virtual void submit_settlement(std::unique_ptr<Settlement> settlement) = 0;
   virtual Counters counters() const = 0;
+  // Why events cannot be stored now, as far as the last batch tells; ok when they can.
+  virtual Status condition() const = 0;
 
   // Readers see the last commit. `after`, `limit`: paging by seq.
   virtual Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit) = 0;

@@ -19,6 +19,7 @@ class EmptyStore final : public store::Store {
   Status start(store::DeliveryObserver&, store::SettleObserver&, OnFatal) override { return Status::ok(); }
   void stop() override {}
   void submit_settlement(std::unique_ptr<store::Settlement>) override {}
+  Status condition() const override { return Status::ok(); }
   store::Counters counters() const override { return {}; }
   Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t, size_t) override { return std::vector<store::OpenDelivery>(); }
   Result<std::shared_ptr<const store::StoredEvent>> event(int64_t) override { return Status(Code::kNotFound, "no such event"); }

@@ -15,19 +15,6 @@
 namespace postern::testing {
 namespace {
 
-uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool ok = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (fd >= 0) close(fd);
-  if (!ok) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
-}
-
 void write_file(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::trunc);
   file << text;
@@ -46,7 +33,7 @@ std::string yaml(const GatewayOptions& options, const std::string& folder, uint1
   const std::string address = "127.0.0.1:" + std::to_string(port);
   std::string text = "gateway:\n  listen: [" + address + "]\n  public_url: http://" + address + "\n" + options.gateway;
   if (!text.ends_with('\n')) text += '\n';
-  text += "admin: {socket: " + folder + "/admin.sock}\n";
+  text += "admin: {socket: " + folder + "/admin.sock" + (options.admin.empty() ? "" : ", " + options.admin) + "}\n";
   text += "store: {kind: sqlite, path: " + folder + "/events.db}\n";
   if (!options.dispatch.empty()) text += "dispatch: {" + options.dispatch + "}\n";
   text += std::string("plugin_dir: ") + POSTERN_PLUGIN_DIR + "\nplugins:\n";
@@ -56,10 +43,25 @@ std::string yaml(const GatewayOptions& options, const std::string& folder, uint1
   if (options.own) text += "      shared_secrets: [\"${file:" + folder + "/own.secret}\"]\n";
   if (!options.route.empty())
     text += "    routes:\n      " + std::string(kOpenphonePath) + ": {" + options.route + "}\n";
-  return text + options.plugins;
+  text += options.plugins;
+  if (!options.subscriptions.empty()) text += "subscriptions:\n" + options.subscriptions;
+  return text;
 }
 
 }  // namespace
+
+uint16_t free_port() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool ok = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  if (fd >= 0) close(fd);
+  if (!ok) throw std::runtime_error("no free port");
+  return ntohs(address.sin_port);
+}
 
 Gateway::Gateway(GatewayOptions options) : options_(std::move(options)), port_(free_port()) {
   char name[] = "/tmp/pst-XXXXXX";  // short: the path of a Unix socket ends at 107 bytes

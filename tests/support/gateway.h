@@ -20,11 +20,13 @@ inline constexpr std::string_view kOpenphonePath = "/api/v1/webhooks/openphone";
 
 // Pieces of YAML, each put where its name says.
 struct GatewayOptions {
-  std::string gateway{};   // lines of the mapping `gateway:`, indented by two spaces
-  std::string dispatch{};  // inside the braces of `dispatch: {…}`
-  std::string route{};     // inside the braces of the openphone route: "wait: 5s, rate: 5/s"
-  std::string plugins{};   // more entries of `plugins:`, indented by two spaces
-  bool standard = true;    // which of openphone's schemes have a secret
+  std::string gateway{};        // lines of the mapping `gateway:`, indented by two spaces
+  std::string admin{};          // inside the braces of `admin: {…}`, after the socket
+  std::string dispatch{};       // inside the braces of `dispatch: {…}`
+  std::string route{};          // inside the braces of the openphone route: "wait: 5s, rate: 5/s"
+  std::string plugins{};        // more entries of `plugins:`, indented by two spaces
+  std::string subscriptions{};  // entries of `subscriptions:`, indented by two spaces
+  bool standard = true;         // which of openphone's schemes have a secret
   bool legacy = true;
   bool own = true;
 };
@@ -94,6 +96,9 @@ std::string message_body(std::string_view event_id, std::string_view conversatio
 
 // An id as a provider makes them: "EV" and 32 random hex digits.
 std::string new_event_id();
+
+// A TCP port of 127.0.0.1 that nobody has at the moment.
+uint16_t free_port();
 
 // Where the daemon and the plugins were built.
 std::string postern_binary();

@@ -65,6 +65,12 @@ Counters Committer::counters() const {
   return {stored_.load(), duplicates_.load(), batches_.load(), settled_.load(), writer_.open_count(), writer_.dead_count()};
 }
 
+Status Committer::condition() const {
+  if (Status s = accepting(); !s) return s;
+  MutexLock lock(mutex_);
+  return last_batch_;
+}
+
 void Committer::run() {
   Events events;
   Settlements settlements;
@@ -94,9 +100,10 @@ bool Committer::take(Events& events, Settlements& settlements) {
   return true;
 }
 
-void Committer::give_back(Settlements settlements) {
-  if (settlements.empty()) return;
+// Keeps how it went, and what had no time in it for the next one.
+void Committer::after_batch(const Status& status, Settlements settlements) {
   MutexLock lock(mutex_);
+  last_batch_ = status;
   settlements_.insert(settlements_.begin(), std::make_move_iterator(settlements.begin()), std::make_move_iterator(settlements.end()));
 }
 
@@ -111,7 +118,7 @@ void Committer::commit(Events events, Settlements settlements) {
     if (status.code() == Code::kIo || status.code() == Code::kCorrupt) fail(status);
   }
   waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-  give_back(std::move(left));
+  after_batch(status, std::move(left));
   publish(std::move(events), std::move(settlements), std::move(batch), status);
   if (failed_) return;
   if (Status checkpoint = writer_.checkpoint_if_due(); !checkpoint) fail(checkpoint);

@@ -36,6 +36,7 @@ class Committer {
   void submit(std::unique_ptr<Settlement> settlement) EXCLUDES(mutex_);
   Status accepting() const;
   Counters counters() const;
+  Status condition() const EXCLUDES(mutex_);
 
  private:
   using Events = std::vector<std::unique_ptr<ingest::PendingEvent>>;
@@ -43,7 +44,7 @@ class Committer {
 
   void run();
   bool take(Events& events, Settlements& settlements) EXCLUDES(mutex_);
-  void give_back(Settlements settlements) EXCLUDES(mutex_);
+  void after_batch(const Status& status, Settlements left) EXCLUDES(mutex_);
   void commit(Events events, Settlements settlements);
   Status write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch);
   bool has_time_until(int64_t until_us) const;
@@ -58,10 +59,11 @@ class Committer {
   Store::OnFatal on_fatal_;
   std::thread thread_;
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar work_;
   Events events_ GUARDED_BY(mutex_);
   std::deque<std::unique_ptr<Settlement>> settlements_ GUARDED_BY(mutex_);
+  Status last_batch_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool had_events_ GUARDED_BY(mutex_) = false;  // the last batch
 

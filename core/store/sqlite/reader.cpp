@@ -41,8 +41,8 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
   };
   const Wanted wanted[] = {
       {&reader->open_deliveries_,
-       "SELECT d.seq, d.event, d.plugin, d.subscriber, e.provider, e.order_key, d.attempts, d.due_at FROM delivery d "
-       "JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.seq > ?1 ORDER BY d.seq LIMIT ?2"},
+       "SELECT d.seq, d.event, d.plugin, d.subscriber, ifnull(e.provider, ''), ifnull(e.order_key, ''), d.attempts, d.due_at FROM "
+       "delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.seq > ?1 ORDER BY d.seq LIMIT ?2"},
       {&reader->event_, "SELECT " EVENT_COLUMNS ", e.headers, e.body FROM event e WHERE e.seq = ?1"},
       {&reader->record_, "SELECT value, version FROM record WHERE plugin = ?1 AND collection = ?2 AND key = ?3"},
   };

@@ -24,6 +24,7 @@ class SqliteStore final : public Store {
   Status accepting() const override { return committer_.accepting(); }
   void submit_settlement(std::unique_ptr<Settlement> settlement) override { committer_.submit(std::move(settlement)); }
   Counters counters() const override { return committer_.counters(); }
+  Status condition() const override { return committer_.condition(); }
 
   Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit) override;
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) override;

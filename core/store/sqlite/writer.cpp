@@ -151,6 +151,11 @@ Status Writer::run(Statement& statement, const char* doing) {
 
 Status Writer::begin() {
   batch_events_ = 0;
+  // SQLite would go on writing into the removed file, and everything would be gone with its last descriptor.
+  int moved = 0;
+  if (sqlite3_file_control(database_.handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0) {
+    return {Code::kIo, "the store's file was removed or replaced while it was open"};
+  }
   if (Status s = run(begin_, "begin"); !s) return s;
   // Before the batch's own events, so that a generation that is frozen now is durable in `event` already.
   return dedupe_.merge(kMergeAtLeast, wall_ms());

@@ -10,10 +10,15 @@
 //   pending      complete later, from a thread of its own
 //   lost         pending and never completed, if it arrived in this life of the gateway; in the next, as done
 //   emit         a follow-on event, "probe.followed", and then as done
+//   block        make the file FILE.began and hold the worker until FILE exists ("file": "FILE"), then as done
+//
+// A subscription's handler appends the provider's id of the event to the record order/INTO (`with: {into: INTO}`).
 //
 // It is written against the C ABI alone.
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <mutex>
 #include <stdexcept>
@@ -59,9 +64,8 @@ postern_status fail(postern_instance* self, std::string_view why, postern_status
 }
 
 // Reads and writes with a version: two deliveries at once must not lose one of the ids.
-postern_status append_to_order(postern_instance* self, postern_delivery* delivery, const std::string& id) {
-  const postern_str key = self->events->order_key(delivery);
-  const postern_str record = key.len == 0 ? str("none") : key;
+postern_status append_to(postern_instance* self, postern_delivery* delivery, postern_str record,
+                         const std::string& id) {
   postern_str json{};
   uint64_t version = POSTERN_RECORD_ABSENT;
   const postern_status got = self->records->get(delivery, str("order"), record, &json, &version);
@@ -74,12 +78,29 @@ postern_status append_to_order(postern_instance* self, postern_delivery* deliver
   return self->events->set_result(delivery, str("{\"seen\":\"" + id + "\"}"));
 }
 
+postern_status append_to_order(postern_instance* self, postern_delivery* delivery, const std::string& id) {
+  const postern_str key = self->events->order_key(delivery);
+  return append_to(self, delivery, key.len == 0 ? str("none") : key, id);
+}
+
 void complete_later(postern_instance* self, postern_delivery* delivery, const std::string& id) {
   const std::lock_guard lock(self->mutex);
   self->threads.emplace_back([self, delivery, id] {
     const postern_status status = append_to_order(self, delivery, id);
     self->events->complete(delivery, status == POSTERN_OK ? POSTERN_OK : POSTERN_RETRY, str("probe"));
   });
+}
+
+// It cannot be called back: what a handler does that hangs.
+void block_until_there(const std::string& file) {
+  std::ofstream(file + ".began") << "began";
+  while (!std::filesystem::exists(file)) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+}
+
+postern_status handle_subscription(postern_instance* self, void*, postern_delivery* delivery) {
+  const std::string into = member(view(self->events->with(delivery)), "into");
+  if (into.empty()) return fail(self, "no `into` in the subscription's `with`", POSTERN_DEAD);
+  return append_to(self, delivery, str(into), std::string(view(self->events->external_id(delivery))));
 }
 
 postern_status handle(postern_instance* self, void*, postern_delivery* delivery) {
@@ -95,6 +116,7 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
     complete_later(self, delivery, id);
     return POSTERN_PENDING;
   }
+  if (what == "block") block_until_there(member(body, "file"));
   if (what == "emit") {
     const std::string follow = R"({"id":"follow-)" + id + R"(","do":"done"})";
     const postern_status emitted = self->events->emit(delivery, str("probe.followed"), str(follow));
@@ -126,7 +148,9 @@ postern_status init(postern_instance* self, postern_str) {
   route.unsigned_id_from = str("json:/id");
   route.flags = POSTERN_ROUTE_UNSIGNED;
   const postern_status added = self->routes->add(self->host, &route);
-  return added == POSTERN_OK ? self->events->on(self->host, str("*"), handle, nullptr) : added;
+  if (added != POSTERN_OK) return added;
+  const postern_status handled = self->events->on(self->host, str("*"), handle, nullptr);
+  return handled == POSTERN_OK ? self->events->on_subscription(self->host, handle_subscription, nullptr) : handled;
 }
 
 postern_status activate(postern_instance* self) {

@@ -101,6 +101,7 @@ class FakeStore final : public store::Store {
 
   void submit(std::unique_ptr<ingest::PendingEvent>) override {}
   Status accepting() const override { return Status::ok(); }
+  Status condition() const override { return Status::ok(); }
   store::Counters counters() const override { return {}; }
   Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t after, size_t limit) override {
     std::lock_guard lock(mutex_);

@@ -39,7 +39,7 @@ class ScriptedService final : public Service {
 
   Admission on_head(Exchange& exchange, const Request& request) override { return head(exchange, request); }
   void on_request(std::shared_ptr<Exchange> exchange) override { request(std::move(exchange)); }
-  void on_malformed(const std::string&, const RequestReader::Refusal& refusal) override { malformed.push_back(refusal.status); }
+  void on_malformed(const Exchange&, int status, const char*) override { malformed.push_back(status); }
   void on_closed(const Connection& connection) override { closed(connection); }
 };
 
@@ -245,9 +245,12 @@ class ConnectionTest : public ::testing::Test {
     });
   }
 
+  uint64_t budget_used() const { return budget_.used(); }
+
   net::EventLoop loop_;
   std::thread thread_;
   ScriptedService service_;
+  MemoryBudget budget_{1 << 20};
   ConnectionSet connections_;
   Timeouts timeouts_{20'000, 20'000, 20'000, 20'000};
   std::vector<std::shared_ptr<Exchange>> kept_;  // the loop's
@@ -259,7 +262,7 @@ class ConnectionTest : public ::testing::Test {
     ++opened_;
     on_loop([&] {
       auto stream = std::make_unique<net::PlainStream>(Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(server)));
-      connections_.open(loop_, std::move(stream), service_, timeouts_);
+      connections_.open(loop_, std::move(stream), service_, timeouts_, budget_);
     });
     return std::make_unique<Client>(client);
   }

@@ -251,15 +251,19 @@ TEST_F(Ends, AfterAnAnswerThatSaysSo) {
 
 TEST_F(Ends, WhenTheGatewayDrains) {
   keep_requests();
-  auto idle = connect(), used = connect(), busy = connect(), half_way = connect();
+  auto fresh = connect(), used = connect(), busy = connect(), half_way = connect();
+  used->send(get("/used"));
+  wait_for_request();
+  answer_kept(Response::json(200, "before"));
+  EXPECT_EQ(used->read_answer().body, "before");
   busy->send(get("/busy"));
   wait_for_request();
   half_way->send("GET /half HTTP/1.1\r\n");
   on_loop([] {});
   on_loop([] {});
-  on_loop([this] { connections_.close_when_idle(); });
-  EXPECT_TRUE(idle->at_end());
+  on_loop([this] { connections_.drain(); });
   EXPECT_TRUE(used->at_end());
+  on_loop([this] { EXPECT_EQ(connections_.size(), 2u) << "those with a request are waited for"; });
   answer_kept(Response::json(200, "done"));
   Client::Answer answer = busy->read_answer();
   EXPECT_EQ(answer.body, "done");
@@ -272,6 +276,14 @@ TEST_F(Ends, WhenTheGatewayDrains) {
   EXPECT_EQ(answer.body, "done too");
   EXPECT_TRUE(answer.has("Connection: close\r\n"));
   EXPECT_TRUE(half_way->at_end());
+  // Its first request may have been on its way already.
+  fresh->send(get("/fresh"));
+  wait_for_request();
+  answer_kept(Response::json(503, "come again"));
+  answer = fresh->read_answer();
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_TRUE(answer.has("Connection: close\r\n"));
+  EXPECT_TRUE(fresh->at_end());
 }
 
 // ---- HEAD and 100-continue
@@ -376,6 +388,25 @@ TEST_F(Refusals, OfABodyThatGrowsTooLarge) {
   EXPECT_EQ(client->read_answer().status, 413);
   EXPECT_TRUE(client->at_end());
   on_loop([&] { EXPECT_THAT(service_.malformed, ::testing::ElementsAre(413)); });
+}
+
+// Attack: many bodies held back before their end. Each is within its own limit; together they are not (the harness allows 1 MiB).
+TEST_F(Refusals, OfWhatIsTooMuchInAll) {
+  on_loop([this] { service_.head = [](Exchange&, const Request&) { return Service::Admission{false, {}, 1u << 20}; }; });
+  const std::string head = "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 600000\r\n\r\n";
+  auto patient = connect(), late = connect();
+  patient->send(head + std::string(599'999, 'b'));
+  while (budget_used() < 599'999) std::this_thread::yield();
+  late->send(head + std::string(599'999, 'b'));
+  Client::Answer refusal = late->read_answer();
+  EXPECT_EQ(refusal.status, 503);
+  EXPECT_TRUE(refusal.has("Retry-After: "));
+  late->close();
+  patient->send("b");
+  EXPECT_EQ(patient->read_answer().status, 200) << "whoever was there first goes on";
+  patient->close();
+  EXPECT_TRUE(all_closed_within(milliseconds(5000)));
+  EXPECT_EQ(budget_used(), 0u);
 }
 
 TEST_F(Refusals, KnowNothingOfEarlierRequests) {
