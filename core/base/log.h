@@ -32,8 +32,11 @@ void start(Style style, Level level);
 // The same for a daemon: a thread of its own writes, and when nobody reads what it writes, the oldest lines are dropped. A log
 // that is stuck must not stop the gateway.
 void start_in_background(Style style, Level level);
-// Writes what waits. False when that did not come to an end within a second: the process must then leave by _exit().
+// Writes what waits; nothing is written afterwards. False when that did not come to an end within a second: the process must then
+// leave().
 bool finish();
+// finish(), and the end of the process without destructors: for when a thread cannot be brought to its end.
+[[noreturn]] void leave(int status);
 void set_level(Level level);
 bool enabled(Level level);
 

@@ -46,7 +46,7 @@ int serve(const Options& options) {
   bool terminal = ::isatty(STDERR_FILENO) == 1;
   log::start_in_background(terminal ? log::Style::kTerminal : log::Style::kJson, log::Level::kInfo);
   int status = run_gateway(options);
-  if (!log::finish()) ::_exit(status);  // whoever reads the log has stopped to
+  if (!log::finish()) log::leave(status);  // whoever reads the log has stopped to
   return status;
 }
 

@@ -203,8 +203,7 @@ int Gateway::run() {
   if (store_failed_) status = kExitStoreFailed;  // in the drain, perhaps
   log::info("stopped", {{"status", status}});
   if (all_back_) return status;
-  log::finish();
-  ::_exit(status);  // a thread is still inside a plugin: nothing may be destroyed under it
+  log::leave(status);  // a thread is still inside a plugin: nothing may be destroyed under it
 }
 
 int Gateway::wait_for_signal() {
