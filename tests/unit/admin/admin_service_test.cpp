@@ -27,6 +27,11 @@ class AdminServiceTest : public http::testing::ConnectionTest {
     serve_with("");
     client_ = connect();
   }
+  // As the gateway ends: what the worker still does, it does while the service is there.
+  void TearDown() override {
+    worker_.stop();
+    ConnectionTest::TearDown();
+  }
   // The service that answers from now on.
   void serve_with(const std::string& token) {
     on_loop([&] {
@@ -226,9 +231,9 @@ TEST_F(AdminServiceTest, KnowsNoDeadDeliveryByWhatIsNoNumber) {
 
 TEST_F(AdminServiceTest, RefusesMoreThanItCanRemember) {
   std::promise<void> held, release;
-  worker_.run([&] {
+  worker_.run([&held, released = release.get_future().share()] {
     held.set_value();
-    release.get_future().wait();
+    released.wait();
   });
   held.get_future().wait();
   while (worker_.run([] {})) {
@@ -241,9 +246,9 @@ TEST_F(AdminServiceTest, RefusesMoreThanItCanRemember) {
 
 TEST_F(AdminServiceTest, OutlivesAClientThatIsGone) {
   std::promise<void> held, release;
-  worker_.run([&] {
+  worker_.run([&held, released = release.get_future().share()] {
     held.set_value();
-    release.get_future().wait();
+    released.wait();
   });
   held.get_future().wait();
   client_->send("GET /admin/v1/status HTTP/1.1\r\nHost: postern\r\n\r\n");
