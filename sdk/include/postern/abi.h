@@ -6,7 +6,8 @@
  *            3 Everything beyond this file is reached by get_extension("postern.<name>/<revision>"); one header each in ext/.
  *            4 No exception, longjmp, FILE*, malloc'ed block or C++ type crosses the line.
  * OWNERSHIP  A postern_str borrows. In arguments it lives until the call returns; in request and event views until the
- *            handler returns, or, for a pending delivery, until it is completed. Whoever made a handle frees it.
+ *            handler returns, or, for a pending delivery or a detached reply, until it is completed, sent or dropped. Whoever
+ *            made a handle frees it.
  * THREADS    [main] the host's control thread, one call at a time   [worker] any pool thread, several at once
  *            [any] every thread, at any time between init and destroy
  */
@@ -52,6 +53,7 @@ typedef struct postern_host postern_host;         /* host-owned; one per plugin 
 typedef struct postern_instance postern_instance; /* plugin-owned */
 typedef struct postern_request postern_request;   /* host-owned view of an HTTP request */
 typedef struct postern_delivery postern_delivery; /* host-owned: one event on its way to one handler */
+typedef struct postern_reply postern_reply;       /* host-owned: the promise of one answer; used once */
 
 /* SIZED. What every plugin may ask of the host. */
 typedef struct postern_host_api {

@@ -14,40 +14,9 @@
 #include <string_view>
 #include <utility>
 
-#include "abi.h"
-#include "ext/events.h"
-#include "ext/health.h"
-#include "ext/http.h"
-#include "ext/log.h"
-#include "ext/records.h"
-#include "ext/routes.h"
-#include "ext/schemes.h"
+#include "request.hpp"
 
 namespace postern::inline sdk {
-
-using std::chrono::milliseconds;
-
-inline postern_str to_abi(std::string_view text) { return {text.data(), text.size()}; }
-inline std::string_view to_view(postern_str text) {
-  return text.len == 0 ? std::string_view() : std::string_view(text.ptr, text.len);
-}
-
-// The host refused a call.
-class Error : public std::runtime_error {
- public:
-  Error(postern_status status, const std::string& what) : std::runtime_error(what), status_(status) {}
-  postern_status status() const { return status_; }
-
- private:
-  postern_status status_;
-};
-
-// The delivery was given up: it is past its deadline, or the plugin is being deactivated. Nothing done through it
-// counts.
-class Gone : public Error {
- public:
-  explicit Gone(const std::string& what) : Error(POSTERN_E_GONE, what) {}
-};
 
 // Thrown by a handler: it failed for now. `after` zero: by the retry policy.
 class Retry : public std::runtime_error {
@@ -95,38 +64,6 @@ struct Record {
   explicit operator bool() const { return exists; }
 };
 
-namespace detail {
-
-// The host's tables as this plugin sees them; absent ones are null. A plain value, so that a Pending outlives its
-// instance.
-struct HostTables {
-  postern_host_api api{};
-  postern_host* host = nullptr;
-  const postern_ext_schemes* schemes = nullptr;
-  const postern_ext_routes* routes = nullptr;
-  const postern_ext_events* events = nullptr;
-  const postern_ext_records* records = nullptr;
-  const postern_ext_http* http = nullptr;
-  const postern_ext_log* log = nullptr;
-  const postern_ext_health* health = nullptr;
-};
-
-template <typename Table>
-const Table& need(const Table* table, const char* id) {
-  if (table == nullptr) throw Error(POSTERN_E_UNSUPPORTED, std::string("this gateway has no ") + id);
-  return *table;
-}
-
-inline void check(postern_status status, std::string_view what) {
-  if (status >= 0) return;
-  std::string text(what);
-  if (status == POSTERN_E_GONE) throw Gone(text + ": too late");
-  if (status == POSTERN_E_LIMIT) throw Error(status, text + ": beyond the gateway's bound");
-  throw Error(status, text + ": refused (" + std::to_string(status) + ")");
-}
-
-}  // namespace detail
-
 // What a Delivery and a Pending have in common. Views live as long as it does.
 class DeliveryContext {
  public:
@@ -146,15 +83,13 @@ class DeliveryContext {
   // A subscription's `with:` as JSON; empty for the plugin's own handlers.
   std::string_view with() const { return to_view(events().with(handle())); }
 
-  std::string_view method() const { return to_view(http().method(request())); }
-  std::string_view target() const { return to_view(http().target(request())); }
-  std::string_view body() const { return to_view(http().body(request())); }
-  std::string_view remote() const { return to_view(http().remote(request())); }
-  std::optional<std::string_view> header(std::string_view name, size_t nth = 0) const {
-    postern_str value{};
-    if (http().header(request(), to_abi(name), nth, &value) != POSTERN_OK) return std::nullopt;
-    return to_view(value);
-  }
+  // The request that brought the event; it has no urls and no path parameters any more.
+  Request request() const { return Request(tables_, events().request(handle())); }
+  std::string_view method() const { return request().method(); }
+  std::string_view target() const { return request().target(); }
+  std::string_view body() const { return request().body(); }
+  std::string_view remote() const { return request().remote(); }
+  std::optional<std::string_view> header(std::string_view name, size_t nth = 0) const { return request().header(name, nth); }
 
   // Effects: committed together with the outcome `done`, or not at all.
   Record get(std::string_view collection, std::string_view key);
@@ -173,8 +108,6 @@ class DeliveryContext {
     return handle_;
   }
   const postern_ext_events& events() const { return detail::need(tables_.events, POSTERN_EXT_EVENTS); }
-  const postern_ext_http& http() const { return detail::need(tables_.http, POSTERN_EXT_HTTP); }
-  const postern_request* request() const { return events().request(handle()); }
 
   detail::HostTables tables_;
   postern_delivery* handle_;

@@ -130,6 +130,32 @@ EventFunction to_event_function(Plugin& self, F handler) {
   };
 }
 
+template <typename F>
+ReplyFunction to_reply_function(Plugin& self, F handler) {
+  auto call = [&self, handler = std::move(handler)](Exchange& exchange) -> decltype(auto) {
+    static_cast<void>(self);  // unused for a callable
+    if constexpr (std::is_member_function_pointer_v<F>) {
+      return [&]<typename R, typename C>(R (C::*member)(Exchange&)) -> R {
+        static_assert(std::is_base_of_v<Plugin, C>, "a handler must be a member of the plugin");
+        return (static_cast<C&>(self).*member)(exchange);
+      }(handler);
+    } else {
+      return handler(exchange);
+    }
+  };
+  using Returned = decltype(call(std::declval<Exchange&>()));
+  static_assert(std::is_void_v<Returned> || std::is_convertible_v<Returned, Response>,
+                "a reply handler returns postern::Response or, where it always detaches, void");
+  return [call = std::move(call)](Exchange& exchange) -> std::optional<Response> {
+    if constexpr (std::is_void_v<Returned>) {
+      call(exchange);
+      return std::nullopt;
+    } else {
+      return call(exchange);
+    }
+  };
+}
+
 inline Outcome run_guarded(const EventFunction& handler, Delivery& delivery) {
   try {
     return handler(delivery);
@@ -162,6 +188,47 @@ inline postern_status run_handler(postern_instance* self, void* user, postern_de
     instance.tables.events->retry_after(handle, static_cast<uint64_t>(outcome.after().count()));
   }
   return outcome.status();
+}
+
+inline postern_status run_reply(postern_instance* self, void* user, const postern_request* request, postern_reply* reply) noexcept {
+  Instance& instance = Instance::of(self);
+  bool detached = false;
+  postern_status status = instance.guarded([&]() -> postern_status {
+    Exchange exchange(instance.tables, request, reply);
+    std::optional<Response> response;
+    try {
+      response = (*static_cast<ReplyFunction*>(user))(exchange);
+    } catch (...) {
+      detached = exchange.detached();
+      throw;
+    }
+    detached = exchange.detached();
+    if (detached) return POSTERN_PENDING;
+    if (!response) throw Error(POSTERN_E_STATE, "the handler returned without a response and without detach()");
+    postern_status sent = detail::send(*instance.tables.http, reply, *response);
+    if (sent != POSTERN_E_GONE) check(sent, "send");  // too late is nobody's fault here
+    return POSTERN_OK;
+  });
+  return detached ? POSTERN_PENDING : status;  // only the PendingReply knows what becomes of it
+}
+
+inline postern_status run_verify(postern_instance* self, void* user, const postern_request* request, int64_t now_ms,
+                                 const postern_str* secrets, size_t secrets_len, postern_explain* explain) noexcept {
+  Instance& instance = Instance::of(self);
+  return instance.guarded([&]() -> postern_status {
+    Verification verification(instance.tables, request, now_ms, secrets, secrets_len, explain);
+    return static_cast<SchemeFunctions*>(user)->verify(verification) ? POSTERN_OK : POSTERN_E_DENIED;
+  });
+}
+
+inline postern_status run_sign(postern_instance* self, void* user, const postern_request* request, int64_t now_ms,
+                               postern_str secret, postern_signing* signing) noexcept {
+  Instance& instance = Instance::of(self);
+  return instance.guarded([&] {
+    Signing call(instance.tables, request, now_ms, to_view(secret), signing);
+    static_cast<SchemeFunctions*>(user)->sign(call);
+    return POSTERN_OK;
+  });
 }
 
 inline postern_status run_health(postern_instance* self, void* user, postern_health_report* report) noexcept {

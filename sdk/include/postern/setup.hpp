@@ -46,12 +46,22 @@ struct Scheme {
   std::span<const std::string> secrets = {};
 };
 
+// postern_scheme_functions: a scheme that the plugin checks itself, where no description fits: see ext/schemes.h. They run on several
+// threads at once, and an exception refuses the request.
+struct SchemeFunctions {
+  std::string_view name = {};
+  std::string_view header = {};
+  std::span<const std::string> secrets = {};
+  std::function<bool(const Verification&)> verify = {};  // whether it is genuine
+  std::function<void(Signing&)> sign = {};               // optional
+};
+
 struct RouteScheme {
   std::string_view scheme = {};
   std::string_view id_from = {};
 };
 
-// postern_route_desc, for an event route: see ext/routes.h.
+// postern_route_desc: see ext/routes.h. What only reply routes have stands last.
 struct Route {
   std::string_view method = "POST";
   std::string_view path = {};
@@ -65,6 +75,8 @@ struct Route {
   milliseconds wait = {};
   bool without_signature = false;
   bool unordered = false;
+  milliseconds deadline = {};
+  bool recorded = false;
 };
 
 // postern_sample_desc: see ext/routes.h. Headers are name, value, name, value, …
@@ -111,18 +123,29 @@ class Log {
 namespace detail {
 
 using EventFunction = std::function<Outcome(Delivery&)>;
+using ReplyFunction = std::function<std::optional<Response>(Exchange&)>;
 using HealthFunction = std::function<Health()>;
 
 postern_status run_handler(postern_instance* self, void* user, postern_delivery* handle) noexcept;
+postern_status run_reply(postern_instance* self, void* user, const postern_request* request, postern_reply* reply) noexcept;
+postern_status run_verify(postern_instance* self, void* user, const postern_request* request, int64_t now_ms,
+                          const postern_str* secrets, size_t secrets_len, postern_explain* explain) noexcept;
+postern_status run_sign(postern_instance* self, void* user, const postern_request* request, int64_t now_ms, postern_str secret,
+                        postern_signing* signing) noexcept;
 postern_status run_health(postern_instance* self, void* user, postern_health_report* report) noexcept;
 
 // A callable or a member function of the plugin, returning void or Outcome, as an EventFunction.
 template <typename F>
 EventFunction to_event_function(Plugin& self, F handler);
+// The same, returning Response, or void where it always detaches.
+template <typename F>
+ReplyFunction to_reply_function(Plugin& self, F handler);
 
 // The functions that were registered; their addresses are the `user` pointers, so they never move.
 struct Slots {
   std::deque<EventFunction> events;
+  std::deque<ReplyFunction> replies;
+  std::deque<SchemeFunctions> schemes;
   std::deque<HealthFunction> health;
 };
 
@@ -134,7 +157,17 @@ class Setup {
       : tables_(tables), slots_(slots), self_(self) {}
 
   void scheme(const Scheme& scheme);
-  void route(const Route& route);
+  void scheme_functions(const SchemeFunctions& scheme);
+  // An event route.
+  void route(const Route& route) { add_route(route, POSTERN_ROUTE_EVENT, nullptr, nullptr); }
+
+  // A reply route. `handler`: a callable taking Exchange& or a member function of the plugin, returning Response, or void where it
+  // always detaches. An exception is answered 500. Runs on several threads at once.
+  template <typename F>
+  void reply(const Route& route, F handler) {
+    auto& slot = slots_.replies.emplace_back(detail::to_reply_function(self_, std::move(handler)));
+    add_route(route, POSTERN_ROUTE_REPLY, &detail::run_reply, &slot);
+  }
   void sample(const Sample& sample);
 
   // `handler`: a callable taking Delivery& or a member function of the plugin, returning void (done) or Outcome.
@@ -174,6 +207,11 @@ class Setup {
     }
   }
 
+  // gateway.public_url without a '/' at its end; empty when it is not set.
+  std::string_view public_url() const { return to_view(detail::need(tables_.http, POSTERN_EXT_HTTP).public_url(tables_.host)); }
+  // Whether a trusted proxy may tell by which URL a request came.
+  bool trusts_proxies() const { return detail::need(tables_.http, POSTERN_EXT_HTTP).trusts_proxies(tables_.host) != 0; }
+
   Log log() const { return Log(tables_); }
 
   // The first failure's status, and all of them as text.
@@ -189,6 +227,8 @@ class Setup {
     if (status_ == POSTERN_OK) status_ = status;
     failures_ += (failures_.empty() ? "" : "; ") + text;
   }
+
+  void add_route(const Route& route, uint32_t kind, postern_reply_handler reply, void* user);
 
   template <typename Table, typename Call>
   void add(const char* kind, std::string_view name, const Table* table, const char* extension, Call call) {
@@ -228,12 +268,29 @@ inline void Setup::scheme(const Scheme& scheme) {
       [&](const postern_ext_schemes& table) { return table.add(tables_.host, &desc); });
 }
 
-inline void Setup::route(const Route& route) {
+inline void Setup::scheme_functions(const SchemeFunctions& scheme) {
+  std::vector<postern_str> secrets;
+  for (const std::string& secret : scheme.secrets) secrets.push_back(to_abi(secret));
+  auto& slot = slots_.schemes.emplace_back(SchemeFunctions{{}, {}, {}, scheme.verify, scheme.sign});
+  postern_scheme_functions functions{};
+  functions.struct_size = sizeof functions;
+  functions.name = to_abi(scheme.name);
+  functions.header = to_abi(scheme.header);
+  functions.secrets = secrets.data();
+  functions.secrets_len = secrets.size();
+  functions.verify = &detail::run_verify;
+  functions.sign = scheme.sign ? &detail::run_sign : nullptr;
+  functions.user = &slot;
+  add("scheme", scheme.name, tables_.schemes, POSTERN_EXT_SCHEMES,
+      [&](const postern_ext_schemes& table) { return table.add_functions(tables_.host, &functions); });
+}
+
+inline void Setup::add_route(const Route& route, uint32_t kind, postern_reply_handler reply, void* user) {
   std::vector<postern_route_scheme> schemes;
   for (const RouteScheme& one : route.schemes) schemes.push_back({to_abi(one.scheme), to_abi(one.id_from)});
   postern_route_desc desc{};
   desc.struct_size = sizeof desc;
-  desc.kind = POSTERN_ROUTE_EVENT;
+  desc.kind = kind;
   desc.method = to_abi(route.method);
   desc.path = to_abi(route.path);
   desc.schemes = schemes.data();
@@ -247,6 +304,10 @@ inline void Setup::route(const Route& route) {
   desc.wait_ms = to_u32(route.wait);
   if (route.without_signature) desc.flags |= POSTERN_ROUTE_UNSIGNED;
   if (route.unordered) desc.flags |= POSTERN_ROUTE_UNORDERED;
+  if (route.recorded) desc.flags |= POSTERN_ROUTE_RECORDED;
+  desc.deadline_ms = to_u32(route.deadline);
+  desc.reply = reply;
+  desc.user = user;
   add("route", route.path, tables_.routes, POSTERN_EXT_ROUTES,
       [&](const postern_ext_routes& table) { return table.add(tables_.host, &desc); });
 }

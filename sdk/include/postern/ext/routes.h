@@ -10,10 +10,14 @@ extern "C" {
 
 #define POSTERN_EXT_ROUTES "postern.routes/1"
 
-enum { POSTERN_ROUTE_EVENT = 1 };
 enum {
-  POSTERN_ROUTE_UNSIGNED = 1u << 0, /* the provider signs nothing: no scheme needed */
-  POSTERN_ROUTE_UNORDERED = 1u << 1 /* deliveries do not wait for each other, whatever order_key_from says */
+  POSTERN_ROUTE_EVENT = 1, /* acknowledged when the event is durable, handled later */
+  POSTERN_ROUTE_REPLY = 2  /* the plugin composes the answer */
+};
+enum {
+  POSTERN_ROUTE_UNSIGNED = 1u << 0,  /* the provider signs nothing: no scheme needed */
+  POSTERN_ROUTE_UNORDERED = 1u << 1, /* deliveries do not wait for each other, whatever order_key_from says */
+  POSTERN_ROUTE_RECORDED = 1u << 2   /* reply routes: the request is an event as well, durable before it is answered */
 };
 
 /* EXPRESSIONS say where a value is found: source:name, where source is
@@ -21,6 +25,7 @@ enum {
  *     header  a header, by name                   header:webhook-id
  *     path    a parameter of the route's template path:call_id
  *     query   a parameter of the query            query:account
+ *     form    a parameter of a form body          form:CallSid
  *     const   the text itself                     const:ping
  * Parts joined by '+' make one value of several; alternatives divided by '|' are tried in order, and the first that is there
  * and not empty is taken:   json:/data/id|header:x-id      header:x-account+json:/id */
@@ -32,9 +37,15 @@ typedef struct postern_route_scheme {
   postern_str id_from; /* EXPRESSION; empty, or nothing found: the SHA-256 of the body */
 } postern_route_scheme;
 
+/* [worker] On threads that event handlers never occupy. Compose the answer: send() and return POSTERN_OK, or detach() and return
+ * POSTERN_PENDING. Anything else is answered 500, nothing within the route's deadline 504. `request` and `reply` live until the
+ * handler returns, detached ones until sent or dropped. */
+typedef postern_status (*postern_reply_handler)(postern_instance* self, void* user, const postern_request* request,
+                                                postern_reply* reply);
+
 /* SIZED. */
 typedef struct postern_route_desc {
-  uint32_t struct_size, kind;   /* POSTERN_ROUTE_EVENT */
+  uint32_t struct_size, kind;   /* POSTERN_ROUTE_EVENT, POSTERN_ROUTE_REPLY */
   postern_str method;           /* "POST" */
   postern_str path;             /* "/api/calls/{call_id}/webhook": whole segments only */
   const postern_route_scheme* schemes; /* none only with POSTERN_ROUTE_UNSIGNED */
@@ -45,8 +56,12 @@ typedef struct postern_route_desc {
   postern_str required;         /* EXPRESSIONS divided by ','; a request without any of them is answered 422 */
   postern_str unsigned_id_from; /* EXPRESSION; the id where the route has no schemes */
   uint64_t max_body;            /* bytes; 0: the gateway's max_body */
-  uint32_t wait_ms;             /* answer only when handled, or after this long; 0: answer when durable */
+  uint32_t wait_ms;             /* event routes: answer only when handled, or after this long; 0: answer when durable */
   uint32_t flags;               /* POSTERN_ROUTE_… */
+  uint32_t deadline_ms;         /* reply routes: answer 504 after this long; 0: 10 s */
+  uint32_t reserved;
+  postern_reply_handler reply;  /* reply routes */
+  void* user;
 } postern_route_desc;
 
 /* SIZED. A request as the provider would send it, for `postern send NAME SAMPLE`. In the body and the header values
