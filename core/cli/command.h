@@ -27,6 +27,7 @@ void add_serve(CLI::App& app, const Options& options, int& status);
 void add_check(CLI::App& app, const Options& options, int& status);
 void add_inventory(CLI::App& app, const Options& options, int& status);  // plugins, routes
 void add_send(CLI::App& app, const Options& options, int& status);
+void add_verify(CLI::App& app, const Options& options, int& status);
 void add_events(CLI::App& app, const Options& options, int& status);
 void add_dead(CLI::App& app, const Options& options, int& status);
 void add_status(CLI::App& app, const Options& options, int& status);

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   add_check(app, options, status);
   add_inventory(app, options, status);
   add_send(app, options, status);
+  add_verify(app, options, status);
   add_events(app, options, status);
   add_dead(app, options, status);
   add_status(app, options, status);

@@ -27,9 +27,22 @@ std::string fill(std::string text, const std::string& id, int64_t now_ms) {
   return text;
 }
 
+Status sign(const signature::Scheme& scheme, const std::string& public_url, int64_t now_ms, SampleRequest& request) {
+  std::string lines;
+  for (const auto& [name, value] : request.headers) lines += name + ": " + value + "\r\n";
+  const http::Request draft = http::Request::from_parts(request.method, request.target, lines, request.body);
+  std::vector<std::string> urls;
+  if (!public_url.empty()) urls.push_back(public_url + request.target);
+  auto added = scheme.sign({draft, "msg_" + request.id, now_ms, urls});
+  if (!added) return added.status();
+  for (auto& header : *added) request.headers.push_back(std::move(header));
+  return Status::ok();
+}
+
 }  // namespace
 
-Result<SampleRequest> make_request(const ingest::RouteTable& routes, const plugin::Sample& sample, std::string id, int64_t now_ms) {
+Result<SampleRequest> make_request(const ingest::RouteTable& routes, const plugin::Sample& sample, const std::string& public_url,
+                                   std::string id, int64_t now_ms) {
   SampleRequest request;
   request.id = id.empty() ? fresh_id() : std::move(id);
   request.method = sample.method;
@@ -41,9 +54,9 @@ Result<SampleRequest> make_request(const ingest::RouteTable& routes, const plugi
   std::string path = request.target.substr(0, request.target.find('?'));
   auto match = routes.router().match(request.method, path);
   if (match.kind != http::Router::Match::Kind::kFound) return Status(Code::kNotFound, "no route takes " + request.method + " " + path);
-  const ingest::EventRoute& route = routes.route(match.id);
+  const ingest::Route& route = routes.route(match.id);
   if (route.schemes.empty()) return request;
-  for (auto& header : route.schemes.front().scheme->sign("msg_" + request.id, request.body, now_ms)) request.headers.push_back(std::move(header));
+  if (Status s = sign(*route.schemes.front().scheme, public_url, now_ms, request); !s) return s;
   return request;
 }
 

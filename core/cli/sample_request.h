@@ -17,7 +17,9 @@ struct SampleRequest {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-// Fills in the sample and signs it by the first scheme of its route, with the first secret. `id`: empty for a fresh one.
-Result<SampleRequest> make_request(const ingest::RouteTable& routes, const plugin::Sample& sample, std::string id, int64_t now_ms);
+// Fills in the sample and signs it by the first scheme of its route, with the first secret. `id`: empty for a fresh one. `public_url`: what
+// schemes sign that cover the URL.
+Result<SampleRequest> make_request(const ingest::RouteTable& routes, const plugin::Sample& sample, const std::string& public_url,
+                                   std::string id, int64_t now_ms);
 
 }  // namespace postern::cli

@@ -127,7 +127,7 @@ int send_all(const Ready& ready, const plugin::Sample& sample, const SendOptions
   std::map<int, uint32_t> by_status;
   bool all_good = true;
   for (uint32_t i = 0; i < wanted.count; ++i) {
-    auto request = make_request(ready.assembly->routes(), sample, wanted.id, wall_ms());
+    auto request = make_request(ready.assembly->routes(), sample, ready.config.public_url, wanted.id, wall_ms());
     if (!request) {
       complain("postern: " + request.status().message());
       return kNotSo;

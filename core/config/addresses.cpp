@@ -150,7 +150,10 @@ Result<std::string> parse_public_url(std::string_view text) {
   while (text.ends_with('/')) text.remove_suffix(1);
   const size_t scheme_end = text.find("://");
   if (scheme_end == text.npos) return invalid("must begin with https:// or http://");
-  const std::string scheme = lower(text.substr(0, scheme_end));
+  std::string scheme = lower(text.substr(0, scheme_end));
+  // A WebSocket's URL names the same host (RFC 6455 §3).
+  if (scheme == "wss") scheme = "https";
+  if (scheme == "ws") scheme = "http";
   if (scheme != "https" && scheme != "http") return invalid("must begin with https:// or http://");
 
   std::string_view authority = text.substr(scheme_end + 3);

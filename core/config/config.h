@@ -62,7 +62,8 @@ struct Policies {
 struct RouteOverride {
   std::string path;  // the route's template, as the plugin declares it
   Mark mark;
-  std::optional<milliseconds> wait;
+  std::optional<milliseconds> wait;      // event routes
+  std::optional<milliseconds> deadline;  // reply routes
   std::optional<double> rate;  // requests a second
   std::vector<std::string> allow;  // CIDR; empty: everybody
   std::optional<uint64_t> max_body;  // bytes

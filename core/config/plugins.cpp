@@ -57,6 +57,8 @@ RouteOverride read_route(Section& section, const Member& member) {
   route.mark = member.mark;
   std::chrono::milliseconds wait{0};
   if (section.duration("wait", wait, {0ms, 1h})) route.wait = wait;
+  std::chrono::milliseconds deadline{0};
+  if (section.duration("deadline", deadline, {100ms, 1h})) route.deadline = deadline;
   if (const Member* rate = section.find("rate"))
     route.rate = read_value(section.context(), *rate->value, section.path("rate"), parse_rate);
   section.ranges("allow", route.allow);

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/extension/convert.h"
-#include "core/extension/delivery_handle.h"
+#include "core/extension/handles.h"
 #include "core/extension/table.h"
 
 namespace postern::extension {

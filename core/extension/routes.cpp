@@ -2,13 +2,17 @@
 #include <postern/ext/routes.h>
 
 #include "core/extension/convert.h"
+#include "core/extension/handles.h"
+#include "core/extension/reply_handles.h"
 #include "core/extension/table.h"
+#include "core/plugin/call.h"
 
 namespace postern::extension {
 namespace {
 
-using ingest::EventRoute;
 using ingest::Expression;
+using ingest::Reply;
+using ingest::Route;
 
 // "a, b" → {"a", "b"}
 std::vector<std::string> split_list(std::string_view text) {
@@ -32,9 +36,9 @@ Status parse_into(postern_str text, const char* what, Expression& out) {
   return Status::ok();
 }
 
-Status add_schemes(const postern_host& host, const postern_route_desc& desc, EventRoute& route) {
+Status add_schemes(const postern_host& host, const postern_route_desc& desc, Route& route) {
   for (size_t i = 0; i < desc.schemes_len; ++i) {
-    EventRoute::SchemeUse use;
+    Route::SchemeUse use;
     for (const auto& scheme : host.registrations.schemes) {
       if (scheme->name() == view(desc.schemes[i].scheme)) use.scheme = scheme;
     }
@@ -48,8 +52,45 @@ Status add_schemes(const postern_host& host, const postern_route_desc& desc, Eve
   return Status::ok();
 }
 
-Status describe(const postern_host& host, const postern_route_desc& desc, EventRoute& route) {
-  if (desc.kind != POSTERN_ROUTE_EVENT) return {Code::kInvalid, "unknown kind of route " + std::to_string(desc.kind)};
+Reply::Returned to_returned(postern_status status) {
+  switch (status) {
+    case POSTERN_OK: return Reply::Returned::kDone;
+    case POSTERN_PENDING: return Reply::Returned::kPending;
+    default: return Reply::Returned::kFailed;
+  }
+}
+
+// The plugin's reply handler as the core calls it, on a thread of the plugin's pool. `host` outlives the route.
+ingest::ReplyHandler handler_of(const postern_host* host, postern_reply_handler function, void* user) {
+  return [host, function, user](const std::shared_ptr<Reply>& reply) {
+    log::Scope scope(reply->request_id(), host->name);
+    ReplyHandles& handles = ReplyHandles::instance();
+    postern_reply* handle = handles.add(reply, host->detached_replies);
+    postern_status status = plugin::guarded([&] { return function(host->self, user, handle_of(reply->request()), handle); });
+    handles.on_return(handle);
+    Reply::Returned how = to_returned(status);
+    reply->on_return(how, how == Reply::Returned::kFailed ? plugin::to_status(status).message() : std::string());
+  };
+}
+
+Status describe_kind(const postern_host& host, const postern_route_desc& desc, Route& route) {
+  bool recorded = (desc.flags & POSTERN_ROUTE_RECORDED) != 0;
+  if (desc.kind == POSTERN_ROUTE_EVENT) {
+    if (desc.reply != nullptr || recorded) return {Code::kInvalid, "an event route has no reply handler"};
+    return Status::ok();
+  }
+  if (desc.kind != POSTERN_ROUTE_REPLY) return {Code::kInvalid, "unknown kind of route " + std::to_string(desc.kind)};
+  if (desc.reply == nullptr) return {Code::kInvalid, "a reply route needs a reply handler"};
+  if (desc.wait_ms != 0) return {Code::kInvalid, "a reply route has deadline_ms, not wait_ms"};
+  route.kind = Route::Kind::kReply;
+  route.recorded = recorded;
+  route.reply = handler_of(&host, desc.reply, desc.user);
+  if (desc.deadline_ms != 0) route.deadline_ms = desc.deadline_ms;
+  return Status::ok();
+}
+
+Status describe(const postern_host& host, const postern_route_desc& desc, Route& route) {
+  if (Status s = describe_kind(host, desc, route); !s) return s;
   route.provider = host.name;
   route.method = copy(desc.method);
   route.path = copy(desc.path);
@@ -66,7 +107,7 @@ Status describe(const postern_host& host, const postern_route_desc& desc, EventR
   }
   // Tells at once about a template that no router takes, or one that the plugin has already.
   http::Router router;
-  for (const EventRoute& other : host.registrations.routes) {
+  for (const Route& other : host.registrations.routes) {
     if (Status s = router.add(other.method, other.path, 0); !s) return s;
   }
   return router.add(route.method, route.path, 0);
@@ -76,7 +117,7 @@ postern_status add(postern_host* host, const postern_route_desc* desc) {
   return contained([&]() -> postern_status {
     if (!in_init(host)) return fail(POSTERN_E_STATE, "routes are added in init");
     postern_route_desc theirs = sized(desc);
-    EventRoute route;
+    Route route;
     if (Status s = describe(*host, theirs, route); !s) return refuse(host, s.with_context("route " + copy(theirs.path)));
     host->registrations.routes.push_back(std::move(route));
     return POSTERN_OK;

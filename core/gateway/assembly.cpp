@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/admission/address_list.h"
+#include "core/base/clock.h"
 #include "core/extension/table.h"
 #include "core/plugin/library.h"
 
@@ -18,18 +19,41 @@ std::string path_of(const config::Config& config, const config::Plugin& plugin) 
 }
 
 // What the operator set wins over what the plugin said, and that over the gateway's defaults.
-Status apply(const config::RouteOverride* set, const config::Config& config, ingest::EventRoute& route) {
+Status apply(const config::RouteOverride* set, const config::Config& config, ingest::Route& route) {
   if (route.max_body == 0) route.max_body = config.max_body;
   if (set == nullptr) return Status::ok();
+  bool replies = route.kind == ingest::Route::Kind::kReply;
+  if (replies && set->wait) return {Code::kInvalid, "route " + route.path + " replies by itself: it has a deadline, no wait"};
+  if (!replies && set->deadline) return {Code::kInvalid, "route " + route.path + " is an event route: it has a wait, no deadline"};
   if (set->wait) route.wait_ms = set->wait->count();
   if (set->max_body) route.max_body = *set->max_body;
   if (set->reject_status) route.reject_status = *set->reject_status;
   if (set->ordered) route.ordered = *set->ordered;
+  if (set->deadline) route.deadline_ms = set->deadline->count();
   if (set->rate) route.rules.rate = std::make_shared<admission::TokenBucket>(*set->rate);
   auto allow = admission::AddressList::parse(set->allow);
   if (!allow) return allow.status();
   route.rules.allow = std::move(*allow);
   return Status::ok();
+}
+
+// The threads of one plugin for calls that a client waits for.
+struct Pools {
+  std::shared_ptr<ingest::CallPool> verifying, replying;
+};
+
+// A pool has no thread before its first call, and only plugins that are called so have one.
+void give_threads(ingest::Route& route, Pools& pools) {
+  constexpr ingest::CallPool::Limits kVerifying{2, 4096}, kReplying{8, 1024};
+  auto runs_plugin = [](const auto& use) { return use.scheme->runs_plugin(); };
+  if (std::any_of(route.schemes.begin(), route.schemes.end(), runs_plugin)) {
+    if (!pools.verifying) pools.verifying = std::make_shared<ingest::CallPool>(kVerifying);
+    route.verifying = pools.verifying;
+  }
+  if (route.kind == ingest::Route::Kind::kReply) {
+    if (!pools.replying) pools.replying = std::make_shared<ingest::CallPool>(kReplying);
+    route.replying = pools.replying;
+  }
 }
 
 }  // namespace
@@ -55,7 +79,8 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
   }
   size_t before = faults.size();
   auto shared = std::make_shared<const plugin::Library>(std::move(*library));
-  auto instance = plugin::Instance::make(std::move(shared), plugin, extension::host_api(), faults);
+  plugin::Surroundings surroundings{config.public_url, !config.trusted_proxies.empty()};
+  auto instance = plugin::Instance::make(std::move(shared), plugin, surroundings, extension::host_api(), faults);
   if (!instance) {
     if (faults.size() == before) faults.push_back({plugin.mark, instance.status().message()});
     return;
@@ -69,13 +94,18 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
 void Assembly::add_routes(const config::Config& config, const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults) {
   std::map<std::string, const config::RouteOverride*> overrides;
   for (const config::RouteOverride& set : plugin.routes) overrides[set.path] = &set;
-  for (ingest::EventRoute route : instance.registrations().routes) {
+  Pools pools;
+  for (ingest::Route route : instance.registrations().routes) {
+    give_threads(route, pools);
     auto found = overrides.find(route.path);
     const config::RouteOverride* set = found == overrides.end() ? nullptr : found->second;
     config::Mark mark = set == nullptr ? plugin.mark : set->mark;
     if (Status s = apply(set, config, route); !s) faults.push_back({mark, s.message()});
     std::string path = route.path;
     if (Status s = routes_.add(std::move(route)); !s) faults.push_back({mark, "plugin " + plugin.name + ": route " + path + ": " + s.message()});
+  }
+  for (const auto& pool : {pools.verifying, pools.replying}) {
+    if (pool) pools_.push_back(pool);
   }
   for (const config::RouteOverride& set : plugin.routes) {
     const auto& routes = instance.registrations().routes;
@@ -137,6 +167,13 @@ Status Assembly::activate() {
     if (Status s = instance->activate(); !s) return s;
   }
   return Status::ok();
+}
+
+bool Assembly::stop_calls(int64_t within_ms) {
+  int64_t until = steady_ms() + within_ms;
+  bool all_back = true;
+  for (const auto& pool : pools_) all_back = pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
+  return all_back;
 }
 
 void Assembly::deactivate(uint32_t drain_ms) {

@@ -21,6 +21,9 @@ class Assembly {
   static std::unique_ptr<Assembly> make(const config::Config& config, std::vector<config::Fault>& faults);
 
   Status activate();
+  // No call for which a client waits begins any more. False when some have not come back within `within_ms` milliseconds: the assembly must
+  // not be destroyed then.
+  bool stop_calls(int64_t within_ms);
   void deactivate(uint32_t drain_ms);
 
   const std::vector<std::unique_ptr<plugin::Instance>>& instances() const { return instances_; }
@@ -45,6 +48,7 @@ class Assembly {
   plugin::Instance* find(const std::string& name);
 
   std::vector<std::unique_ptr<plugin::Instance>> instances_;
+  std::vector<std::shared_ptr<ingest::CallPool>> pools_;
   ingest::RouteTable routes_;
   ingest::TargetTable targets_;
   std::vector<dispatch::Subscriber> subscribers_;

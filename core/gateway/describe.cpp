@@ -35,12 +35,14 @@ json describe_routes(const Assembly& assembly) {
     for (const auto& use : route->schemes) schemes.push_back(use.scheme->name());
     list.push_back({{"method", route->method},
                     {"path", route->path},
-                    {"kind", "event"},
+                    {"kind", route->kind == ingest::Route::Kind::kReply ? "reply" : "event"},
                     {"plugin", route->provider},
                     {"schemes", schemes},
                     {"content_types", route->rules.content_types},
                     {"max_body", route->max_body},
                     {"wait_ms", route->wait_ms},
+                    {"deadline_ms", route->kind == ingest::Route::Kind::kReply ? json(route->deadline_ms) : json(nullptr)},
+                    {"recorded", route->stores()},
                     {"reject_status", route->reject_status}});
   }
   return list;

@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds kStoreInterval(5'000);
 constexpr uint64_t kMaxBytesOnTheirWay = 256 * 1024 * 1024;  // of requests that are not whole yet
 constexpr size_t kMaxAdminConnections = 64;
 constexpr rlim_t kReservedFiles = 100;  // for the store, plugins, the admin side
-constexpr int64_t kCloseWithinMs = 5'000;  // for answers at hand to go out
+constexpr int64_t kCloseWithinMs = 5'000;      // for answers at hand to go out
+constexpr int64_t kCallsBackWithinMs = 1'000;  // for calls into plugins that nobody waits for any more
 
 uint32_t loops_for(const config::Config& config) {
   if (config.loops > 0) return config.loops;
@@ -61,7 +62,7 @@ Status Gateway::open() {
   details_for_ = std::move(*details_for);
   auto trusted = admission::AddressList::parse(config_.trusted_proxies);
   if (!trusted) return trusted.status();
-  trusted_proxies_ = std::move(*trusted);
+  url_source_ = {config_.public_url, std::move(*trusted)};
 
   store::sqlite::Committer::Limits limits;
   limits.max_backlog = config_.max_backlog;
@@ -137,8 +138,8 @@ bool Gateway::room_for_connection() const {
 
 Status Gateway::serve_public(Loop& loop) {
   loop.front = std::make_unique<Front>(
-      loop.loop, Front::Parts{health_, details_for_, trusted_proxies_},
-      ingest::Ingest::Parts{assembly_->routes(), assembly_->targets(), *store_, *dispatcher_, config_.dedupe_window.count()});
+      loop.loop, Front::Parts{health_, details_for_, url_source_.trusted_proxies},
+      ingest::Ingest::Parts{assembly_->routes(), assembly_->targets(), *store_, *dispatcher_, config_.dedupe_window.count(), url_source_});
   for (const auto& listener : listeners_) {
     loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, *listener, [this, &loop](std::unique_ptr<net::Stream> stream) {
       if (!room_for_connection()) {
@@ -248,7 +249,10 @@ void Gateway::drain() {
   };
   while (busy() && steady_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
 
+  on_every_loop([](Loop& loop) { loop.front->ingest().end_calls(); });  // plugins that took too long for that
+
   all_back_ = dispatcher_->stop(config_.drain.count());
+  all_back_ = assembly_->stop_calls(kCallsBackWithinMs) && all_back_;
   all_back_ = health_.stop() && all_back_;
   if (all_back_) assembly_->deactivate(static_cast<uint32_t>(config_.drain.count()));
   store_->stop();

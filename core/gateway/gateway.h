@@ -66,7 +66,8 @@ class Gateway {
 
   const config::Config config_;
   std::unique_ptr<Assembly> assembly_;
-  admission::AddressList details_for_, trusted_proxies_;
+  admission::AddressList details_for_;
+  admission::UrlSource url_source_;
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   http::MemoryBudget budget_;  // of requests on their way, on all loops

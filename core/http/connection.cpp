@@ -152,7 +152,8 @@ void Connection::let_go() {
 void Connection::new_exchange() {
   exchange_ = std::make_shared<Exchange>();
   exchange_->request_id = make_request_id();
-  exchange_->remote = stream_->peer();
+  exchange_->peer = stream_->peer();
+  exchange_->remote = exchange_->peer;
 }
 
 // False when the request is refused or its answer is being written: the rest must not be read as its body.

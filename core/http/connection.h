@@ -27,7 +27,8 @@ class Exchange {
 
   Request request;
   std::string request_id;
-  std::string remote;  // numeric address of the client
+  std::string peer;    // numeric address of whoever is connected: the client or a proxy; "unix"
+  std::string remote;  // numeric address of the client, as far as proxies are believed
   std::unique_ptr<Context> context;
 
   // Exactly once. An answer for a client that has gone is dropped.

@@ -16,4 +16,11 @@ std::optional<std::string_view> RequestView::header(std::string_view name, size_
   return std::nullopt;
 }
 
+const Form& RequestView::form() const {
+  std::call_once(form_parsed_, [this] {
+    if (auto type = header("content-type", 0); type && is_form_type(*type)) form_ = parse_form(body);
+  });
+  return form_;
+}
+
 }  // namespace postern::http

@@ -34,6 +34,7 @@ std::optional<Source> source_of(std::string_view name) {
                                                               {"header", Source::kHeader},
                                                               {"path", Source::kPath},
                                                               {"query", Source::kQuery},
+                                                              {"form", Source::kForm},
                                                               {"const", Source::kConst}};
   for (const auto& [text, source] : kSources) {
     if (text == name) return source;
@@ -45,7 +46,7 @@ Result<Part> parse_part(std::string_view text) {
   const size_t colon = text.find(':');
   if (colon == std::string_view::npos) return invalid(text, "is not source:name");
   const auto source = source_of(text.substr(0, colon));
-  if (!source) return invalid(text, "has an unknown source (json, header, path, query, const)");
+  if (!source) return invalid(text, "has an unknown source (json, header, path, query, form, const)");
   const std::string_view name = text.substr(colon + 1);
   if (name.empty()) return invalid(text, "has no name");
   if (*source == Source::kJson && !parse_pointer(name)) return invalid(text, "has no JSON pointer (/a/b/0)");
@@ -64,9 +65,11 @@ Result<std::vector<Part>> parse_alternative(std::string_view text) {
   return parts;
 }
 
-std::optional<std::string> path_parameter(const http::PathParameters& path, const std::string& name) {
-  const auto found = std::find_if(path.begin(), path.end(), [&](const auto& entry) { return entry.first == name; });
-  return found == path.end() ? std::nullopt : std::optional(found->second);
+// Path parameters and forms: of equal names the first counts.
+template <typename Pairs>
+std::optional<std::string> named(const Pairs& pairs, const std::string& name) {
+  const auto found = std::find_if(pairs.begin(), pairs.end(), [&](const auto& entry) { return entry.first == name; });
+  return found == pairs.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::optional<std::string> look_up(const Part& part, const Subject& subject) {
@@ -78,9 +81,11 @@ std::optional<std::string> look_up(const Part& part, const Subject& subject) {
       return value ? std::optional(std::string(*value)) : std::nullopt;
     }
     case Source::kPath:
-      return path_parameter(subject.path, part.name);
+      return named(subject.path, part.name);
     case Source::kQuery:
       return http::query_parameter(subject.request.query(), part.name);
+    case Source::kForm:
+      return subject.form ? named(*subject.form, part.name) : std::nullopt;
     case Source::kConst:
       return part.name;
   }
@@ -119,9 +124,9 @@ Result<Expression> Expression::parse(std::string_view text) {
   return expression;
 }
 
-bool Expression::uses_json() const {
-  return std::any_of(alternatives_.begin(), alternatives_.end(), [](const std::vector<Part>& parts) {
-    return std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.source == Source::kJson; });
+bool Expression::uses(Source source) const {
+  return std::any_of(alternatives_.begin(), alternatives_.end(), [source](const std::vector<Part>& parts) {
+    return std::any_of(parts.begin(), parts.end(), [source](const Part& part) { return part.source == source; });
   });
 }
 

@@ -9,22 +9,24 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/http/form.h"
 #include "core/http/request.h"
 #include "core/http/router.h"
 #include "core/ingest/json_body.h"
 
 namespace postern::ingest {
 
-// What an expression may look at. `json` is null where the body is not JSON.
+// What an expression may look at. `json` and `form` are null where the body is not such a one.
 struct Subject {
   const http::Request& request;
   const http::PathParameters& path;
   const JsonBody* json = nullptr;
+  const http::Form* form = nullptr;
 };
 
 class Expression {
  public:
-  enum class Source { kJson, kHeader, kPath, kQuery, kConst };
+  enum class Source { kJson, kHeader, kPath, kQuery, kForm, kConst };
   struct Part {
     Source source;
     std::string name;
@@ -39,7 +41,7 @@ class Expression {
   static Result<Expression> parse(std::string_view text);
 
   bool empty() const { return alternatives_.empty(); }
-  bool uses_json() const;
+  bool uses(Source source) const;
   const std::vector<std::vector<Part>>& alternatives() const { return alternatives_; }
 
   // The first alternative of which at least one part is there and not empty; its absent parts count as empty.

@@ -1,42 +1,16 @@
 #include "core/ingest/identify.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <vector>
 
+#include "core/base/digest.h"
 #include "core/http/target.h"
 
 namespace postern::ingest {
 namespace {
 
-using Hash = std::array<unsigned char, 32>;
-
-// Fetched once: OpenSSL 3 looks an algorithm up by name at each use otherwise.
-const EVP_MD* sha256() {
-  static const EVP_MD* md = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return md;
-}
-
-Hash hash(std::string_view bytes) {
-  Hash digest{};
-  EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, sha256(), nullptr);
-  return digest;
-}
-
-std::string to_hex(const Hash& digest) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * digest.size());
-  for (unsigned char byte : digest) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
-}
-
 // Lengths before the parts, so that no two lists of parts read the same.
-DedupeKey dedupe_key(const EventRoute& route, const std::vector<std::string>& id_parts) {
+DedupeKey dedupe_key(const Route& route, const std::vector<std::string>& id_parts) {
   std::string bytes;
   auto add = [&bytes](std::string_view part) {
     bytes += std::to_string(part.size());
@@ -46,7 +20,7 @@ DedupeKey dedupe_key(const EventRoute& route, const std::vector<std::string>& id
   add(route.provider);
   add(route.path);
   for (const std::string& part : id_parts) add(part);
-  Hash digest = hash(bytes);
+  Sha256 digest = sha256(bytes);
   DedupeKey key;
   std::copy_n(digest.begin(), key.size(), key.begin());
   return key;
@@ -73,7 +47,7 @@ std::string storable_headers(const http::Request& request) {
   return text;
 }
 
-Status name_event(const EventRoute& route, const signature::Scheme* scheme, const Subject& subject, NewEvent& event) {
+Status name_event(const Route& route, const signature::Scheme* scheme, const Subject& subject, NewEvent& event) {
   for (const Expression& required : route.required) {
     if (!required.evaluate(subject)) return {Code::kInvalid, "a required field is missing"};
   }
@@ -85,7 +59,7 @@ Status name_event(const EventRoute& route, const signature::Scheme* scheme, cons
     event.external_id = id->text;
     event.dedupe_key = dedupe_key(route, id->parts);
   } else {
-    event.external_id = "sha256:" + to_hex(hash(subject.request.body()));
+    event.external_id = "sha256:" + sha256_hex(subject.request.body());
     event.dedupe_key = dedupe_key(route, {event.external_id});
   }
   if (!is_fit(event.external_id, kMaxIdBytes)) return {Code::kInvalid, "the event's id is too long or not plain text"};
@@ -96,24 +70,40 @@ Status name_event(const EventRoute& route, const signature::Scheme* scheme, cons
   return Status::ok();
 }
 
+// What the expressions look at besides the request itself.
+Result<const JsonBody*> read_json(const Route& route, const http::Request& request, JsonParser& parser) {
+  if (!route.needs_json()) return static_cast<const JsonBody*>(nullptr);
+  auto parsed = parser.parse(request.body());
+  if (!parsed) return Status(Code::kInvalid, "the body is not JSON");
+  if (!(*parsed)->is_object()) return Status(Code::kInvalid, "the body is not a JSON object");
+  return parsed;
+}
+
+Result<std::optional<http::Form>> read_form(const Route& route, const http::Request& request) {
+  auto type = request.header("content-type");
+  if (!route.needs_form() || !type || !http::is_form_type(*type)) return std::optional<http::Form>();
+  http::Form form = http::parse_form(request.body());
+  if (form.size() > http::kMaxFormParameters) return Status(Code::kInvalid, "the form has too many parameters");
+  for (const auto& [name, value] : form) {
+    if (!http::is_utf8(name) || !http::is_utf8(value)) return Status(Code::kInvalid, "the form is not UTF-8");
+  }
+  return std::optional(std::move(form));
+}
+
 }  // namespace
 
-Result<NewEvent> identify(const EventRoute& route, const signature::Scheme* scheme, http::Request& request,
+Result<NewEvent> identify(const Route& route, const signature::Scheme* scheme, const http::Request& request,
                           const http::PathParameters& path, JsonParser& parser) {
-  const JsonBody* json = nullptr;
-  if (route.needs_json()) {
-    auto parsed = parser.parse(request.body());
-    if (!parsed) return Status(Code::kInvalid, "the body is not JSON");
-    if (!(*parsed)->is_object()) return Status(Code::kInvalid, "the body is not a JSON object");
-    json = *parsed;
-  }
+  auto json = read_json(route, request, parser);
+  if (!json) return json.status();
+  auto form = read_form(route, request);
+  if (!form) return form.status();
   NewEvent event;
-  if (Status s = name_event(route, scheme, Subject{request, path, json}, event); !s) return s;
+  if (Status s = name_event(route, scheme, Subject{request, path, *json, *form ? &**form : nullptr}, event); !s) return s;
   event.provider = route.provider;
   event.method = request.method();
   event.target = request.target();
   event.headers = storable_headers(request);
-  event.body = std::move(request.mutable_body());
   return event;
 }
 

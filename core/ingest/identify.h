@@ -17,10 +17,10 @@ namespace postern::ingest {
 constexpr size_t kMaxIdBytes = 1024;
 constexpr size_t kMaxTypeBytes = 200;
 
-// Fills in everything but received_at, remote, dedupe_until and targets, and moves the body out of the request.
-// kInvalid (422): the body is not JSON where the route reads it, a required value is missing, or a value is out of bounds; the
-// text contains no input. `scheme`: which one verified it; null: unsigned.
-Result<NewEvent> identify(const EventRoute& route, const signature::Scheme* scheme, http::Request& request,
+// Fills in everything but the body, received_at, remote, dedupe_until and targets.
+// kInvalid (422): the body is not JSON or a form where the route reads it as one, a required value is missing, or a value is out of
+// bounds; the text contains no input. `scheme`: which one verified it; null: unsigned.
+Result<NewEvent> identify(const Route& route, const signature::Scheme* scheme, const http::Request& request,
                           const http::PathParameters& path, JsonParser& parser);
 
 }  // namespace postern::ingest

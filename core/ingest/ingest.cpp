@@ -1,19 +1,13 @@
 #include "core/ingest/ingest.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/clock.h"
+#include "core/ingest/unavailable.h"
 
 namespace postern::ingest {
 namespace {
-
-constexpr int kRetryAfterS = 5;
-
-http::Response unavailable(std::string_view why) {
-  http::Response response = http::Response::error(503, why);
-  response.headers.emplace_back("Retry-After", std::to_string(kRetryAfterS));
-  return response;
-}
 
 http::Response acknowledgement(std::string_view status, std::string_view event_id, const std::string* result = nullptr) {
   std::string body;
@@ -34,14 +28,18 @@ http::Response acknowledgement(std::string_view status, std::string_view event_i
 }  // namespace
 
 struct Ingest::Routed : http::Exchange::Context {
-  const EventRoute* route = nullptr;
+  const Route* route = nullptr;
   http::PathParameters path;
 };
 
 struct Ingest::Pending : PendingEvent {
   std::shared_ptr<http::Exchange> exchange;
-  const EventRoute* route = nullptr;
+  const Route* route = nullptr;
+  std::shared_ptr<Replier::Composing> composing;  // reply routes
   bool handled = false;  // somebody will handle it
+
+  // The answer is the handler's result.
+  bool awaits_result() const { return outcome == Outcome::kStored && !composing && route->wait_ms > 0 && handled; }
 };
 
 struct Ingest::Waiting {
@@ -51,7 +49,7 @@ struct Ingest::Waiting {
   net::Timer deadline;
 };
 
-Ingest::Ingest(net::EventLoop& loop, Parts parts) : loop_(loop), parts_(parts) {}
+Ingest::Ingest(net::EventLoop& loop, Parts parts) : loop_(loop), parts_(parts), checker_(loop), replier_(loop) {}
 Ingest::~Ingest() = default;
 
 void Ingest::note_refusal(const http::Exchange& exchange, int status, const char* why) {
@@ -75,10 +73,10 @@ http::Service::Admission Ingest::on_head(http::Exchange& exchange, const http::R
     response.headers.emplace_back("Allow", match.allow);
     return refused(std::move(response), "no such method");
   }
-  const EventRoute& route = parts_.routes.route(match.id);
+  const Route& route = parts_.routes.route(match.id);
   if (auto response = route.rules.refuse(head, exchange.remote, steady_us())) return refused(std::move(*response), "admission");
   if (draining_) return refused(unavailable("the gateway is about to stop"), "draining");
-  if (Status accepting = parts_.sink.accepting(); !accepting) return refused(unavailable("cannot take events now"), "no room");
+  if (Status accepting = route.stores() ? parts_.sink.accepting() : Status::ok(); !accepting) return refused(unavailable("cannot take events now"), "no room");
 
   auto routed = std::make_unique<Routed>();
   routed->route = &route;
@@ -87,48 +85,86 @@ http::Service::Admission Ingest::on_head(http::Exchange& exchange, const http::R
   return {false, {}, route.max_body};
 }
 
+// For schemes that sign the URL, and for the plugin that composes an answer.
+std::vector<std::string> Ingest::urls_of(const http::Exchange& exchange) const {
+  return admission::public_urls(exchange.request, exchange.peer, parts_.url_source);
+}
+
 void Ingest::on_request(std::shared_ptr<http::Exchange> exchange) {
-  auto& routed = static_cast<Routed&>(*exchange->context);
-  const EventRoute& route = *routed.route;
-  int64_t now = wall_ms();
-
-  const signature::Scheme* scheme = nullptr;
-  if (!route.schemes.empty()) {
-    signature::Verdict verdict = signature::Verdict::kMissing;
-    for (const EventRoute::SchemeUse& use : route.schemes) {
-      if (!use.scheme->applies_to(exchange->request)) continue;
-      scheme = use.scheme.get();
-      verdict = scheme->verify(exchange->request, now);
-      break;
-    }
-    if (verdict != signature::Verdict::kAccepted) {
-      note_refusal(*exchange, route.reject_status, signature::to_text(verdict));
-      return exchange->respond(http::Response::error(route.reject_status, "the signature is not valid"));
-    }
+  const Route& route = *static_cast<Routed&>(*exchange->context).route;
+  if (route.schemes.empty()) return on_verified(std::move(exchange), nullptr);
+  auto use = std::find_if(route.schemes.begin(), route.schemes.end(),
+                          [&](const Route::SchemeUse& u) { return u.scheme->applies_to(exchange->request); });
+  if (use == route.schemes.end()) return on_verdict(std::move(exchange), nullptr, signature::Verdict::kMissing);
+  const signature::Scheme* scheme = use->scheme.get();
+  if (!scheme->runs_plugin()) {
+    signature::Verdict verdict = scheme->verify({exchange->request, wall_ms(), {}, exchange->remote}, nullptr);
+    return on_verdict(std::move(exchange), scheme, verdict);
   }
+  std::vector<std::string> urls = urls_of(*exchange);
+  checker_.check(std::move(exchange), route, use->scheme, std::move(urls),
+                 [this, scheme](std::shared_ptr<http::Exchange> checked, std::optional<signature::Verdict> verdict) {
+                   on_verdict(std::move(checked), scheme, verdict.value_or(signature::Verdict::kUnknown));
+                 });
+}
 
+void Ingest::on_verdict(std::shared_ptr<http::Exchange> exchange, const signature::Scheme* scheme, signature::Verdict verdict) {
+  if (verdict == signature::Verdict::kAccepted) return on_verified(std::move(exchange), scheme);
+  const Route& route = *static_cast<Routed&>(*exchange->context).route;
+  bool unknown = verdict == signature::Verdict::kUnknown;
+  note_refusal(*exchange, unknown ? 503 : route.reject_status, signature::to_text(verdict));
+  exchange->respond(unknown ? unavailable("the signature could not be checked")
+                            : http::Response::error(route.reject_status, "the signature is not valid"));
+}
+
+void Ingest::on_verified(std::shared_ptr<http::Exchange> exchange, const signature::Scheme* scheme) {
+  auto& routed = static_cast<Routed&>(*exchange->context);
+  const Route& route = *routed.route;
   auto event = identify(route, scheme, exchange->request, routed.path, parser_);
   if (!event) {
     note_refusal(*exchange, 422, "the body is not what the route needs");
     return exchange->respond(http::Response::error(422, event.status().message()));
   }
+  if (route.kind == Route::Kind::kReply) return reply(std::move(exchange), std::move(*event));
+  event->body = std::move(exchange->request.mutable_body());
+  auto pending = make_pending(route, std::move(*event), *exchange);
+  pending->exchange = std::move(exchange);
+  parts_.sink.submit(std::move(pending));
+}
+
+std::unique_ptr<Ingest::Pending> Ingest::make_pending(const Route& route, NewEvent event, const http::Exchange& exchange) {
   auto pending = std::make_unique<Pending>();
-  pending->event = std::move(*event);
-  pending->event.received_at = now;
-  pending->event.remote = exchange->remote;
-  pending->event.dedupe_until = now + parts_.dedupe_window_ms;
+  pending->event = std::move(event);
+  pending->event.received_at = wall_ms();
+  pending->event.remote = exchange.remote;
+  pending->event.dedupe_until = pending->event.received_at + parts_.dedupe_window_ms;
   pending->event.targets = parts_.targets.match(route.provider, pending->event.type);
   pending->handled = !pending->event.targets->empty();
   pending->observer = this;
   pending->route = &route;
-  pending->exchange = std::move(exchange);
+  return pending;
+}
+
+// The plugin composes and the store commits at the same time; the answer waits for both.
+void Ingest::reply(std::shared_ptr<http::Exchange> exchange, NewEvent event) {
+  auto& routed = static_cast<Routed&>(*exchange->context);
+  const Route& route = *routed.route;
+  std::unique_ptr<Pending> pending;
+  if (route.recorded) {
+    event.body = exchange->request.body();  // the plugin needs its own
+    pending = make_pending(route, std::move(event), *exchange);
+  }
+  std::vector<std::string> urls = urls_of(*exchange);
+  auto composing = replier_.compose(std::move(exchange), route, std::move(routed.path), std::move(urls), route.recorded);
+  if (!pending) return;
+  pending->composing = std::move(composing);
   parts_.sink.submit(std::move(pending));
 }
 
 void Ingest::on_committed(std::vector<std::unique_ptr<PendingEvent>> events) {
   for (auto& event : events) {
     auto& pending = static_cast<Pending&>(*event);
-    if (pending.outcome != Outcome::kStored || pending.route->wait_ms == 0 || !pending.handled) continue;
+    if (!pending.awaits_result()) continue;
     // Here, before the dispatcher learns of the event, so that no result can come too early.
     parts_.results.await(pending.seq, [this, seq = pending.seq](std::optional<std::string> result) {
       loop_.post([this, seq, result = std::move(result)] { on_result(seq, result); });
@@ -139,7 +175,7 @@ void Ingest::on_committed(std::vector<std::unique_ptr<PendingEvent>> events) {
   loop_.post([this, box] {
     for (auto& event : *box) {
       std::unique_ptr<Pending> pending(static_cast<Pending*>(event.release()));
-      bool awaited = pending->outcome == Outcome::kStored && pending->route->wait_ms > 0 && pending->handled;
+      bool awaited = pending->awaits_result();
       if (awaited && draining_) parts_.results.forget(pending->seq);
       awaited && !draining_ ? wait_for_result(std::move(pending)) : acknowledge(*pending);
     }
@@ -155,7 +191,13 @@ void Ingest::start_draining() {
   }
 }
 
+void Ingest::end_calls() {
+  checker_.end();
+  replier_.end();
+}
+
 void Ingest::acknowledge(Pending& pending) {
+  if (pending.composing) return replier_.on_recorded(pending.composing, pending.outcome != Outcome::kFailed);
   switch (pending.outcome) {
     case Outcome::kStored: return pending.exchange->respond(acknowledgement("queued", pending.event_id));
     case Outcome::kDuplicate: return pending.exchange->respond(acknowledgement("duplicate_ignored", pending.event_id));

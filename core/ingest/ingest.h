@@ -1,8 +1,9 @@
 // Ingest: from a routed request to a durable event and its acknowledgement. One for each loop.
 //
 //   on_head     route, admit: refuse before the body is read
-//   on_request  verify, identify, hand to the store
+//   on_request  verify (a plugin's own scheme on a thread of the plugin), identify, hand to the store
 //   committed   acknowledge, or wait for the handler's result where the route says so
+// A reply route's request goes to the plugin instead, or to the store as well: see replier.h.
 // Thread-safety: the loop's thread; on_committed() comes from the committer and goes over to the loop.
 #pragma once
 
@@ -10,11 +11,13 @@
 #include <memory>
 #include <unordered_map>
 
-#include "core/admission/address_list.h"
+#include "core/admission/public_urls.h"
 #include "core/base/log.h"
 #include "core/http/connection.h"
 #include "core/ingest/event.h"
 #include "core/ingest/identify.h"
+#include "core/ingest/checker.h"
+#include "core/ingest/replier.h"
 #include "core/ingest/route.h"
 #include "core/net/event_loop.h"
 
@@ -28,6 +31,7 @@ class Ingest final : public CommitObserver {
     EventSink& sink;
     ResultBoard& results;
     int64_t dedupe_window_ms;
+    const admission::UrlSource& url_source;
   };
 
   Ingest(net::EventLoop& loop, Parts parts);
@@ -37,6 +41,8 @@ class Ingest final : public CommitObserver {
   void on_request(std::shared_ptr<http::Exchange> exchange);
   // From now on new events are answered 503, and nobody waits for a result any more: those events are safe.
   void start_draining();
+  // The loop is about to end: whoever still waits for a plugin is answered without it.
+  void end_calls();
 
   void on_committed(std::vector<std::unique_ptr<PendingEvent>> events) override;
 
@@ -45,6 +51,11 @@ class Ingest final : public CommitObserver {
   struct Pending;   // an event on its way into the store
   struct Waiting;   // an answer that waits for the handler
 
+  std::vector<std::string> urls_of(const http::Exchange& exchange) const;
+  void on_verdict(std::shared_ptr<http::Exchange> exchange, const signature::Scheme* scheme, signature::Verdict verdict);
+  void on_verified(std::shared_ptr<http::Exchange> exchange, const signature::Scheme* scheme);
+  std::unique_ptr<Pending> make_pending(const Route& route, NewEvent event, const http::Exchange& exchange);
+  void reply(std::shared_ptr<http::Exchange> exchange, NewEvent event);
   void acknowledge(Pending& pending);
   void wait_for_result(std::unique_ptr<Pending> pending);
   void on_result(int64_t event_seq, const std::optional<std::string>& result);
@@ -53,6 +64,8 @@ class Ingest final : public CommitObserver {
   net::EventLoop& loop_;
   Parts parts_;
   JsonParser parser_;
+  Checker checker_;
+  Replier replier_;
   std::unordered_map<int64_t, std::unique_ptr<Waiting>> waiting_;
   log::Throttle refusals_{20};
   bool draining_ = false;

@@ -1,4 +1,4 @@
-// EventRoute: all that ingest knows of one route of a plugin, and the table of them.
+// Route: all that ingest knows of one route of a plugin, and the table of them.
 // Thread-safety: const access from any thread after the last add().
 #pragma once
 
@@ -9,18 +9,25 @@
 #include "core/admission/rules.h"
 #include "core/base/status.h"
 #include "core/http/router.h"
+#include "core/ingest/call_pool.h"
 #include "core/ingest/expression.h"
+#include "core/ingest/reply.h"
 #include "core/ingest/target_table.h"
 #include "core/signature/scheme.h"
 
 namespace postern::ingest {
 
-struct EventRoute {
+struct Route {
+  enum class Kind {
+    kEvent,  // acknowledged when durable
+    kReply,  // answered by the plugin
+  };
   struct SchemeUse {
     std::shared_ptr<const signature::Scheme> scheme;
     Expression id_from;
   };
 
+  Kind kind = Kind::kEvent;
   std::string provider;  // the plugin's name
   std::string method, path;
   std::vector<SchemeUse> schemes;  // empty: unsigned
@@ -33,22 +40,36 @@ struct EventRoute {
   int reject_status = 401;
   bool ordered = true;
 
-  // Whether anything is read out of the body, which must then be JSON.
-  bool needs_json() const;
+  // Reply routes.
+  ReplyHandler reply;
+  int64_t deadline_ms = 10'000;
+  bool recorded = false;  // the request is an event as well
+
+  // Where calls into the plugin run for which a client waits: verify functions, reply handlers. Null where there are none.
+  std::shared_ptr<CallPool> verifying, replying;
+
+  // Whether requests become events.
+  bool stores() const { return kind == Kind::kEvent || recorded; }
+  // Whether anything is read out of the body as JSON, or as a form; it must then be such a one.
+  bool needs_json() const { return uses(Expression::Source::kJson); }
+  bool needs_form() const { return uses(Expression::Source::kForm); }
   // How the id is found where `scheme` verified the request (null: unsigned).
   const Expression& id_from(const signature::Scheme* scheme) const;
+
+ private:
+  bool uses(Expression::Source source) const;
 };
 
 class RouteTable {
  public:
-  Status add(EventRoute route);
+  Status add(Route route);
   const http::Router& router() const { return router_; }
-  const EventRoute& route(http::Router::Id id) const { return *routes_[id]; }
-  const std::vector<std::unique_ptr<EventRoute>>& routes() const { return routes_; }
+  const Route& route(http::Router::Id id) const { return *routes_[id]; }
+  const std::vector<std::unique_ptr<Route>>& routes() const { return routes_; }
 
  private:
   http::Router router_;
-  std::vector<std::unique_ptr<EventRoute>> routes_;
+  std::vector<std::unique_ptr<Route>> routes_;
 };
 
 }  // namespace postern::ingest

@@ -42,13 +42,19 @@ struct ConfigFault {
 
 struct Registrations {
   std::vector<std::shared_ptr<const signature::Scheme>> schemes;
-  std::vector<ingest::EventRoute> routes;
+  std::vector<ingest::Route> routes;
   std::vector<Handler> handlers;
   Handler subscription;  // function null: takes no subscriptions
   std::vector<Sample> samples;
   std::vector<HealthCheck> health_checks;
   std::vector<ConfigFault> faults;
   std::string refusal;  // why the last registration was refused: the plugin only gets a status
+};
+
+// What a plugin may know of the gateway around it.
+struct Surroundings {
+  std::string public_url;  // without a '/' at its end; empty when not set
+  bool trusts_proxies = false;
 };
 
 // The text that set_error left for this thread's next negative status.
@@ -61,6 +67,10 @@ struct postern_host {
   enum class Phase { kCreated, kInit, kReady, kActive, kDown };
 
   std::string name;  // as the YAML has it
+  postern::plugin::Surroundings surroundings;
+  postern_instance* self = nullptr;  // from create on
   std::atomic<Phase> phase{Phase::kCreated};
   postern::plugin::Registrations registrations;
+  // Replies that the plugin has detached and not given back. Shared with them, since they may outlive the instance.
+  std::shared_ptr<std::atomic<size_t>> detached_replies = std::make_shared<std::atomic<size_t>>(0);
 };

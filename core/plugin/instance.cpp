@@ -4,46 +4,10 @@
 #include <cstring>
 
 #include "core/base/log.h"
+#include "core/plugin/call.h"
 
 namespace postern::plugin {
 namespace {
-
-thread_local std::string error_text;
-
-constexpr size_t kMaxErrorText = 1024;
-
-const char* meaning_of(postern_status status) {
-  switch (status) {
-    case POSTERN_E_INVALID: return "invalid argument";
-    case POSTERN_E_UNSUPPORTED: return "not supported";
-    case POSTERN_E_STATE: return "wrong state";
-    case POSTERN_E_TIMEOUT: return "timed out";
-    case POSTERN_E_LIMIT: return "limit reached";
-    case POSTERN_E_GONE: return "too late";
-    case POSTERN_E_DENIED: return "denied";
-    case POSTERN_E_NOT_FOUND: return "not found";
-    default: return "internal error of the plugin";
-  }
-}
-
-std::string explain(postern_status status) {
-  std::string text = take_error();
-  return text.empty() ? std::string(meaning_of(status)) + " (status " + std::to_string(status) + ")" : text;
-}
-
-// Calls into the plugin. An exception is a breach of the ABI, but must not end the gateway.
-template <typename Call>
-postern_status guarded(Call call) {
-  error_text.clear();
-  try {
-    return call();
-  } catch (const std::exception& e) {
-    leave_error(std::string("exception: ") + e.what());
-  } catch (...) {
-    leave_error("exception of an unknown type");
-  }
-  return POSTERN_E_INTERNAL;
-}
 
 // The place that the plugin means, or the nearest one around it that the file has.
 config::Mark place_of(const config::Plugin& config, std::string pointer) {
@@ -57,15 +21,14 @@ config::Mark place_of(const config::Plugin& config, std::string pointer) {
 
 }  // namespace
 
-void leave_error(std::string_view text) { error_text = text.substr(0, kMaxErrorText); }
-std::string take_error() { return std::exchange(error_text, {}); }
-
 Result<std::unique_ptr<Instance>> Instance::make(std::shared_ptr<const Library> library, const config::Plugin& config,
-                                                 const postern_host_api& api, std::vector<config::Fault>& faults) {
+                                                 const Surroundings& surroundings, const postern_host_api& api,
+                                                 std::vector<config::Fault>& faults) {
   std::unique_ptr<Instance> instance(new Instance());
   instance->library_ = std::move(library);
   instance->host_ = std::make_unique<postern_host>();
   instance->host_->name = config.name;
+  instance->host_->surroundings = surroundings;
   log::Scope scope("-", instance->host_->name);
   if (Status s = instance->create(api); !s) return s.with_context("plugin " + config.name);
 
@@ -94,6 +57,7 @@ Result<std::unique_ptr<Instance>> Instance::make(std::shared_ptr<const Library> 
 Status Instance::create(const postern_host_api& api) {
   const postern_plugin* theirs = nullptr;
   postern_status status = guarded([&] { return library_->entry().create(&api, host_.get(), &theirs, &self_); });
+  host_->self = self_;
   if (status < 0) return {Code::kInvalid, "create: " + explain(status)};
   if (theirs == nullptr) return {Code::kInvalid, "create: gave no functions"};
   std::memcpy(&functions_, theirs, std::min<size_t>(theirs->struct_size, sizeof functions_));

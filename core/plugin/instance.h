@@ -19,7 +19,8 @@ class Instance {
   // Creates and inits. What the plugin finds wrong in its configuration comes as faults, with their places in the file; when there are
   // some, or on failure, there is no instance.
   static Result<std::unique_ptr<Instance>> make(std::shared_ptr<const Library> library, const config::Plugin& config,
-                                                const postern_host_api& api, std::vector<config::Fault>& faults);
+                                                const Surroundings& surroundings, const postern_host_api& api,
+                                                std::vector<config::Fault>& faults);
   ~Instance();
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;

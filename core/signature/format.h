@@ -15,7 +15,7 @@
 
 #include "core/base/status.h"
 #include "core/signature/mac.h"
-#include "core/signature/scheme.h"
+#include "core/signature/description.h"
 
 namespace postern::signature {
 

@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "core/base/status.h"
-#include "core/signature/scheme.h"
+#include "core/signature/description.h"
 
 namespace postern::signature {
 

@@ -1,9 +1,6 @@
-// Scheme: a signature scheme as data (what postern_scheme_desc says, in C++), compiled for use.
-//
-// One class verifies and signs, so that `postern send` can never drift from what the gateway accepts.
-// Attacks it stands against: forged and altered requests (MAC over the exact bytes), replay (tolerance both ways), timing
-// (constant-time comparison of decoded bytes), header doubling (refused), an empty secret that everybody knows (refused).
-// Thread-safety: const access from any thread after compile().
+// Scheme: one way in which a provider signs. Two kinds: DescribedScheme, a description that the core runs, and FunctionScheme, a plugin's
+// functions. Both verify and sign, so that `postern send` cannot drift from what the gateway accepts.
+// Thread-safety: const access from any thread.
 #pragma once
 
 #include <cstdint>
@@ -15,68 +12,58 @@
 
 #include "core/base/status.h"
 #include "core/http/request.h"
+#include "core/signature/explanation.h"
 
 namespace postern::signature {
-
-enum class Algorithm { kHmacSha1, kHmacSha256, kHmacSha512 };
-enum class Encoding { kHex, kBase64 };
-enum class SecretEncoding { kRaw, kBase64, kWhsec };
-enum class TimeUnit { kSeconds, kMilliseconds };
-
-struct SchemeDescription {
-  std::string name;
-  Algorithm algorithm = Algorithm::kHmacSha256;
-  std::string header;
-  std::string format = "{signature}";
-  std::string separator;  // empty or one character
-  std::string timestamp_header;
-  std::string id_header;
-  std::string signed_bytes = "{body}";
-  Encoding signature_encoding = Encoding::kHex;
-  SecretEncoding secret_encoding = SecretEncoding::kRaw;
-  TimeUnit timestamp_unit = TimeUnit::kSeconds;
-  uint32_t tolerance_s = 300;
-  std::vector<std::string> secrets;
-};
 
 // Why a request was refused: for the log and for `postern verify`, never for the client.
 enum class Verdict {
   kAccepted,
-  kMissing,          // a header that the scheme needs is not there
-  kDoubled,          // a header that the scheme needs is there more than once
-  kMalformed,        // the header does not read as the scheme says
-  kStale,            // the timestamp is outside the tolerance
-  kWrong,            // no signature matches
+  kMissing,    // a header that the scheme needs is not there
+  kDoubled,    // a header that the scheme needs is there more than once
+  kMalformed,  // the header does not read as the scheme says
+  kStale,      // the timestamp is outside the tolerance
+  kWrong,      // no signature matches
+  kUnknown,    // the plugin could not tell: neither accepted nor refused
 };
 const char* to_text(Verdict verdict);
 
+// A request as it came, and what is known about its way here.
+struct Presented {
+  const http::Request& request;
+  int64_t now_ms;                        // Unix milliseconds
+  const std::vector<std::string>& urls;  // by which the provider may have called; for schemes that sign it
+  std::string_view remote;
+};
+
+// A request that is to be signed as the provider would.
+struct Draft {
+  const http::Request& request;
+  std::string_view id;  // for schemes that sign one
+  int64_t now_ms;
+  const std::vector<std::string>& urls;
+};
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
 class Scheme {
  public:
-  // Refuses descriptions that make no sense, an empty list of secrets, and secrets that are empty or do not decode.
-  static Result<Scheme> compile(SchemeDescription description);
+  virtual ~Scheme() = default;
 
-  Scheme(Scheme&&) noexcept;
-  Scheme& operator=(Scheme&&) noexcept;
-  ~Scheme();
+  virtual const std::string& name() const = 0;
+  // The header that carries the signature: a request without it is not of this scheme.
+  virtual const std::string& header() const = 0;
+  bool applies_to(const http::Request& request) const { return request.header(header()).has_value(); }
 
-  // As compiled, with its defaults filled in; the secrets are wiped and the list of them is empty.
-  const SchemeDescription& description() const;
-  const std::string& name() const { return description().name; }
+  // Whether verify() and sign() run a plugin's code: then never on an event loop.
+  virtual bool runs_plugin() const = 0;
 
-  // Whether the request carries this scheme's signature header at all.
-  bool applies_to(const http::Request& request) const;
-
-  // `now_ms`: Unix milliseconds.
-  Verdict verify(const http::Request& request, int64_t now_ms) const;
-
-  // The headers that a provider with the first secret would send with this body; `id` stands for {id}. Empty when
-  // OpenSSL fails (no memory).
-  std::vector<std::pair<std::string, std::string>> sign(std::string_view id, std::string_view body, int64_t now_ms) const;
-
- private:
-  struct Compiled;
-  explicit Scheme(std::unique_ptr<Compiled> compiled);
-  std::unique_ptr<Compiled> compiled_;
+  // `explanation`, where there is one, gets each step.
+  virtual Verdict verify(const Presented& presented, Explanation* explanation) const = 0;
+  // The headers that the provider would add, made with the first secret.
+  virtual Result<Headers> sign(const Draft& draft) const = 0;
+  // The same scheme with other secrets.
+  virtual Result<std::shared_ptr<const Scheme>> with_secrets(std::vector<std::string> secrets) const = 0;
 };
 
 }  // namespace postern::signature

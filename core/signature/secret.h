@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/base/status.h"
-#include "core/signature/scheme.h"
+#include "core/signature/description.h"
 
 namespace postern::signature {
 

@@ -87,7 +87,7 @@ Assembled assemble_with(const config::RouteOverride& set) {
 TEST(Overrides, LeaveAloneWhatTheyDoNotSet) {
   Assembled out = assemble_with(set_on("/good"));
   ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
-  const ingest::EventRoute& route = *out.assembly->routes().routes().at(0);
+  const ingest::Route& route = *out.assembly->routes().routes().at(0);
   EXPECT_EQ(route.max_body, 1000u) << "the gateway's";
   EXPECT_EQ(route.wait_ms, 0);
   EXPECT_EQ(route.reject_status, 401);
@@ -106,7 +106,7 @@ TEST(Overrides, WinOverThePlugin) {
   set.ordered = false;
   Assembled out = assemble_with(set);
   ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
-  const ingest::EventRoute& route = *out.assembly->routes().routes().at(0);
+  const ingest::Route& route = *out.assembly->routes().routes().at(0);
   EXPECT_EQ(route.wait_ms, 5000);
   ASSERT_NE(route.rules.rate, nullptr);
   EXPECT_EQ(route.rules.rate->take(1) + route.rules.rate->take(1), 0);

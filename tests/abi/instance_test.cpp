@@ -208,7 +208,7 @@ TEST(Instance, OfAnOlderPluginGetsZeroForWhatItDoesNotKnow) {
   Made made = make("older", "");
   ASSERT_NE(made.instance, nullptr) << made.error;
   ASSERT_EQ(made.instance->registrations().routes.size(), 1u);
-  const ingest::EventRoute& route = made.instance->registrations().routes[0];
+  const ingest::Route& route = made.instance->registrations().routes[0];
   EXPECT_EQ(route.path, "/generation");
   EXPECT_EQ(route.wait_ms, 0);
   EXPECT_EQ(route.schemes.size(), 1u);

@@ -48,7 +48,7 @@ inline Made make(const config::Plugin& config) {
     return made;
   }
   auto shared = std::make_shared<const plugin::Library>(std::move(*library));
-  auto instance = plugin::Instance::make(std::move(shared), config, extension::host_api(), made.faults);
+  auto instance = plugin::Instance::make(std::move(shared), config, {}, extension::host_api(), made.faults);
   if (instance) {
     made.instance = std::move(*instance);
   } else {

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "core/signature/described_scheme.h"
+
 #include <stdexcept>
 
 namespace postern::cli {
@@ -22,18 +24,18 @@ class SampleRequestTest : public ::testing::Test {
     sample_.content_type = "application/json";
     sample_.body = R"({"id":"{{id}}"})";
   }
-  void add(const std::string& path, std::vector<ingest::EventRoute::SchemeUse> schemes = {}) {
-    ingest::EventRoute route;
+  void add(const std::string& path, std::vector<ingest::Route::SchemeUse> schemes = {}) {
+    ingest::Route route;
     route.provider = "acme";
     route.method = "POST";
     route.path = path;
     route.schemes = std::move(schemes);
     if (Status s = routes_.add(std::move(route)); !s) throw std::runtime_error(s.message());
   }
-  static ingest::EventRoute::SchemeUse use(signature::SchemeDescription description) {
-    auto compiled = signature::Scheme::compile(std::move(description));
+  static ingest::Route::SchemeUse use(signature::SchemeDescription description) {
+    auto compiled = signature::DescribedScheme::compile(std::move(description));
     if (!compiled) throw std::runtime_error(compiled.status().message());
-    return {std::make_shared<const signature::Scheme>(std::move(*compiled)), {}};
+    return {std::make_shared<const signature::DescribedScheme>(std::move(*compiled)), {}};
   }
   // Signs id, timestamp and body, each in a header of its own.
   static signature::SchemeDescription listed(const std::string& secret = "one secret") {
@@ -58,9 +60,12 @@ class SampleRequestTest : public ::testing::Test {
     return d;
   }
   SampleRequest make(std::string id = "ID7") {
-    auto made = make_request(routes_, sample_, std::move(id), kNow);
+    auto made = make_request(routes_, sample_, "", std::move(id), kNow);
     if (!made) throw std::runtime_error(made.status().message());
     return *made;
+  }
+  static Verdict verdict(const ingest::Route::SchemeUse& use, const http::Request& request, int64_t now_ms = kNow) {
+    return use.scheme->verify({request, now_ms, {}, "192.0.2.1"}, nullptr);
   }
   // The request as the gateway reads it.
   static http::Request received(const SampleRequest& sent) {
@@ -128,12 +133,12 @@ TEST_F(SampleRequestTest, NeedsNoContentType) {
 TEST_F(SampleRequestTest, RefusesWhatNoRouteTakes) {
   add("/hook");
   sample_.target = "/nothing?a=1";
-  auto made = make_request(routes_, sample_, "ID7", kNow);
+  auto made = make_request(routes_, sample_, "", "ID7", kNow);
   EXPECT_EQ(made.status().code(), Code::kNotFound);
   EXPECT_EQ(made.status().message(), "no route takes POST /nothing");
   sample_.target = "/hook";
   sample_.method = "PUT";
-  EXPECT_EQ(make_request(routes_, sample_, "ID7", kNow).status().message(), "no route takes PUT /hook");
+  EXPECT_EQ(make_request(routes_, sample_, "", "ID7", kNow).status().message(), "no route takes PUT /hook");
 }
 
 TEST_F(SampleRequestTest, SignsNothingWhereTheRouteHasNoScheme) {
@@ -149,23 +154,23 @@ TEST_F(SampleRequestTest, SignsSoThatTheGatewayAccepts) {
     sample_.body = R"({"id":"{{id}}","at":"{{now}}"})";
     SampleRequest made = make();
     EXPECT_TRUE(used.scheme->applies_to(received(made))) << description.name;
-    EXPECT_EQ(used.scheme->verify(received(made), kNow), Verdict::kAccepted) << description.name;
+    EXPECT_EQ(verdict(used, received(made)), Verdict::kAccepted) << description.name;
     made.body += ' ';
-    EXPECT_EQ(used.scheme->verify(received(made), kNow), Verdict::kWrong) << "the filled-in body is what is signed";
+    EXPECT_EQ(verdict(used, received(made)), Verdict::kWrong) << "the filled-in body is what is signed";
   }
 }
 
 TEST_F(SampleRequestTest, SignsForTheMomentItIsGiven) {
   auto used = use(listed());
   add("/hook", {used});
-  EXPECT_EQ(used.scheme->verify(received(make()), kNow + 3'600'000), Verdict::kStale);
+  EXPECT_EQ(verdict(used, received(make()), kNow + 3'600'000), Verdict::kStale);
 }
 
 TEST_F(SampleRequestTest, SignsByTheFirstSchemeAlone) {
   auto first = use(listed()), second = use(plain());
   add("/hook", {first, second});
   http::Request request = received(make());
-  EXPECT_EQ(first.scheme->verify(request, kNow), Verdict::kAccepted);
+  EXPECT_EQ(verdict(first, request), Verdict::kAccepted);
   EXPECT_FALSE(second.scheme->applies_to(request));
 }
 
@@ -174,8 +179,8 @@ TEST_F(SampleRequestTest, SignsWithTheFirstSecret) {
   both.secrets.push_back("old secret");
   add("/hook", {use(both)});
   http::Request request = received(make());
-  EXPECT_EQ(use(listed("new secret")).scheme->verify(request, kNow), Verdict::kAccepted);
-  EXPECT_EQ(use(listed("old secret")).scheme->verify(request, kNow), Verdict::kWrong);
+  EXPECT_EQ(verdict(use(listed("new secret")), request), Verdict::kAccepted);
+  EXPECT_EQ(verdict(use(listed("old secret")), request), Verdict::kWrong);
 }
 
 TEST_F(SampleRequestTest, SendsNoSecret) {

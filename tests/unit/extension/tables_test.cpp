@@ -17,7 +17,7 @@
 #include <thread>
 
 #include "core/base/log.h"
-#include "core/extension/delivery_handle.h"
+#include "core/extension/handles.h"
 #include "core/plugin/host.h"
 
 namespace postern::extension {

@@ -34,8 +34,8 @@ class FrontTest : public http::testing::ConnectionTest {
   void SetUp() override {
     ConnectionTest::SetUp();
     start_health();
-    front_ = std::make_unique<Front>(loop_, Front::Parts{health_, details_for_, trusted_},
-                                     ingest::Ingest::Parts{routes_, targets_, sink_, board_, 60'000});
+    front_ = std::make_unique<Front>(loop_, Front::Parts{health_, details_for_, urls_.trusted_proxies},
+                                     ingest::Ingest::Parts{routes_, targets_, sink_, board_, 60'000, urls_});
     on_loop([this] {
       service_.head = [this](http::Exchange& e, const http::Request& head) { return front_->on_head(e, head); };
       service_.request = [this](std::shared_ptr<http::Exchange> e) { front_->on_request(std::move(e)); };
@@ -56,7 +56,8 @@ class FrontTest : public http::testing::ConnectionTest {
     on_loop([&] { list = std::move(*parsed); });
   }
 
-  admission::AddressList details_for_, trusted_;
+  admission::AddressList details_for_;
+  admission::UrlSource urls_;
   std::unique_ptr<Client> client_;
 
  private:
@@ -167,7 +168,7 @@ TEST_F(FrontTest, BelievesNoHeaderOfAStranger) {
 }
 
 TEST_F(FrontTest, SeesTheClientBehindATrustedProxy) {
-  set(trusted_, {"127.0.0.1/32"});
+  set(urls_.trusted_proxies, {"127.0.0.1/32"});
   set(details_for_, {"10.0.0.0/8", "127.0.0.1/32"});
   EXPECT_EQ(details("X-Forwarded-For: 10.1.2.3\r\n"), kDetails);
   EXPECT_EQ(details("X-Forwarded-For: 203.0.113.9\r\n"), kNone)

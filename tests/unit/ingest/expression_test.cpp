@@ -85,8 +85,8 @@ TEST_F(ExpressionTest, BodiesThatAreNotJson) {
 }
 
 TEST_F(ExpressionTest, WhatItUses) {
-  EXPECT_TRUE(Expression::parse("header:a|path:b+json:/c")->uses_json());
-  EXPECT_FALSE(Expression::parse("header:a|path:b")->uses_json());
+  EXPECT_TRUE(Expression::parse("header:a|path:b+json:/c")->uses(Expression::Source::kJson));
+  EXPECT_FALSE(Expression::parse("header:a|path:b")->uses(Expression::Source::kJson));
   EXPECT_TRUE(Expression::parse("")->empty());
   const auto parsed = Expression::parse("header:a+json:/b|const:c:d");
   ASSERT_EQ(parsed->alternatives().size(), 2u);

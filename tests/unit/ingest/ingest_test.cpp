@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "core/signature/described_scheme.h"
+
 #include <condition_variable>
 #include <map>
 #include <stdexcept>
@@ -109,26 +111,26 @@ signature::SchemeDescription scheme_description() {
 class IngestTest : public http::testing::ConnectionTest {
  protected:
   IngestTest() {
-    auto compiled = signature::Scheme::compile(scheme_description());
+    auto compiled = signature::DescribedScheme::compile(scheme_description());
     if (!compiled) throw std::runtime_error(compiled.status().message());
-    scheme_ = std::make_shared<const signature::Scheme>(std::move(*compiled));
-    add("/hook", [](EventRoute&) {});
-    add("/signed", [this](EventRoute& r) { r.schemes.push_back({scheme_, expression("json:/id")}); });
-    add("/forbidding", [this](EventRoute& r) {
+    scheme_ = std::make_shared<const signature::DescribedScheme>(std::move(*compiled));
+    add("/hook", [](Route&) {});
+    add("/signed", [this](Route& r) { r.schemes.push_back({scheme_, expression("json:/id")}); });
+    add("/forbidding", [this](Route& r) {
       r.schemes.push_back({scheme_, expression("json:/id")});
       r.reject_status = 403;
     });
-    add("/strict", [](EventRoute& r) { r.required.push_back(expression("json:/data/needed")); });
-    add("/inside", [](EventRoute& r) { r.rules.allow = std::move(*admission::AddressList::parse({"10.0.0.0/8"})); });
-    add("/rated", [](EventRoute& r) { r.rules.rate = std::make_shared<admission::TokenBucket>(0.001); });
-    add("/json", [](EventRoute& r) { r.rules.content_types = {"application/json"}; });
-    add("/wait", [](EventRoute& r) { r.wait_ms = kLongMs; });
-    add("/hurry", [](EventRoute& r) { r.wait_ms = 1; });
+    add("/strict", [](Route& r) { r.required.push_back(expression("json:/data/needed")); });
+    add("/inside", [](Route& r) { r.rules.allow = std::move(*admission::AddressList::parse({"10.0.0.0/8"})); });
+    add("/rated", [](Route& r) { r.rules.rate = std::make_shared<admission::TokenBucket>(0.001); });
+    add("/json", [](Route& r) { r.rules.content_types = {"application/json"}; });
+    add("/wait", [](Route& r) { r.wait_ms = kLongMs; });
+    add("/hurry", [](Route& r) { r.wait_ms = 1; });
     targets_.add_handlers("acme", "handlers", {"thing.*"});
   }
   void SetUp() override {
     ConnectionTest::SetUp();
-    ingest_ = std::make_unique<Ingest>(loop_, Ingest::Parts{routes_, targets_, sink_, board_, kWindowMs});
+    ingest_ = std::make_unique<Ingest>(loop_, Ingest::Parts{routes_, targets_, sink_, board_, kWindowMs, urls_});
     on_loop([this] {
       service_.head = [this](http::Exchange& e, const http::Request& head) { return ingest_->on_head(e, head); };
       service_.request = [this](std::shared_ptr<http::Exchange> e) { ingest_->on_request(std::move(e)); };
@@ -172,13 +174,14 @@ class IngestTest : public http::testing::ConnectionTest {
   TargetTable targets_;
   FakeSink sink_;
   FakeBoard board_;
-  std::shared_ptr<const signature::Scheme> scheme_;
+  admission::UrlSource urls_;
+  std::shared_ptr<const signature::DescribedScheme> scheme_;
   std::unique_ptr<Ingest> ingest_;
   std::unique_ptr<Client> client_;
 
  private:
-  void add(const std::string& path, const std::function<void(EventRoute&)>& change) {
-    EventRoute route;
+  void add(const std::string& path, const std::function<void(Route&)>& change) {
+    Route route;
     route.provider = "acme";
     route.method = "POST";
     route.path = path;

@@ -1,4 +1,4 @@
-// What Scheme::compile() refuses, and what it says.
+// What DescribedScheme::compile() refuses, and what it says.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string fault(SchemeDescription description) {
-  const auto result = Scheme::compile(std::move(description));
+  const auto result = DescribedScheme::compile(std::move(description));
   return result ? "compiled" : result.status().message();
 }
 
@@ -116,7 +116,7 @@ TEST(SignatureCompile, KeepsTheDescriptionWithoutTheSecrets) {
   auto d = testing::listed();
   d.tolerance_s = 0;
   d.format = "";
-  const Scheme s = testing::scheme(d);
+  const DescribedScheme s = testing::scheme(d);
   EXPECT_EQ(s.name(), "listed");
   EXPECT_TRUE(s.description().secrets.empty());
   EXPECT_EQ(s.description().tolerance_s, 300u);

@@ -82,7 +82,7 @@ TEST(SignatureProperty, WhatIsSignedIsAcceptedAndNothingNextToIt) {
   Generator generator(20'26'11);
   for (int round = 0; round < 2000; ++round) {
     const SchemeDescription description = generator.description();
-    const Scheme s = scheme(description);
+    const DescribedScheme s = scheme(description);
     const std::string body = generator.bytes(generator.below(200)) + "x", id = "id-" + std::to_string(round);
     const Headers headers = s.sign(id, body, kNow);
     SCOPED_TRACE(description.format + " over " + description.signed_bytes + ": " + headers.back().second);
@@ -106,23 +106,23 @@ TEST(SignatureProperty, WhatIsSignedIsAcceptedAndNothingNextToIt) {
 
 TEST(SignatureProperty, HostileHeadersAreHarmless) {
   Generator generator(4711);
-  const Scheme schemes[] = {scheme(testing::listed()), scheme(testing::keyed()), scheme(testing::complete()),
+  const DescribedScheme schemes[] = {scheme(testing::listed()), scheme(testing::keyed()), scheme(testing::complete()),
                             scheme(testing::plain())};
   constexpr std::string_view kAlphabet = "v1t=,;. hmac0123456789abcdefAZ+/=\t\x01\xff";
   for (int round = 0; round < 20'000; ++round) {
     std::string value;
     for (size_t i = generator.below(120); i > 0; --i) value += kAlphabet[generator.below(kAlphabet.size())];
     const Headers headers = {{"x-signature", value}, {"x-timestamp", "1700000000"}, {"x-id", "a"}};
-    for (const Scheme& s : schemes) ASSERT_NE(s.verify(request(headers, "body"), kNow), Verdict::kAccepted) << value;
+    for (const DescribedScheme& s : schemes) ASSERT_NE(s.verify(request(headers, "body"), kNow), Verdict::kAccepted) << value;
   }
 }
 
 TEST(SignatureConcurrency, ManyThreadsVerifyWithOneScheme) {
   auto d = testing::listed();
   d.secrets = {"fresh", "old"};
-  const Scheme s = scheme(d);
+  const DescribedScheme s = scheme(d);
   d.secrets = {"old"};
-  const Scheme old = scheme(d);
+  const DescribedScheme old = scheme(d);
   std::atomic<int> accepted = 0, refused = 0;
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) {

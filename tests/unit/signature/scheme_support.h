@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/signature/scheme.h"
+#include "core/signature/described_scheme.h"
 
 namespace postern::signature::testing {
 
@@ -22,8 +22,8 @@ inline http::Request request(const Headers& headers, std::string body) {
 }
 
 // Compiles what must compile.
-inline Scheme scheme(SchemeDescription description) {
-  auto result = Scheme::compile(std::move(description));
+inline DescribedScheme scheme(SchemeDescription description) {
+  auto result = DescribedScheme::compile(std::move(description));
   if (!result) throw std::runtime_error(result.status().message());
   return std::move(*result);
 }

@@ -52,7 +52,7 @@ TEST(SignatureVectors, StandardWebhooks) {
   d.secret_encoding = SecretEncoding::kWhsec;
   for (const char* secret : {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}) {
     d.secrets = {secret};
-    const Scheme s = scheme(d);
+    const DescribedScheme s = scheme(d);
     const int64_t now = 1614265330'000;
     const auto signed_headers = s.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", R"({"test": 2432232314})", now);
     const testing::Headers expected = {{"webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"},
@@ -74,7 +74,7 @@ TEST(SignatureVectors, GitHub) {
   d.header = "X-Hub-Signature-256";
   d.format = "sha256={signature}";
   d.secrets = {"It's a Secret to Everybody"};
-  const Scheme s = scheme(d);
+  const DescribedScheme s = scheme(d);
   const std::string value = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
   EXPECT_EQ(s.verify(request({{"x-hub-signature-256", value}}, "Hello, World!"), 0), Verdict::kAccepted);
   EXPECT_EQ(s.verify(request({{"x-hub-signature-256", value}}, "Hello, World"), 0), Verdict::kWrong);
@@ -90,7 +90,7 @@ TEST(SignatureVectors, Slack) {
   d.timestamp_header = "X-Slack-Request-Timestamp";
   d.signed_bytes = "v0:{timestamp}:{body}";
   d.secrets = {"8f742231b10e8888abcd99yyyzzz85a5"};
-  const Scheme s = scheme(d);
+  const DescribedScheme s = scheme(d);
   const std::string body =
       "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name="
       "foobar"
@@ -115,7 +115,7 @@ TEST(SignatureVectors, Stripe) {
   d.separator = ",";
   d.signed_bytes = "{timestamp}.{body}";
   d.secrets = {"whsec_test_secret"};
-  const Scheme s = scheme(d);
+  const DescribedScheme s = scheme(d);
   const std::string body = R"({"id":"evt_test_webhook","object":"event"})";
   const std::string good = hex_mac(Algorithm::kHmacSha256, "whsec_test_secret", "1492774577." + body);
   const std::string other(64, '0');
@@ -165,7 +165,7 @@ TEST(SignatureVectors, FourFields) {
   d.secret_encoding = SecretEncoding::kBase64;
   d.timestamp_unit = TimeUnit::kMilliseconds;
   d.secrets = {"R2ZLM2o0bFhBNVpyUnU2NG9mYXQ1MHNyR3pvSUhIVVg="};
-  const Scheme s = scheme(d);
+  const DescribedScheme s = scheme(d);
   const std::string value = "hmac;1;1750861210000;ncmEGDiKPX5t2gfdcPdpmSKNFK6T3SwFWyBPR5ZXZHU=";
   const auto verdict = [&](const std::string& v) { return s.verify(request({{d.header, v}}, body), 1750861210000); };
   EXPECT_EQ(verdict(value), Verdict::kAccepted);

@@ -1,4 +1,4 @@
-// What Scheme::verify() accepts and refuses, and why.
+// What DescribedScheme::verify() accepts and refuses, and why.
 #include <gtest/gtest.h>
 
 #include <cctype>
@@ -34,7 +34,7 @@ Headers without(Headers headers, std::string_view name) {
 }
 
 TEST(SignatureVerify, HeadersAreThereOnce) {
-  const Scheme s = scheme(testing::listed());
+  const DescribedScheme s = scheme(testing::listed());
   const Headers good = s.sign("msg_1", kBody, kNow);
   ASSERT_EQ(good.size(), 3u);
   EXPECT_EQ(s.verify(request(good, kBody), kNow), Verdict::kAccepted);
@@ -51,14 +51,14 @@ TEST(SignatureVerify, HeadersAreThereOnce) {
 }
 
 TEST(SignatureVerify, AppliesByItsSignatureHeaderAlone) {
-  const Scheme s = scheme(testing::listed());
+  const DescribedScheme s = scheme(testing::listed());
   EXPECT_TRUE(s.applies_to(request({{"X-SIGNATURE", ""}}, kBody)));
   EXPECT_FALSE(s.applies_to(request({{"x-timestamp", "1"}, {"x-id", "1"}}, kBody)));
 }
 
 TEST(SignatureVerify, EveryAlteredByteIsRefused) {
   for (const auto& description : {testing::listed(), testing::keyed(), testing::complete(), testing::plain()}) {
-    const Scheme s = scheme(description);
+    const DescribedScheme s = scheme(description);
     const Headers good = s.sign("msg_1", kBody, kNow);
     ASSERT_EQ(s.verify(request(good, kBody), kNow), Verdict::kAccepted) << description.name;
     for (size_t i = 0; i < kBody.size(); ++i) {
@@ -84,7 +84,7 @@ TEST(SignatureVerify, EveryAlteredByteIsRefused) {
 }
 
 TEST(SignatureVerify, ToleranceIsInclusiveBothWays) {
-  const Scheme seconds = scheme(testing::listed());
+  const DescribedScheme seconds = scheme(testing::listed());
   const Headers s_headers = seconds.sign("a", kBody, kNow);
   const auto s_request = request(s_headers, kBody);
   EXPECT_EQ(seconds.verify(s_request, kNow + 300'000), Verdict::kAccepted);
@@ -94,7 +94,7 @@ TEST(SignatureVerify, ToleranceIsInclusiveBothWays) {
 
   auto d = testing::complete();
   d.tolerance_s = 1;
-  const Scheme milliseconds = scheme(d);
+  const DescribedScheme milliseconds = scheme(d);
   const auto ms_request = request(milliseconds.sign("a", kBody, kNow + 7), kBody);
   EXPECT_EQ(milliseconds.verify(ms_request, kNow + 1007), Verdict::kAccepted);
   EXPECT_EQ(milliseconds.verify(ms_request, kNow + 1008), Verdict::kStale);
@@ -103,7 +103,7 @@ TEST(SignatureVerify, ToleranceIsInclusiveBothWays) {
 }
 
 TEST(SignatureVerify, ClocksAtTheEdgeOfTheWorld) {
-  const Scheme s = scheme(testing::listed());
+  const DescribedScheme s = scheme(testing::listed());
   const Headers far = with(s.sign("a", kBody, kNow), "x-timestamp", "999999999999999");
   for (const int64_t now :
        {std::numeric_limits<int64_t>::min(), int64_t{-1}, int64_t{0}, std::numeric_limits<int64_t>::max()}) {
@@ -115,7 +115,7 @@ TEST(SignatureVerify, ClocksAtTheEdgeOfTheWorld) {
 }
 
 TEST(SignatureVerify, TimestampsAreDigits) {
-  const Scheme s = scheme(testing::listed());
+  const DescribedScheme s = scheme(testing::listed());
   const Headers good = s.sign("a", kBody, kNow);
   for (const char* bad : {"+1700000000", "-1700000000", "1700000000.0", "0x6553f100", "1.7e9", "17000 00000",
                           "1000000000000000", "2023-11-14T22:13:20Z", "\xd9\xa1"}) {
@@ -127,7 +127,7 @@ TEST(SignatureVerify, TimestampsAreDigits) {
 
 // The window comes before the MAC, what is malformed before the window.
 TEST(SignatureVerify, OrderOfChecks) {
-  const Scheme s = scheme(testing::listed());
+  const DescribedScheme s = scheme(testing::listed());
   const Headers stale = s.sign("a", kBody, kNow - 400'000);
   EXPECT_EQ(s.verify(request(stale, kBody), kNow), Verdict::kStale);
   EXPECT_EQ(s.verify(request(stale, kBody + "x"), kNow), Verdict::kStale);
@@ -139,7 +139,7 @@ TEST(SignatureVerify, OrderOfChecks) {
 
 // Standard Webhooks 1.0.0: with a '.' in the id the signed bytes could be cut in another way.
 TEST(SignatureVerify, AnIdCannotShiftItsBorder) {
-  const Scheme s = scheme(testing::listed());
+  const DescribedScheme s = scheme(testing::listed());
   const std::string body = R"({"text":"1.1700000000.forged"})";
   Headers headers = s.sign("msg", body, kNow);
   value_of(headers, "x-id") = R"(msg.1700000000.{"text":"1)";
@@ -151,7 +151,7 @@ TEST(SignatureVerify, AnySecretVerifiesTheFirstSigns) {
   old_only.secrets = {"old"};
   fresh_first.secrets = {"fresh", "middle", "old"};
   fresh_only.secrets = {"fresh"};
-  const Scheme before = scheme(old_only), during = scheme(fresh_first), after = scheme(fresh_only);
+  const DescribedScheme before = scheme(old_only), during = scheme(fresh_first), after = scheme(fresh_only);
   const auto by_old = request(before.sign("a", kBody, kNow), kBody);
   const auto by_new = request(during.sign("a", kBody, kNow), kBody);
   EXPECT_EQ(during.verify(by_old, kNow), Verdict::kAccepted);
@@ -162,7 +162,7 @@ TEST(SignatureVerify, AnySecretVerifiesTheFirstSigns) {
 }
 
 TEST(SignatureVerify, ListsAreBounded) {
-  const Scheme s = scheme(testing::listed());
+  const DescribedScheme s = scheme(testing::listed());
   const Headers good = s.sign("a", kBody, kNow);
   const std::string value = good[2].second;
   std::string padding;
@@ -174,7 +174,7 @@ TEST(SignatureVerify, ListsAreBounded) {
 }
 
 TEST(SignatureVerify, CompleteEntriesKeepTheirOwnTimestamps) {
-  const Scheme s = scheme(testing::complete());
+  const DescribedScheme s = scheme(testing::complete());
   const auto entry = [&](int64_t at) { return s.sign("", kBody, at)[0].second; };
   const auto verdict = [&](const std::string& value) {
     return s.verify(request({{"x-signature", value}}, kBody), kNow);
@@ -199,7 +199,7 @@ TEST(SignatureVerify, CompleteEntriesKeepTheirOwnTimestamps) {
 }
 
 TEST(SignatureVerify, KeyedListsHaveOneTimestamp) {
-  const Scheme s = scheme(testing::keyed());
+  const DescribedScheme s = scheme(testing::keyed());
   const std::string good = s.sign("", kBody, kNow)[0].second;
   ASSERT_EQ(good.substr(0, 15), "t=1700000000,v1");
   const std::string signature = good.substr(13);
@@ -216,7 +216,7 @@ TEST(SignatureVerify, KeyedListsHaveOneTimestamp) {
 }
 
 TEST(SignatureVerify, HexOfBothCases) {
-  const Scheme s = scheme(testing::plain());
+  const DescribedScheme s = scheme(testing::plain());
   std::string value = s.sign("", kBody, kNow)[0].second;
   for (size_t i = 7; i < value.size(); ++i) value[i] = static_cast<char>(std::toupper(value[i]));
   EXPECT_EQ(s.verify(request({{"x-signature", value}}, kBody), kNow), Verdict::kAccepted);
@@ -227,7 +227,7 @@ TEST(SignatureVerify, HexOfBothCases) {
 TEST(SignatureVerify, AlternativesWithoutAList) {
   auto d = testing::plain();
   d.format = "sha256={signature}|v1={signature}";
-  const Scheme s = scheme(d);
+  const DescribedScheme s = scheme(d);
   const std::string value = s.sign("", kBody, kNow)[0].second;
   EXPECT_EQ(s.verify(request({{"x-signature", value}}, kBody), kNow), Verdict::kAccepted);
   EXPECT_EQ(s.verify(request({{"x-signature", "v1=" + value.substr(7)}}, kBody), kNow), Verdict::kAccepted);
@@ -235,7 +235,7 @@ TEST(SignatureVerify, AlternativesWithoutAList) {
 }
 
 TEST(SignatureVerify, BodiesAreBytes) {
-  const Scheme s = scheme(testing::listed());
+  const DescribedScheme s = scheme(testing::listed());
   for (const std::string& body : {std::string(), std::string("\0\xff\r\n", 4), std::string(1 << 20, 'x')}) {
     EXPECT_EQ(s.verify(request(s.sign("a", body, kNow), body), kNow), Verdict::kAccepted);
   }

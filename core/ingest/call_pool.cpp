@@ -1,0 +1,121 @@
+#include "core/ingest/call_pool.h"
+
+#include <algorithm>
+#include <deque>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/mutex.h"
+
+namespace postern::ingest {
+
+struct CallPool::State {
+  struct Worker {
+    std::shared_ptr<Call> call;  // that it is inside
+    bool abandoned = false;
+  };
+
+  explicit State(Limits l) : limits(l) {}
+  static void work(const std::shared_ptr<State>& self, const std::shared_ptr<Worker>& worker);
+  void spawn(const std::shared_ptr<State>& self) REQUIRES(mutex);
+  void give_up_overdue() REQUIRES(mutex);
+  std::shared_ptr<Call> next(Worker& worker) EXCLUDES(mutex);
+  // False: the thread was given up meanwhile, and ends.
+  bool done(Worker& worker) EXCLUDES(mutex);
+
+  const Limits limits;
+  mutable Mutex mutex;
+  CondVar changed;
+  std::deque<std::shared_ptr<Call>> waiting GUARDED_BY(mutex);
+  std::vector<std::shared_ptr<Worker>> workers GUARDED_BY(mutex);  // the abandoned ones too, until they end
+  uint32_t idle GUARDED_BY(mutex) = 0;
+  uint32_t stuck GUARDED_BY(mutex) = 0;
+  bool stopping GUARDED_BY(mutex) = false;
+};
+
+void CallPool::State::spawn(const std::shared_ptr<State>& self) {
+  auto worker = std::make_shared<Worker>();
+  workers.push_back(worker);
+  std::thread([self, worker] { work(self, worker); }).detach();  // one that is stuck cannot be joined; stop() counts instead
+}
+
+void CallPool::State::work(const std::shared_ptr<State>& self, const std::shared_ptr<Worker>& worker) {
+  while (auto call = self->next(*worker)) {
+    call->run();
+    call.reset();  // before it counts as done: what it owns may be the plugin's
+    if (!self->done(*worker)) break;
+  }
+  MutexLock lock(self->mutex);
+  if (worker->abandoned) --self->stuck;
+  self->workers.erase(std::find(self->workers.begin(), self->workers.end(), worker));
+  self->changed.notify_all();
+}
+
+std::shared_ptr<CallPool::Call> CallPool::State::next(Worker& worker) {
+  MutexLock lock(mutex);
+  ++idle;
+  while (waiting.empty() && !stopping) changed.wait(mutex);
+  --idle;
+  if (stopping) return nullptr;
+  worker.call = std::move(waiting.front());
+  waiting.pop_front();
+  return worker.call;
+}
+
+bool CallPool::State::done(Worker& worker) {
+  std::shared_ptr<Call> call;  // ends after the lock
+  MutexLock lock(mutex);
+  call = std::move(worker.call);
+  return !worker.abandoned;
+}
+
+CallPool::CallPool(Limits limits) : state_(std::make_shared<State>(limits)) {}
+CallPool::~CallPool() { stop(0); }
+
+bool CallPool::submit(std::shared_ptr<Call> call) {
+  State& s = *state_;
+  MutexLock lock(s.mutex);
+  if (s.stopping || s.waiting.size() >= s.limits.waiting) return false;
+  bool needs_thread = s.idle <= s.waiting.size();
+  if (needs_thread) s.give_up_overdue();
+  size_t working = s.workers.size() - s.stuck;
+  bool may_grow = working < s.limits.threads && s.stuck < s.limits.threads;
+  if (working == 0 && !may_grow) return false;
+  s.waiting.push_back(std::move(call));
+  needs_thread && may_grow ? s.spawn(state_) : s.changed.notify_one();
+  return true;
+}
+
+void CallPool::State::give_up_overdue() {
+  int64_t now = steady_ms();
+  for (const auto& worker : workers) {
+    if (!worker->call || worker->abandoned || now <= worker->call->deadline_ms) continue;
+    worker->abandoned = true;
+    ++stuck;
+  }
+}
+
+bool CallPool::stop(int64_t within_ms) {
+  State& s = *state_;
+  int64_t until = steady_ms() + within_ms;
+  std::deque<std::shared_ptr<Call>> dropped;  // end after the lock
+  MutexLock lock(s.mutex);
+  s.stopping = true;
+  dropped.swap(s.waiting);
+  s.changed.notify_all();
+  while (!s.workers.empty() && steady_ms() < until) {
+    s.changed.wait_for(s.mutex, std::chrono::milliseconds(std::max<int64_t>(1, until - steady_ms())));
+  }
+  return s.workers.empty();
+}
+
+CallPool::Status CallPool::status() const {
+  const State& s = *state_;
+  MutexLock lock(s.mutex);
+  auto threads = static_cast<uint32_t>(s.workers.size());
+  return {threads, threads - s.idle, s.stuck, s.waiting.size()};
+}
+
+}  // namespace postern::ingest

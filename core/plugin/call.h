@@ -1,0 +1,35 @@
+// Calls into a plugin: no exception comes out of them, and a negative status becomes a Status with the plugin's own words.
+// Thread-safety: any thread; the words belong to the calling thread.
+#pragma once
+
+#include <postern/abi.h>
+
+#include <exception>
+#include <string>
+
+#include "core/base/status.h"
+#include "core/plugin/host.h"
+
+namespace postern::plugin {
+
+// What the plugin said by set_error since the call began, or what the status means.
+std::string explain(postern_status status);
+
+// A negative status as an error: kDenied stays one, everything else is a fault of the plugin.
+Status to_status(postern_status status);
+
+// An exception is a breach of the ABI, but must not end the gateway.
+template <typename Call>
+postern_status guarded(Call call) {
+  take_error();
+  try {
+    return call();
+  } catch (const std::exception& e) {
+    leave_error(std::string("exception: ") + e.what());
+  } catch (...) {
+    leave_error("exception of an unknown type");
+  }
+  return POSTERN_E_INTERNAL;
+}
+
+}  // namespace postern::plugin
