@@ -79,12 +79,13 @@ build() {
   local tests=()
   [[ -e build/release/CMakeCache.txt ]] || tests=(-DPOSTERN_TESTS=OFF)  # they need more packages; ./tests/run.sh brings them
   cmake --preset release "${tests[@]}" | tail -n 1
-  NINJA_STATUS='[%f of %t, %es] ' cmake --build --preset release --parallel "$(nproc)" --target postern openphone
+  NINJA_STATUS='[%f of %t, %es] ' cmake --build --preset release --parallel "$(nproc)" --target postern openphone twilio
 }
 
 # Makes the secrets, and a command that knows them.
 prepare() {
-  local secret key
+  local secret key token
+  token=$(head -c 16 /dev/urandom | base64 --wrap=0)
   secret=$(head -c 32 /dev/urandom | base64 --wrap=0)
   key=$(head -c 32 /dev/urandom | base64 --wrap=0)
   rm -f "$place"/events.db "$place"/events.db-* "$place/secrets" "$postern"
@@ -93,6 +94,7 @@ prepare() {
     cat >"$place/secrets" <<EOF
 POSTERN_QUICKSTART_WEBHOOK_SECRET=whsec_$secret
 POSTERN_QUICKSTART_SHARED_SECRET=$key
+POSTERN_QUICKSTART_AUTH_TOKEN=$token
 EOF
     cat >"$postern" <<EOF
 #!/usr/bin/env bash
@@ -142,10 +144,10 @@ verify() {
   fi
 }
 
-# Sends a sample through the port; prints request and answer; leaves `status`, `answer` and `event` behind.
+# send PLUGIN SAMPLE…: sends a sample through the port; prints request and answer; leaves `status`, `answer` and `event` behind.
 send() {
   local shown=$place/exchange
-  "$postern" send openphone "$@" >"$shown" 2>&1 || true  # what a refusal is worth is for verify to say
+  "$postern" send "$@" >"$shown" 2>&1 || true  # what a refusal is worth is for verify to say
   sed "s/^[→←].*/$bold&$plain/; s/^/  /" "$shown"
   status=$(sed -n 's/^← \([0-9]*\) .*/\1/p' "$shown")
   answer=$(sed -n 's/.*"status":"\([a-z_]*\)".*/\1/p' <<<"$(grep '^←' "$shown")")
@@ -174,7 +176,7 @@ show_fate() {
 demonstrate() {
   local status answer event first
   title "4. A message: verified, made durable, acknowledged, then handled"
-  send message.received --id quickstart1
+  send openphone message.received --id quickstart1
   first=$event
   verify "answered 200 queued" is "$status $answer" "200 queued"
   verify "one event is stored" is "$(stored)" 1
@@ -182,24 +184,40 @@ demonstrate() {
   show_fate "$event"
 
   title "5. A call"
-  send call.completed
+  send openphone call.completed
   verify "answered 200 queued" is "$status $answer" "200 queued"
   verify "two events are stored" is "$(stored)" 2
   verify "its delivery is done" delivered "$event"
   show_fate "$event"
 
   title "6. The message once more, as a provider does that missed the answer"
-  send message.received --id quickstart1
+  send openphone message.received --id quickstart1
   verify "answered 200 duplicate_ignored" is "$status $answer" "200 duplicate_ignored"
   verify "with the first one's event_id" is "$event" "$first"
   verify "nothing more is stored" is "$(stored)" 2
 
   title "7. A forged one: its body was changed after it was signed"
-  send message.received --id quickstart2 --forge
+  send openphone message.received --id quickstart2 --forge
   verify "answered 401" is "$status" 401
   verify "nothing more is stored" is "$(stored)" 2
 
-  title "8. The store"
+  title "8. A phone call: Twilio asks what to do, and the plugin answers in TwiML"
+  send twilio incoming-call --id 00000000000000000000c0de
+  verify "answered 200" is "$status" 200
+  verify "with a stream to connect the call to" grep -q '<Connect><Stream url="wss://' "$place/exchange"
+  verify "the call is an event too, stored before the answer" is "$(stored)" 3
+
+  title "9. How that call ended"
+  send twilio call-status --id 00000000000000000000c0de
+  verify "answered 200 queued" is "$status $answer" "200 queued"
+  verify "its delivery is done" delivered "$event"
+  show_fate "$event"
+
+  title "10. A forged one: not signed with the auth token"
+  send twilio call-status --forge
+  verify "answered 401" is "$status" 401
+
+  title "11. The store"
   "$postern" events list | sed 's/^/  /'
 }
 
@@ -214,6 +232,7 @@ serve_on() {
 The gateway serves on http://127.0.0.1:$port until Ctrl-C; its log is var/quickstart/gateway.log. In another terminal, try:
 
   ./var/quickstart/postern send openphone message.received --count 1000
+  ./var/quickstart/postern send twilio incoming-call
   ./var/quickstart/postern events list --limit 5
   ./var/quickstart/postern status
   curl -i http://127.0.0.1:$port/api/health/

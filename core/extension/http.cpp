@@ -5,6 +5,7 @@
 #include "core/extension/handles.h"
 #include "core/extension/reply_handles.h"
 #include "core/extension/table.h"
+#include "core/http/characters.h"
 
 namespace postern::extension {
 namespace {
@@ -50,7 +51,12 @@ postern_status read_response(uint32_t status, const postern_str* headers, size_t
   if (status < 200 || status > 599) return fail(POSTERN_E_INVALID, "an answer's status is 200 to 599");
   if (headers_len % 2 != 0) return fail(POSTERN_E_INVALID, "headers come in pairs of name and value");
   size_t bytes = body.len;
-  for (size_t i = 0; i < headers_len; ++i) bytes += headers[i].len;
+  for (size_t i = 0; i < headers_len; i += 2) {
+    bytes += headers[i].len + headers[i + 1].len;
+    bool fit = headers[i].len > 0 && http::all_chars(view(headers[i]), http::kTokenChar) &&
+               http::all_chars(view(headers[i + 1]), http::kFieldChar);
+    if (!fit) return fail(POSTERN_E_INVALID, "not a header: a name that is no token, or a control character in a value");
+  }
   if (bytes > kMaxAnswer) return fail(POSTERN_E_LIMIT, "an answer has at most 4 MiB");
   response.status = static_cast<int>(status);
   response.body = copy(body);
@@ -73,8 +79,7 @@ postern_status send(postern_reply* handle, uint32_t status, const postern_str* h
 
 postern_status detach(postern_reply* handle) {
   return contained([&]() -> postern_status {
-    bool detached = ReplyHandles::instance().detach(handle);
-    return detached ? POSTERN_OK : fail(POSTERN_E_LIMIT, "too many replies are detached already");
+    return to_abi(ReplyHandles::instance().detach(handle));
   });
 }
 

@@ -27,19 +27,22 @@ std::shared_ptr<ingest::Reply> ReplyHandles::find(postern_reply* handle) {
   return found == entries_.end() ? nullptr : found->second.reply;
 }
 
-bool ReplyHandles::detach(postern_reply* handle) {
+Status ReplyHandles::detach(postern_reply* handle) {
   MutexLock lock(mutex_);
   auto found = entries_.find(number_of(handle));
-  if (found == entries_.end()) return false;
+  if (found == entries_.end()) return {Code::kGone, "the reply was given back before"};
   Entry& entry = found->second;
-  if (entry.detached) return true;
+  if (entry.detached) return Status::ok();
   if (entry.count->fetch_add(1) >= kMaxDetached) {
     entry.count->fetch_sub(1);
-    return false;
+    return {Code::kLimit, "too many replies are detached already"};
+  }
+  if (!entry.reply->detach()) {
+    entry.count->fetch_sub(1);
+    return {Code::kGone, "the reply has ended"};
   }
   entry.detached = true;
-  entry.reply->detach();
-  return true;
+  return Status::ok();
 }
 
 bool ReplyHandles::on_return(postern_reply* handle) {

@@ -25,8 +25,8 @@ class ReplyHandles {
   postern_reply* add(std::shared_ptr<ingest::Reply> reply, std::shared_ptr<std::atomic<size_t>> detached) EXCLUDES(mutex_);
   // Null when the handle has been given back.
   std::shared_ptr<ingest::Reply> find(postern_reply* handle) EXCLUDES(mutex_);
-  // The reply outlives its handler. False when the plugin has too many such, or the handle is none.
-  bool detach(postern_reply* handle) EXCLUDES(mutex_);
+  // The reply outlives its handler. kLimit when the plugin has too many such, kGone when it is too late.
+  Status detach(postern_reply* handle) EXCLUDES(mutex_);
   // The handler has returned: whether the handle was detached. If not, it is given back.
   bool on_return(postern_reply* handle) EXCLUDES(mutex_);
   // A detached handle was sent or dropped.

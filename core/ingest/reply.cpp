@@ -25,9 +25,10 @@ Status Reply::send(http::Response response) {
   return end({std::move(response), {}});
 }
 
-void Reply::detach() {
+bool Reply::detach() {
   MutexLock lock(mutex_);
-  detached_ = true;
+  if (!ended_) detached_ = true;
+  return !ended_;
 }
 
 void Reply::drop() {

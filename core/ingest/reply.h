@@ -43,7 +43,7 @@ class Reply {
 
   // The plugin's side.
   Status send(http::Response response) EXCLUDES(mutex_);
-  void detach() EXCLUDES(mutex_);
+  bool detach() EXCLUDES(mutex_);  // false when it has ended
   void drop() EXCLUDES(mutex_);
 
   // The host's side. begin(): the handler is about to run; false when it is too late for that.

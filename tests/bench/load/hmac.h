@@ -1,24 +1,47 @@
-// HmacSha256: HMAC-SHA256 with one key, many times over. The two blocks that depend on the key alone are hashed once
-// and copied as plain values; OpenSSL's EVP interface would allocate memory for each copy, a good part of a request's
-// whole cost here. Thread-safety: const access from any thread.
+// Hmac: HMAC with one key, many times over. The two blocks that depend on the key alone are hashed once and copied as
+// plain values; OpenSSL's EVP interface would allocate memory for each copy, a good part of a request's whole cost here.
+// Thread-safety: const access from any thread.
 #pragma once
 
-#define OPENSSL_SUPPRESS_DEPRECATED  // SHA256_* is the only SHA-256 of OpenSSL 3 whose state is a plain value
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 namespace postern::load {
 
-class HmacSha256 {
+struct Sha1 {
+  using State = SHA_CTX;
+  static constexpr size_t kBlock = SHA_CBLOCK;
+  static constexpr size_t kDigest = SHA_DIGEST_LENGTH;
+  static constexpr auto init = SHA1_Init;
+  static constexpr auto update = SHA1_Update;
+  static constexpr auto final = SHA1_Final;
+};
+
+struct Sha256 {
+  using State = SHA256_CTX;
+  static constexpr size_t kBlock = SHA256_CBLOCK;
+  static constexpr size_t kDigest = SHA256_DIGEST_LENGTH;
+  static constexpr auto init = SHA256_Init;
+  static constexpr auto update = SHA256_Update;
+  static constexpr auto final = SHA256_Final;
+};
+
+template <class Hash>
+class Hmac {
  public:
-  explicit HmacSha256(std::string_view key) {
-    std::array<uint8_t, SHA256_CBLOCK> block{};
+  using Digest = std::array<uint8_t, Hash::kDigest>;
+
+  explicit Hmac(std::string_view key) {
+    Block block{};
     if (key.size() > block.size()) {
-      SHA256(reinterpret_cast<const uint8_t*>(key.data()), key.size(), block.data());
+      State state;
+      Hash::init(&state);
+      Hash::update(&state, key.data(), key.size());
+      Hash::final(block.data(), &state);
     } else {
       std::copy(key.begin(), key.end(), block.begin());
     }
@@ -27,27 +50,33 @@ class HmacSha256 {
   }
 
   // The MAC of `a` followed by `b`.
-  std::array<uint8_t, 32> sign(std::string_view a, std::string_view b) const {
-    std::array<uint8_t, 32> digest;
-    SHA256_CTX state = inner_;
-    SHA256_Update(&state, a.data(), a.size());
-    SHA256_Update(&state, b.data(), b.size());
-    SHA256_Final(digest.data(), &state);
+  Digest sign(std::string_view a, std::string_view b = {}) const {
+    Digest digest;
+    State state = inner_;
+    Hash::update(&state, a.data(), a.size());
+    Hash::update(&state, b.data(), b.size());
+    Hash::final(digest.data(), &state);
     state = outer_;
-    SHA256_Update(&state, digest.data(), digest.size());
-    SHA256_Final(digest.data(), &state);
+    Hash::update(&state, digest.data(), digest.size());
+    Hash::final(digest.data(), &state);
     return digest;
   }
 
  private:
-  static void start(SHA256_CTX& state, std::array<uint8_t, SHA256_CBLOCK> block, uint8_t pad) {
+  using State = typename Hash::State;
+  using Block = std::array<uint8_t, Hash::kBlock>;
+
+  static void start(State& state, Block block, uint8_t pad) {
     for (auto& byte : block) byte ^= pad;
-    SHA256_Init(&state);
-    SHA256_Update(&state, block.data(), block.size());
+    Hash::init(&state);
+    Hash::update(&state, block.data(), block.size());
   }
 
-  SHA256_CTX inner_;
-  SHA256_CTX outer_;
+  State inner_;
+  State outer_;
 };
+
+using HmacSha1 = Hmac<Sha1>;
+using HmacSha256 = Hmac<Sha256>;
 
 }  // namespace postern::load

@@ -28,6 +28,7 @@ Examples:
   postern_load --secret whsec_... --requests 1000000 --conversations 1000 --json
   postern_load --secret whsec_... --duration 20 --rate 5000          # latency at a given rate
   postern_load --secret whsec_... --duration 10 --journal acked.txt --retry
+  postern_load --scheme twilio --secret TOKEN --public-url https://hooks.example.com --duration 10
   postern_load --static --to 127.0.0.1:8088 --path / --duration 10   # another server, same bytes
 The secret can also be given as $POSTERN_LOAD_SECRET, which keeps it out of the list of processes.
 Exit: 0 done, 1 nothing was acknowledged or the work was given up, 2 wrong usage.)";
@@ -101,9 +102,10 @@ int run(const Options& options) {
 
 void describe(CLI::App& app, Options& options, std::string& to) {
   const std::map<std::string, Scheme> schemes{
-      {"standard", Scheme::kStandard}, {"legacy", Scheme::kLegacy}, {"own", Scheme::kOwn}};
+      {"standard", Scheme::kStandard}, {"legacy", Scheme::kLegacy}, {"own", Scheme::kOwn}, {"twilio", Scheme::kTwilio}};
   app.add_option("--to", to, "Where to send: HOST:PORT")->capture_default_str();
-  app.add_option("--path", options.path, "Target of the requests")->capture_default_str();
+  app.add_option("--path", options.path,
+                 "Target of the requests; default: /api/v1/webhooks/openphone, or …/incoming-call for twilio");
   app.add_option("--connections", options.connections, "Connections kept open")
       ->capture_default_str()
       ->check(CLI::Range(1, 60000));
@@ -117,7 +119,9 @@ void describe(CLI::App& app, Options& options, std::string& to) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--scheme", options.scheme, "How events are signed")
       ->transform(CLI::CheckedTransformer(schemes))
-      ->option_text("standard|legacy|own");
+      ->option_text("standard|legacy|own|twilio");
+  app.add_option("--public-url", options.public_url,
+                 "gateway.public_url, which Twilio signs; default: http:// and what --to says");
   app.add_option("--secret", options.secret, "Secret, as the gateway's configuration has it")
       ->envname("POSTERN_LOAD_SECRET");
   app.add_option("--body-size", options.body_size, "Bytes of a body")
@@ -128,7 +132,7 @@ void describe(CLI::App& app, Options& options, std::string& to) {
       ->capture_default_str();
   app.add_option("--duplicates", options.duplicates, "Share of requests that repeat an acknowledged id, 0 to 1")
       ->check(CLI::Range(0.0, 1.0));
-  app.add_flag("--static", options.fixed, "The same bytes each time, unsigned; for comparison with another server");
+  app.add_flag("--static", options.fixed, "The same bytes each time, without a secret; for comparison with another server");
   app.add_flag("--retry", options.retry,
                "Send an event again when its connection broke before the answer, as providers do");
   app.add_option("--journal", options.journal, "Append the id of each acknowledged event to this file");
@@ -160,9 +164,14 @@ std::string complete(Options& options, const std::string& to) {
     return "--static has no events: --journal, --duplicates and --retry make no sense with it";
   }
   if (options.fixed) {
-    options.scheme = Scheme::kOwn;
+    if (options.scheme != Scheme::kTwilio) options.scheme = Scheme::kOwn;
     if (options.secret.empty()) options.secret = "static";
   }
+  const bool twilio = options.scheme == Scheme::kTwilio;
+  if (twilio && !options.journal.empty()) return "--journal holds openphone's ids; it makes no sense with twilio";
+  if (options.path.empty()) options.path = twilio ? "/api/v1/webhooks/incoming-call" : "/api/v1/webhooks/openphone";
+  if (options.public_url.empty()) options.public_url = "http://" + to;
+  if (options.public_url.ends_with('/')) options.public_url.pop_back();
   return options.secret.empty() ? "--secret or $POSTERN_LOAD_SECRET is needed" : "";
 }
 

@@ -6,12 +6,13 @@
 
 namespace postern::load {
 
-enum class Scheme { kStandard, kLegacy, kOwn };
+enum class Scheme { kStandard, kLegacy, kOwn, kTwilio };
 
 struct Options {
   std::string host = "127.0.0.1";
   std::string port = "8080";
-  std::string path = "/api/v1/webhooks/openphone";
+  std::string path;        // as on the command line; empty: that of the scheme
+  std::string public_url;  // that of the gateway, without a trailing slash; Twilio signs it
   uint32_t connections = 64;
   uint32_t threads = 1;
   double duration_s = 0;  // 0: until `requests` are answered

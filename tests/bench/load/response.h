@@ -23,7 +23,7 @@ inline bool starts_with_name(std::string_view line, std::string_view name) {
   return line.size() > name.size() && strncasecmp(line.data(), name.data(), name.size()) == 0;
 }
 
-// A response needs a Content-Length.
+// A response needs a Content-Length, unless it is 204.
 inline ParsedResponse parse_response(std::string_view bytes) {
   constexpr size_t kLargestHead = 16384;
   ParsedResponse parsed;
@@ -49,7 +49,7 @@ inline ParsedResponse parse_response(std::string_view bytes) {
       parsed.keep_alive = false;
     }
   }
-  if (!has_length) return parsed;
+  if (!has_length && parsed.status != 204) return parsed;
   parsed.size = head_end + 4 + length;
   parsed.body = bytes.substr(head_end + 4, length);
   parsed.state = bytes.size() < parsed.size ? ParsedResponse::State::kIncomplete : ParsedResponse::State::kComplete;

@@ -49,7 +49,7 @@ Worker::Worker(const Options& options, const Target& target, Shared& shared, uin
       shared_(shared),
       most_requests_(requests),
       interval_ns_(rate > 0 ? static_cast<int64_t>(1e9 / rate) : 0),
-      source_(options),
+      source_(make_event_source(options)),
       journal_(options.journal),
       unacked_(options.journal_unacked ? options.journal + ".unacked" : ""),
       random_(seeded()),
@@ -186,7 +186,7 @@ void Worker::send_next(Connection& connection, int64_t begun_us, int64_t now_us)
   ++figures_.requests;
   if (figures_.first_us == 0) figures_.first_us = now_us;
   const bool again = options_.fixed && figures_.requests > 1;
-  write_out(connection, again ? source_.last() : source_.request(connection.id, wall_ms()), now_us);
+  write_out(connection, again ? source_->last() : source_->request(connection.id, wall_ms()), now_us);
 }
 
 void Worker::write_out(Connection& connection, std::string_view bytes, int64_t now_us) {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
@@ -86,7 +87,7 @@ class Worker {
   Shared& shared_;
   const uint64_t most_requests_;
   const int64_t interval_ns_;  // between two requests at a given rate; 0: closed loop
-  EventSource source_;
+  std::unique_ptr<EventSource> source_;
   Journal journal_;
   Journal unacked_;
   std::mt19937_64 random_;

@@ -1,0 +1,235 @@
+"""tests/bench/run.sh: Postern against nginx's `return 200`, with the same generator, the same bytes, in one run."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+import machine
+import report
+from measure import CALL_STATUS, CALLS, MESSAGES, Comparison, Generator, measure
+from servers import Failure, Nginx, Postern, end
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+CONNECTIONS = (1, 64, 256, 512)
+BAR_CONNECTIONS = 256
+LEAST_RATIO = 0.35  # of nginx's rate
+LEAST_SETTLED = 0.1  # of the acknowledged events, meanwhile
+LEAST_STORED = 0.7  # of the rate with an empty store
+GIB = 2**30
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="tests/bench/run.sh", description=__doc__.partition(": ")[2],
+        epilog="Exit: 0 measured (and in full mode every bar met), 1 a bar missed or the measurement failed, "
+               "2 wrong usage or something is missing. Build first: cmake --preset release && cmake --build --preset release")
+    parser.add_argument("--quick", action="store_true",
+                        help="3 s a phase and 100,000 stored events; a missed bar is not an error")
+    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    parser.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build", "release"),
+                        help="the build that is measured (default: build/release)")
+    parser.add_argument("--seconds", type=float, help="of each phase (default: 10, quick: 3)")
+    parser.add_argument("--stored", type=int, help="events in the full store (default: 1,000,000, quick: 100,000)")
+    parser.add_argument("--rounds", type=int, default=3, help="at 256 connections; the median counts (default: 3)")
+    options = parser.parse_args(arguments)
+    options.seconds = options.seconds or (3 if options.quick else 10)
+    options.stored = options.stored or (100_000 if options.quick else 1_000_000)
+    if options.seconds < 0.5 or options.stored < 1 or options.rounds < 1:
+        parser.error("--seconds is at least 0.5, --stored and --rounds at least 1")
+    options.build = os.path.abspath(options.build)
+    return options
+
+
+def missing(build):
+    """What cannot be done without, as one sentence; None when all is there."""
+    for name in ("postern", "postern_load", "plugins/openphone.so"):
+        if not os.path.exists(os.path.join(build, name)):
+            return f"{build}/{name} is missing; build it: cmake --preset release && cmake --build --preset release"
+    return None if Nginx.binary() else "nginx is not installed; packaging/install-dependencies.sh test installs it"
+
+
+def make_folder(stored):
+    base = os.environ.get("TMPDIR")
+    if not base:
+        base = os.path.join(ROOT, "build", "bench")
+        os.makedirs(base, exist_ok=True)
+    if machine.file_system(base)[0] in ("tmpfs", "ramfs"):
+        raise Failure(f"{base} is in memory, where fsync is free; set TMPDIR to a folder on a disk")
+    wanted = 2 * GIB + stored * 10 * 1024  # what is stored, and what the rounds add to it
+    if shutil.disk_usage(base).free < wanted:
+        raise Failure(f"{base} needs {wanted / GIB:.0f} GiB of free space; set TMPDIR to a folder on another disk")
+    return tempfile.mkdtemp(prefix="postern-bench-", dir=base)
+
+
+class Bench:
+    """The phases, in order. Each server but the full one is new for each round."""
+
+    def __init__(self, options, folder, with_twilio):
+        self.options = options
+        self.folder = folder
+        self.with_twilio = with_twilio
+        self.generator = Generator(options.build)
+        self.fill = None
+        pairs = len(CONNECTIONS) - 1 + options.rounds * (4 if with_twilio else 2)
+        self.progress = report.Progress(2 * pairs + 2)
+
+    def nginx(self):
+        return Nginx(os.path.join(self.folder, "nginx"))
+
+    def postern(self, traffic):
+        return Postern(os.path.join(self.folder, "postern"), self.options.build, traffic)
+
+    def measure(self, server, traffic, connections, what):
+        self.progress.begin(what)
+        one = measure(self.generator, server, traffic, connections, self.options.seconds)
+        self.progress.done(f"{one.requests_per_s:,.0f}/s")
+        return one
+
+    def against_nginx(self, traffic, connections):
+        comparison = Comparison(traffic.title, connections, ("nginx", "postern"))
+        rounds = self.options.rounds if connections == BAR_CONNECTIONS else 1
+        for number in range(rounds):
+            what = f"{traffic.title}, {report.counted(connections)}, round {number + 1} of {rounds}"
+            pair = []
+            for server in (self.nginx(), self.postern(traffic)):
+                with server:
+                    pair.append(self.measure(server, traffic, connections, f"{server.name}: {what}"))
+            comparison.rounds.append(tuple(pair))
+        return comparison
+
+    def full_store(self):
+        """Empty and full store alternate as well: the machine may be slower at the end of a long run."""
+        labels = ("postern, empty", f"postern, {self.options.stored:,} stored")
+        comparison = Comparison(MESSAGES.title + ", full store", BAR_CONNECTIONS, labels)
+        with Postern(os.path.join(self.folder, "full"), self.options.build, MESSAGES) as full:
+            self.fill_up(full)
+            for number in range(self.options.rounds):
+                what = f"round {number + 1} of {self.options.rounds}"
+                with self.postern(MESSAGES) as empty:
+                    first = self.measure(empty, MESSAGES, BAR_CONNECTIONS, f"postern: empty store, {what}")
+                second = self.measure(full, MESSAGES, BAR_CONNECTIONS, f"postern: full store, {what}")
+                full.drain()
+                comparison.rounds.append((first, second))
+        return comparison
+
+    def fill_up(self, full):
+        count = self.options.stored
+        self.progress.begin(f"postern: storing {count:,} events")
+        begin = time.monotonic()
+        process = self.generator.start(full, MESSAGES, BAR_CONNECTIONS, "--requests", str(count))
+        try:
+            while process.poll() is None:
+                self.progress.tell(f"{full.counters()['events']:,}")
+                time.sleep(0.5)
+            load = self.generator.result(process, full)
+        finally:
+            end(process)
+        if load["acked"] != count or load["queued"] != count:
+            raise Failure(f"only {load['queued']} of {count} events were stored: {load['statuses']}")
+        stored = time.monotonic()
+        self.progress.done(f"{load['acks_per_s']:,.0f}/s")
+        self.progress.begin("postern: handling what is queued")
+        before = full.counters()
+        after = full.drain(lambda queued: self.progress.tell(f"{queued:,} left"))
+        seconds = time.monotonic() - stored
+        self.fill = {"events": count, "seconds": stored - begin, "acks_per_s": load["acks_per_s"], "p99_us": load["p99_us"],
+                     "drain_seconds": seconds, "drain_settled_per_s": (after["settled"] - before["settled"]) / seconds,
+                     "store_mib": full.store_mib(), "dead": after["dead"], "version": full.status()["version"]}
+        self.progress.done(f"{self.fill['drain_settled_per_s']:,.0f}/s")
+
+    def run(self):
+        comparisons = [self.against_nginx(MESSAGES, connections) for connections in CONNECTIONS]
+        if self.with_twilio:
+            comparisons += [self.against_nginx(traffic, BAR_CONNECTIONS) for traffic in (CALLS, CALL_STATUS)]
+        comparisons.append(self.full_store())
+        return comparisons
+
+
+def bars_of(comparisons):
+    bar = next(one for one in comparisons if one.title == MESSAGES.title and one.connections == BAR_CONNECTIONS)
+    stored = comparisons[-1]
+    values = ((f"ratio to nginx at {BAR_CONNECTIONS} connections", bar.ratio, LEAST_RATIO),
+              ("settled events for each acknowledged one meanwhile", bar.shown[1].settled_share or 0.0, LEAST_SETTLED),
+              ("rate with a full store to that with an empty one", stored.ratio, LEAST_STORED))
+    return [{"name": name, "value": value, "wanted": wanted, "met": value >= wanted} for name, value, wanted in values]
+
+
+def print_report(bench, comparisons, bars):
+    messages = [one for one in comparisons if one.title == MESSAGES.title]
+    report.print_table(f"{MESSAGES.title}, empty store; the ratio is Postern's rate to nginx's", messages)
+    for one in comparisons[len(messages):-1]:
+        report.print_table(f"{one.title}, empty store", [one])
+    if not bench.with_twilio:
+        print("\ntwilio: not measured, since the build has no plugins/twilio.so")
+    fill = bench.fill
+    report.print_table("Full store; the ratio is its rate to that of an empty one", comparisons[-1:])
+    print(f"  {fill['events']:,} events were stored at {fill['acks_per_s']:,.0f}/s and handled at "
+          f"{fill['drain_settled_per_s']:,.0f}/s afterwards; the store has {fill['store_mib']:,.0f} MiB then")
+    report.print_bars(bars, not bench.options.quick)
+
+
+def warn_of(facts, build):
+    if facts["load_average"] > 0.3 * facts["cpus"]:
+        report.warn(f"the machine is not idle (load average {facts['load_average']}): the figures will say little")
+    if facts["fsync_ms"] < 0.02:
+        report.warn("an fsync takes no time here: this disk promises what it does not do")
+    with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as file:
+        if "CMAKE_BUILD_TYPE:STRING=Release\n" not in file.read():
+            report.warn(f"{build} is not a release build")
+
+
+def stop_on(signals):
+    def stop(number, _):
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)  # what follows is the cleaning up, once
+        sys.exit(128 + number)
+
+    for each in signals:
+        signal.signal(each, stop)
+
+
+def main(arguments):
+    options = parse(arguments)
+    stop_on((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    folder = None
+    try:
+        lacking = missing(options.build)
+        if lacking:
+            raise Failure(lacking)
+        folder = make_folder(options.stored)
+        facts = machine.describe(folder)
+        if options.json:
+            with open(options.json, "a", encoding="utf-8"):
+                pass  # now rather than in ten minutes
+    except (Failure, OSError) as failure:
+        shutil.rmtree(folder or "", ignore_errors=True)
+        print(f"run.sh: {failure}", file=sys.stderr)
+        return 2
+    try:
+        report.print_machine(facts)
+        warn_of(facts, options.build)
+        sys.stdout.flush()
+        bench = Bench(options, folder, os.path.exists(os.path.join(options.build, "plugins", "twilio.so")))
+        comparisons = bench.run()
+        bars = bars_of(comparisons)
+        print_report(bench, comparisons, bars)
+        if options.json:
+            figures = {"mode": "quick" if options.quick else "full", "seconds": options.seconds, "machine": facts,
+                       "fill": bench.fill, "comparisons": [one.as_json() for one in comparisons], "bars": bars}
+            with open(options.json, "w", encoding="utf-8") as file:
+                json.dump(figures, file, indent=2)
+                file.write("\n")
+        return 0 if options.quick or all(bar["met"] for bar in bars) else 1
+    except Failure as failure:
+        print(f"\nrun.sh: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+sys.exit(main(sys.argv[1:]))
