@@ -24,6 +24,11 @@ void print_status(const json& s) {
   if (s["dispatch"]["orphans"].get<uint64_t>() > 0) {
     print("  " + paint(s["dispatch"]["orphans"].dump() + " deliveries wait for plugins that the configuration no longer has", Colour::kYellow));
   }
+  for (const json& calls : s["call_threads"]) {
+    if (calls["stuck"] == 0) continue;
+    print("  " + paint(calls["stuck"].dump() + " threads are stuck in " + calls["purpose"].get<std::string>() + " calls of plugin " +
+                           calls["plugin"].get<std::string>() + "; restart the gateway to get them back", Colour::kRed));
+  }
   Table table({"PLUGIN", "SUBSCRIBER", "DONE", "RETRIED", "DEAD", "BREAKER", "LAST ERROR"});
   table.colour_states(5);
   for (const json& sub : s["dispatch"]["subscribers"]) {

@@ -104,9 +104,8 @@ void Assembly::add_routes(const config::Config& config, const config::Plugin& pl
     std::string path = route.path;
     if (Status s = routes_.add(std::move(route)); !s) faults.push_back({mark, "plugin " + plugin.name + ": route " + path + ": " + s.message()});
   }
-  for (const auto& pool : {pools.verifying, pools.replying}) {
-    if (pool) pools_.push_back(pool);
-  }
+  if (pools.verifying) call_threads_.push_back({plugin.name, "verify", pools.verifying});
+  if (pools.replying) call_threads_.push_back({plugin.name, "reply", pools.replying});
   for (const config::RouteOverride& set : plugin.routes) {
     const auto& routes = instance.registrations().routes;
     bool known = std::any_of(routes.begin(), routes.end(), [&](const auto& route) { return route.path == set.path; });
@@ -172,7 +171,7 @@ Status Assembly::activate() {
 bool Assembly::stop_calls(int64_t within_ms) {
   int64_t until = steady_ms() + within_ms;
   bool all_back = true;
-  for (const auto& pool : pools_) all_back = pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
+  for (const CallThreads& t : call_threads_) all_back = t.pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
   return all_back;
 }
 

@@ -36,6 +36,12 @@ class Assembly {
     const plugin::HealthCheck* check;
   };
   const std::vector<HealthCheck>& health_checks() const { return health_checks_; }
+  struct CallThreads {
+    std::string plugin;
+    const char* purpose;  // "verify", "reply"
+    std::shared_ptr<ingest::CallPool> pool;
+  };
+  const std::vector<CallThreads>& call_threads() const { return call_threads_; }
 
  private:
   using Faults = std::vector<config::Fault>;
@@ -48,7 +54,7 @@ class Assembly {
   plugin::Instance* find(const std::string& name);
 
   std::vector<std::unique_ptr<plugin::Instance>> instances_;
-  std::vector<std::shared_ptr<ingest::CallPool>> pools_;
+  std::vector<CallThreads> call_threads_;
   ingest::RouteTable routes_;
   ingest::TargetTable targets_;
   std::vector<dispatch::Subscriber> subscribers_;

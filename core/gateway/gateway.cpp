@@ -280,7 +280,12 @@ nlohmann::json Gateway::describe() const {
   for (const auto& loop : loops_) connections += loop->front->connections().size();
   nlohmann::json plugins = nlohmann::json::array();
   for (const auto& instance : assembly_->instances()) plugins.push_back(instance->name());
-  return {{"version", POSTERN_VERSION}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
+  nlohmann::json calls = nlohmann::json::array();
+  for (const auto& [plugin, purpose, pool] : assembly_->call_threads()) {
+    ingest::CallPool::Status s = pool->status();
+    calls.push_back({{"plugin", plugin}, {"purpose", purpose}, {"threads", s.threads}, {"busy", s.busy}, {"stuck", s.stuck}, {"waiting", s.waiting}});
+  }
+  return {{"call_threads", calls}, {"version", POSTERN_VERSION}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
           {"connections", connections}, {"plugins", plugins}, {"config", config_.file}};
 }
 
