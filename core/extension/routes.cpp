@@ -76,7 +76,8 @@ ingest::ReplyHandler handler_of(const postern_host* host, postern_reply_handler 
 Status describe_kind(const postern_host& host, const postern_route_desc& desc, Route& route) {
   bool recorded = (desc.flags & POSTERN_ROUTE_RECORDED) != 0;
   if (desc.kind == POSTERN_ROUTE_EVENT) {
-    if (desc.reply != nullptr || recorded) return {Code::kInvalid, "an event route has no reply handler"};
+    bool replies = desc.reply != nullptr || recorded || desc.deadline_ms != 0;
+    if (replies) return {Code::kInvalid, "an event route has no reply handler and no deadline"};
     return Status::ok();
   }
   if (desc.kind != POSTERN_ROUTE_REPLY) return {Code::kInvalid, "unknown kind of route " + std::to_string(desc.kind)};

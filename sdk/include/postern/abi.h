@@ -67,9 +67,9 @@ typedef struct postern_host_api {
    * operator. */
   void (*set_error)(postern_host* host, postern_str text);
 
-  /* [main] During init: something is wrong in the plugin's `config:`. `pointer` is the place as a JSON pointer ("/webhook_secrets/0"),
-   * which the host turns into file:line:column. All faults are shown together; init should go on to find the others, and the
-   * host refuses the configuration after it. */
+  /* [main] During init: something is wrong in the plugin's `config:`. `pointer` is the place as a JSON pointer
+   * ("/webhook_secrets/0"), which the host turns into file:line:column. All faults are shown together; init should go on to find
+   * the others, and the host refuses the configuration after it. */
   void (*config_fault)(postern_host* host, postern_str pointer, postern_str text);
 } postern_host_api;
 

@@ -11,9 +11,10 @@
 //   POSTERN_PLUGIN(Example, "example", "1.0.0", "postern.schemes/1", "postern.routes/1", "postern.events/1",
 //   "postern.http/1");
 //
-// Exceptions stop here: in init and activate they become a negative status with a text, in a handler an outcome (Retry,
-// Dead; any other one is a retry, except that passing a bound of the host is dead: it would pass it again). Threads:
-// init, activate, deactivate and the destructor on the host's control thread, handlers and checks on several at once.
+// Exceptions stop here: in init and activate they become a negative status with a text, in an event handler an outcome (Retry,
+// Dead; any other one is a retry, except that passing a bound of the host is dead: it would pass it again), in a reply handler
+// and in a scheme's functions a failure (500, 503). Threads: init, activate, deactivate and the destructor on the host's
+// control thread; handlers, checks and a scheme's functions on several at once.
 #pragma once
 
 #include <array>
@@ -144,8 +145,8 @@ ReplyFunction to_reply_function(Plugin& self, F handler) {
     }
   };
   using Returned = decltype(call(std::declval<Exchange&>()));
-  static_assert(std::is_void_v<Returned> || std::is_convertible_v<Returned, Response>,
-                "a reply handler returns postern::Response or, where it always detaches, void");
+  static_assert(std::is_void_v<Returned> || std::is_convertible_v<Returned, std::optional<Response>>,
+                "a reply handler returns postern::Response, an optional one, or, where it always detaches, void");
   return [call = std::move(call)](Exchange& exchange) -> std::optional<Response> {
     if constexpr (std::is_void_v<Returned>) {
       call(exchange);
@@ -190,26 +191,27 @@ inline postern_status run_handler(postern_instance* self, void* user, postern_de
   return outcome.status();
 }
 
-inline postern_status run_reply(postern_instance* self, void* user, const postern_request* request, postern_reply* reply) noexcept {
+inline postern_status run_reply(postern_instance* self, void* user, const postern_request* request,
+                                postern_reply* reply) noexcept {
   Instance& instance = Instance::of(self);
-  bool detached = false;
-  postern_status status = instance.guarded([&]() -> postern_status {
+  return instance.guarded([&]() -> postern_status {
     Exchange exchange(instance.tables, request, reply);
     std::optional<Response> response;
     try {
       response = (*static_cast<ReplyFunction*>(user))(exchange);
+    } catch (const std::exception& error) {
+      if (!exchange.detached()) throw;
+      Log(instance.tables).warn(std::string("a reply handler failed after detach(): ") + error.what());
     } catch (...) {
-      detached = exchange.detached();
-      throw;
+      if (!exchange.detached()) throw;
+      Log(instance.tables).warn("a reply handler failed after detach(): unknown exception");
     }
-    detached = exchange.detached();
-    if (detached) return POSTERN_PENDING;
+    if (exchange.detached()) return POSTERN_PENDING;  // the handle may be gone already: only its PendingReply knows
     if (!response) throw Error(POSTERN_E_STATE, "the handler returned without a response and without detach()");
     postern_status sent = detail::send(*instance.tables.http, reply, *response);
     if (sent != POSTERN_E_GONE) check(sent, "send");  // too late is nobody's fault here
     return POSTERN_OK;
   });
-  return detached ? POSTERN_PENDING : status;  // only the PendingReply knows what becomes of it
 }
 
 inline postern_status run_verify(postern_instance* self, void* user, const postern_request* request, int64_t now_ms,

@@ -1,7 +1,7 @@
 // postern/request.hpp - an HTTP request in a plugin's hands: to look at, to verify, to sign, to answer. Part of plugin.hpp.
 //
-// Errors: a call that the host refuses throws Error (Gone when it came too late). Threads: a Request is a view, good as long as the
-// handler's call; a PendingReply may move to any thread; one thread at a time uses it.
+// Errors: a call that the host refuses throws Error (Gone when it came too late). Threads: a Request is a view, good as long
+// as the handler's call; a PendingReply may move to any thread; one thread at a time uses it.
 #pragma once
 
 #include <chrono>
@@ -173,17 +173,20 @@ class PendingReply {
   }
   ~PendingReply() { drop(); }
 
-  // Until send() or drop().
-  const Request& request() const { return request_; }
+  // Until send() or drop(); afterwards it throws Error.
+  const Request& request() const {
+    if (handle_ == nullptr) throw Error(POSTERN_E_STATE, "the reply was sent or dropped already");
+    return request_;
+  }
 
-  // False when it came too late: the client was answered 504 meanwhile. Throws Error for a response that the host refuses; the reply
-  // is still to be sent then.
+  // False when it came too late: the client was answered meanwhile, by 504. Throws Error for a response that the host refuses;
+  // the reply is still to be sent then.
   bool send(const Response& response) {
     if (handle_ == nullptr) return false;
     postern_status status = detail::send(*table_, handle_, response);
-    if (status == POSTERN_E_INVALID || status == POSTERN_E_LIMIT) detail::check(status, "send");
+    if (status != POSTERN_E_GONE) detail::check(status, "send");
     handle_ = nullptr;
-    return status == POSTERN_OK;
+    return status != POSTERN_E_GONE;
   }
   void drop() noexcept {
     postern_reply* handle = std::exchange(handle_, nullptr);
@@ -206,8 +209,9 @@ class Exchange : public Request {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  // From here on the PendingReply is the answer, and whatever the handler returns is dropped. It may be sent on another thread before
-  // the handler has returned, so the handler must not touch the Exchange any more.
+  // From here on the PendingReply is the answer, and whatever the handler returns is dropped. It may be sent on another thread
+  // before the handler has returned, so the handler must not touch the Exchange any more. Throws Error when too many are
+  // detached already, Gone after the deadline.
   [[nodiscard]] PendingReply detach() {
     if (detached_) throw Error(POSTERN_E_STATE, "detach: the reply is detached already");
     detail::check(table_->detach(reply_), "detach");

@@ -46,8 +46,8 @@ struct Scheme {
   std::span<const std::string> secrets = {};
 };
 
-// postern_scheme_functions: a scheme that the plugin checks itself, where no description fits: see ext/schemes.h. They run on several
-// threads at once, and an exception refuses the request.
+// postern_scheme_functions: a scheme that the plugin checks itself, where no description fits: see ext/schemes.h. They run on
+// several threads at once. An exception of verify says that it cannot be told: the request is answered 503.
 struct SchemeFunctions {
   std::string_view name = {};
   std::string_view header = {};
@@ -137,7 +137,7 @@ postern_status run_health(postern_instance* self, void* user, postern_health_rep
 // A callable or a member function of the plugin, returning void or Outcome, as an EventFunction.
 template <typename F>
 EventFunction to_event_function(Plugin& self, F handler);
-// The same, returning Response, or void where it always detaches.
+// The same, returning Response, std::optional<Response> or void.
 template <typename F>
 ReplyFunction to_reply_function(Plugin& self, F handler);
 
@@ -161,8 +161,9 @@ class Setup {
   // An event route.
   void route(const Route& route) { add_route(route, POSTERN_ROUTE_EVENT, nullptr, nullptr); }
 
-  // A reply route. `handler`: a callable taking Exchange& or a member function of the plugin, returning Response, or void where it
-  // always detaches. An exception is answered 500. Runs on several threads at once.
+  // A reply route. `handler`: a callable taking Exchange& or a member function of the plugin, returning Response,
+  // std::optional<Response> where it may detach (and then returns none), or void where it always does. An exception is
+  // answered 500, unless it detached before. Runs on several threads at once.
   template <typename F>
   void reply(const Route& route, F handler) {
     auto& slot = slots_.replies.emplace_back(detail::to_reply_function(self_, std::move(handler)));
@@ -278,7 +279,7 @@ inline void Setup::scheme_functions(const SchemeFunctions& scheme) {
   functions.header = to_abi(scheme.header);
   functions.secrets = secrets.data();
   functions.secrets_len = secrets.size();
-  functions.verify = &detail::run_verify;
+  functions.verify = scheme.verify ? &detail::run_verify : nullptr;
   functions.sign = scheme.sign ? &detail::run_sign : nullptr;
   functions.user = &slot;
   add("scheme", scheme.name, tables_.schemes, POSTERN_EXT_SCHEMES,

@@ -1,4 +1,6 @@
 /* The headers are C11: this file is compiled as that, pedantically. It includes all of them and is a plugin in plain C. */
+#include <string.h>
+
 #include "postern/abi.h"
 #include "postern/ext/events.h"
 #include "postern/ext/health.h"
@@ -30,10 +32,81 @@ static postern_status on_event(postern_instance* self, void* user, postern_deliv
   return records->put(delivery, str("seen", 4), str("last", 4), str("{}", 2), POSTERN_RECORD_ANY);
 }
 
+static const postern_ext_http* http_of(postern_instance* self) {
+  return self->api->get_extension(self->host, str("postern.http/1", 14));
+}
+
+/* Answers with the URL of the request; "/c/later" by a detached reply. */
+static postern_status on_request(postern_instance* self, void* user, const postern_request* request, postern_reply* reply) {
+  const postern_ext_http* http = http_of(self);
+  const postern_str headers[2] = {str("Content-Type", 12), str("text/plain", 10)};
+  postern_str word, url;
+  int later;
+  (void)user;
+  if (http->path_parameter(request, str("word", 4), &word) != POSTERN_OK) return POSTERN_E_INTERNAL;
+  if (http->url(request, 0, &url) != POSTERN_OK) return POSTERN_E_NOT_FOUND;
+  later = word.len == 5 && memcmp(word.ptr, "later", 5) == 0;
+  if (later && http->detach(reply) != POSTERN_OK) return POSTERN_E_LIMIT;
+  if (http->send(reply, 200, headers, 2, url) != POSTERN_OK && later) http->drop(reply);
+  return later ? POSTERN_PENDING : POSTERN_OK;
+}
+
+/* The signature is the secret itself, which needs no library. */
+static postern_status verify(postern_instance* self, void* user, const postern_request* request, int64_t now_ms,
+                             const postern_str* secrets, size_t secrets_len, postern_explain* explain) {
+  const postern_ext_schemes* schemes = user;
+  postern_str given;
+  unsigned char difference = 0;
+  size_t i;
+  (void)now_ms;
+  if (secrets_len == 0) return POSTERN_E_INVALID;
+  if (http_of(self)->header(request, str("x-c", 3), 0, &given) != POSTERN_OK) return POSTERN_E_DENIED;
+  schemes->explain(explain, str("compared the key", 16));
+  if (given.len != secrets[0].len) return POSTERN_E_DENIED;
+  for (i = 0; i < given.len; ++i) difference |= (unsigned char)(given.ptr[i] ^ secrets[0].ptr[i]);
+  return difference == 0 ? POSTERN_OK : POSTERN_E_DENIED;
+}
+
+static postern_status sign(postern_instance* self, void* user, const postern_request* request, int64_t now_ms,
+                           postern_str secret, postern_signing* signing) {
+  const postern_ext_schemes* schemes = user;
+  (void)self;
+  (void)request;
+  (void)now_ms;
+  return schemes->add_header(signing, str("x-c", 3), secret);
+}
+
+static postern_status add_scheme_and_route(postern_instance* self) {
+  const postern_ext_schemes* schemes = self->api->get_extension(self->host, str("postern.schemes/1", 17));
+  const postern_ext_routes* routes = self->api->get_extension(self->host, str("postern.routes/1", 16));
+  const postern_str secret = str("a key of C", 10);
+  const postern_route_scheme use = {{"c", 1}, {"form:id|header:x-id", 19}};
+  postern_scheme_functions scheme = {.struct_size = sizeof(scheme), .secrets = &secret, .secrets_len = 1};
+  postern_route_desc route = {.struct_size = sizeof(route), .kind = POSTERN_ROUTE_REPLY, .schemes = &use, .schemes_len = 1};
+  postern_status status;
+  if (schemes == NULL || routes == NULL) return POSTERN_E_UNSUPPORTED;
+  scheme.name = str("c", 1);
+  scheme.header = str("x-c", 3);
+  scheme.verify = &verify;
+  scheme.sign = &sign;
+  scheme.user = (void*)schemes;
+  status = schemes->add_functions(self->host, &scheme);
+  if (status != POSTERN_OK) return status;
+  route.method = str("POST", 4);
+  route.path = str("/c/{word}", 9);
+  route.flags = POSTERN_ROUTE_RECORDED;
+  route.deadline_ms = 2000;
+  route.reply = &on_request;
+  return routes->add(self->host, &route);
+}
+
 static postern_status init(postern_instance* self, postern_str config_json) {
   const postern_ext_events* events = self->api->get_extension(self->host, str("postern.events/1", 16));
+  postern_status status;
   (void)config_json;
-  return events == NULL ? POSTERN_E_UNSUPPORTED : events->on(self->host, str("*", 1), &on_event, NULL);
+  if (events == NULL) return POSTERN_E_UNSUPPORTED;
+  status = events->on(self->host, str("*", 1), &on_event, NULL);
+  return status == POSTERN_OK ? add_scheme_and_route(self) : status;
 }
 
 static postern_status activate(postern_instance* self) {

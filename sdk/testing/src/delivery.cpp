@@ -1,6 +1,5 @@
-// Events on their way: views, effects, completion. The tables of postern.events, postern.records and postern.http.
+// Events on their way: views, effects, completion. The tables of postern.events and postern.records.
 #include <algorithm>
-#include <cctype>
 
 #include "host_state.h"
 #include "json_check.h"
@@ -29,29 +28,7 @@ postern_str idempotency_key(const postern_delivery* d) { return to_abi(view(d, "
 postern_str with(const postern_delivery* d) { return to_abi(view(d, "with").event.with); }
 const postern_request* request(const postern_delivery* d) {
   view(d, "request");
-  return reinterpret_cast<const postern_request*>(d);
-}
-
-const Event& event_of(const postern_request* r) {
-  return view(reinterpret_cast<const postern_delivery*>(r), "a view of the request").event;
-}
-postern_str method(const postern_request* r) { return to_abi(event_of(r).method); }
-postern_str target(const postern_request* r) { return to_abi(event_of(r).target); }
-postern_str body(const postern_request* r) { return to_abi(event_of(r).body); }
-postern_str remote(const postern_request* r) { return to_abi(event_of(r).remote); }
-
-bool same_name(const std::string& a, const std::string& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-postern_status header(const postern_request* r, postern_str name, size_t nth, postern_str* value) {
-  std::string wanted = to_string(name);
-  for (const auto& [key, text] : event_of(r).headers) {
-    if (!same_name(key, wanted) || nth-- != 0) continue;
-    *value = to_abi(text);
-    return POSTERN_OK;
-  }
-  return POSTERN_E_NOT_FOUND;
+  return reinterpret_cast<const postern_request*>(reinterpret_cast<const Attempt*>(d)->request);
 }
 
 // Runs `effect` when the delivery still lives. Ends what get() has lent, as the contract says.
@@ -147,6 +124,7 @@ postern_status complete(postern_delivery* d, postern_status outcome, postern_str
       return POSTERN_E_GONE;
     }
     attempt.completed = true;
+    attempt.request->ended = "on a delivery that was completed";
     attempt.borrowed.reset();
     if (attempt.life == Attempt::Life::kGone) return POSTERN_E_GONE;
     if (outcome == POSTERN_PENDING) {
@@ -223,6 +201,5 @@ const postern_ext_events kEvents = {
     &add_handler,    &add_subscription_handler, &id,   &type,    &provider, &external_id, &order_key, &received_at,
     &attempt_number, &idempotency_key,          &with, &request, &emit,     &set_result,  &complete,  &retry_after};
 const postern_ext_records kRecords = {&get, &put};
-const postern_ext_http kHttp = {&method, &target, &body, &remote, &header};
 
 }  // namespace postern::testing

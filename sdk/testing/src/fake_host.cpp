@@ -90,6 +90,7 @@ HostState::HostState(const postern_plugin_entry& e, Options o) : entry(e), optio
   api.struct_size = static_cast<uint32_t>(size);
   api_bytes = std::make_unique<char[]>(size);
   std::memcpy(api_bytes.get(), &api, size);
+  while (options.public_url.ends_with('/')) options.public_url.pop_back();
 }
 
 std::string HostState::take_error() { return std::exchange(errors[std::this_thread::get_id()], {}); }
@@ -108,6 +109,8 @@ Settled HostState::run(DeliveryState& delivery) {
       attempt = &attempts.emplace_back();
       attempt->host = this;
       attempt->delivery = &delivery;
+      const Event& event = delivery.event;
+      attempt->request = &view_of({event.method, event.target, event.headers, event.body, event.remote, {}, {}});
       delivery.current = attempt;
       delivery.rerun_wanted = false;
       take_error();
@@ -194,6 +197,7 @@ void FakeHost::stop(std::chrono::milliseconds drain) {
     for (Attempt& attempt : s.attempts) {
       if (attempt.life == Attempt::Life::kPending) attempt.life = Attempt::Life::kGone;
     }
+    for (ReplyState& reply : s.replies) s.answer_for_plugin(reply, 503, "the plugin was deactivated");
     s.phase = Phase::kStopped;
   }
   s.plugin.destroy(s.instance);

@@ -28,6 +28,11 @@ struct Handler {
   void* user = nullptr;
 };
 
+struct ReplyHandler {
+  postern_reply_handler call = nullptr;
+  void* user = nullptr;
+};
+
 struct HealthCheck {
   std::string name;
   uint32_t interval_ms = 0;
@@ -37,8 +42,37 @@ struct HealthCheck {
 
 struct DeliveryState;
 
-// One run of a handler: what a postern_delivery* (and its postern_request*) points at. Kept until the host dies, so
-// that a call that comes too late can be answered and noted.
+// What a postern_request* points at. Like all that handles point at it is kept until the host dies, so that a call that
+// comes too late can be answered and noted.
+struct RequestView {
+  HostState* host = nullptr;
+  Request request;
+  std::vector<std::pair<std::string, std::string>> form;  // decoded
+  std::string ended;  // since when the plugin may not use it any more: "after verify"; empty: it may
+};
+
+// What a postern_explain* points at, and a postern_signing*.
+struct ExplainState {
+  HostState* host = nullptr;
+  std::vector<std::string> lines;
+  bool ended = false;
+};
+struct SigningState {
+  HostState* host = nullptr;
+  std::vector<std::pair<std::string, std::string>> headers;
+  bool ended = false;
+};
+
+// What a postern_reply* points at.
+struct ReplyState {
+  HostState* host = nullptr;
+  RequestView* view = nullptr;
+  std::thread::id handler_thread;
+  const char* ended = nullptr;  // what ended the plugin's right to the handle: "send()"; null: it has it
+  Replied replied;              // an answer is there once its status is not 0
+};
+
+// One run of a handler: what a postern_delivery* points at.
 struct Attempt {
   enum class Life { kRunning, kPending, kSettled, kGone };
   struct Write {
@@ -49,6 +83,7 @@ struct Attempt {
 
   HostState* host = nullptr;
   DeliveryState* delivery = nullptr;
+  RequestView* request = nullptr;
   Life life = Life::kRunning;
   bool completed = false;  // complete() was called: the plugin may not use the handle any more
   postern_status completed_with = POSTERN_OK;
@@ -93,7 +128,9 @@ struct HostState {
   std::vector<std::string> misuses;
   std::vector<LogLine> log;
   std::vector<SchemeDeclaration> schemes;
+  std::map<std::string, postern_scheme_functions> scheme_functions;  // by name; their strings are gone
   std::vector<RouteDeclaration> routes;
+  std::vector<ReplyHandler> reply_handlers;  // of the route with the same index
   std::vector<SampleDeclaration> samples;
   std::vector<Handler> handlers;
   std::optional<Handler> subscription_handler;
@@ -102,6 +139,10 @@ struct HostState {
   std::vector<Emitted> emitted;
   std::deque<DeliveryState> deliveries;
   std::deque<Attempt> attempts;
+  std::deque<RequestView> requests;
+  std::deque<ExplainState> explains;
+  std::deque<SigningState> signings;
+  std::deque<ReplyState> replies;
   std::function<void()> before_settle;
 
   static HostState& of(postern_host* host) { return *reinterpret_cast<HostState*>(host); }
@@ -110,10 +151,34 @@ struct HostState {
   // With the mutex held.
   std::string take_error();
   postern_status refuse(const std::string& why);
+  RequestView& view_of(Request request);
+  // Ends a reply that has no answer yet without one of the plugin.
+  void answer_for_plugin(ReplyState& reply, uint32_t status, std::string why);
 
   Settled run(DeliveryState& delivery);
   void settle(Attempt& attempt, postern_status outcome, std::string why);
 };
+
+bool same_name(std::string_view a, std::string_view b);  // of headers: ASCII, any case
+// A name that is a token and a value without control characters (RFC 9110 §5.5, §5.6.2).
+bool is_header(std::string_view name, std::string_view value);
+
+std::string percent_decode(std::string_view text);  // a '%' without two hex digits stands for itself
+Request with_urls(const HostState& host, Request request);  // the URLs that a test did not give
+
+// The views of postern.http.
+postern_str request_method(const postern_request* handle);
+postern_str request_target(const postern_request* handle);
+postern_str request_body(const postern_request* handle);
+postern_str request_remote(const postern_request* handle);
+postern_status request_header(const postern_request* handle, postern_str name, size_t nth, postern_str* value);
+postern_status request_path_parameter(const postern_request* handle, postern_str name, postern_str* value);
+postern_status request_form_parameter(const postern_request* handle, size_t nth, postern_str* name, postern_str* value);
+postern_status request_url(const postern_request* handle, size_t nth, postern_str* url);
+
+// The functions of postern.schemes that a scheme's own functions call.
+void explain(postern_explain* handle, postern_str line);
+postern_status add_header(postern_signing* handle, postern_str name, postern_str value);
 
 // The extensions' tables; null for an id that is not known.
 const void* find_table(std::string_view id);
@@ -123,6 +188,9 @@ extern const postern_ext_http kHttp;
 
 inline std::string to_string(postern_str text) {
   return text.len == 0 ? std::string() : std::string(text.ptr, text.len);
+}
+inline std::string_view to_view(postern_str text) {
+  return text.len == 0 ? std::string_view() : std::string_view(text.ptr, text.len);
 }
 inline postern_str to_abi(const std::string& text) { return {text.data(), text.size()}; }
 

@@ -15,18 +15,27 @@ bool is_unknown_expression(const std::string& text, bool list) {
     std::string part = text.substr(start, end - start);
     part.erase(0, std::min(part.find_first_not_of(' '), part.size()));
     std::string source = part.substr(0, part.find(':'));
-    static const std::set<std::string> kSources = {"json", "header", "path", "query", "const"};
+    static const std::set<std::string> kSources = {"json", "header", "path", "query", "form", "const"};
     if (source.size() == part.size() || kSources.count(source) == 0) return true;
     start = end + 1;
   }
   return false;
 }
 
-std::string fault_of(const HostState& host, const SchemeDeclaration& s) {
+// What schemes as data and as functions have in common.
+std::string common_fault_of(const HostState& host, const SchemeDeclaration& s) {
   bool known = std::any_of(host.schemes.begin(), host.schemes.end(), [&](const auto& o) { return o.name == s.name; });
   if (s.name.empty() || known) return "its name is empty or taken";
-  if (s.algorithm < POSTERN_HMAC_SHA1 || s.algorithm > POSTERN_HMAC_SHA512) return "unknown algorithm";
   if (s.header.empty()) return "no header";
+  if (s.secrets.empty()) return "no secret";
+  if (std::any_of(s.secrets.begin(), s.secrets.end(), [](const auto& one) { return one.empty(); }))
+    return "an empty secret";
+  return {};
+}
+
+std::string fault_of(const HostState& host, const SchemeDeclaration& s) {
+  if (std::string fault = common_fault_of(host, s); !fault.empty()) return fault;
+  if (s.algorithm < POSTERN_HMAC_SHA1 || s.algorithm > POSTERN_HMAC_SHA512) return "unknown algorithm";
   if (s.separator.size() > 1) return "the separator is longer than one character";
   if (s.signed_bytes.find("{body}") == std::string::npos) return "signed_bytes has no {body}";
   if (s.signed_bytes.find("{id}") != std::string::npos && s.id_header.empty())
@@ -40,9 +49,6 @@ std::string fault_of(const HostState& host, const SchemeDeclaration& s) {
   if (s.secret_encoding < POSTERN_SECRET_RAW || s.secret_encoding > POSTERN_SECRET_WHSEC)
     return "unknown secret encoding";
   if (s.timestamp_unit > POSTERN_TIME_MILLISECONDS) return "unknown timestamp unit";
-  if (s.secrets.empty()) return "no secret";
-  if (std::any_of(s.secrets.begin(), s.secrets.end(), [](const auto& one) { return one.empty(); }))
-    return "an empty secret";
   return {};
 }
 
@@ -63,15 +69,49 @@ postern_status add_scheme(postern_host* handle, const postern_scheme_desc* their
                       d.secret_encoding,
                       d.timestamp_unit,
                       d.tolerance_s,
-                      {}};
+                      {},
+                      false,
+                      false};
   for (size_t i = 0; i < d.secrets_len; ++i) s.secrets.push_back(to_string(d.secrets[i]));
   if (std::string fault = fault_of(host, s); !fault.empty()) return host.refuse("scheme '" + s.name + "': " + fault);
   host.schemes.push_back(std::move(s));
   return POSTERN_OK;
 }
 
+postern_status add_functions(postern_host* handle, const postern_scheme_functions* theirs) {
+  HostState& host = HostState::of(handle);
+  std::lock_guard lock(host.mutex);
+  if (host.phase != Phase::kInit) return POSTERN_E_STATE;
+  postern_scheme_functions f = read_sized(theirs);
+  SchemeDeclaration s;
+  s.name = to_string(f.name);
+  s.header = to_string(f.header);
+  for (size_t i = 0; i < f.secrets_len; ++i) s.secrets.push_back(to_string(f.secrets[i]));
+  s.functions = true;
+  s.can_sign = f.sign != nullptr;
+  std::string fault = common_fault_of(host, s);
+  if (fault.empty() && f.verify == nullptr) fault = "no verify function";
+  if (!fault.empty()) return host.refuse("scheme '" + s.name + "': " + fault);
+  f.name = f.header = {};
+  f.secrets = nullptr;
+  host.scheme_functions[s.name] = f;
+  host.schemes.push_back(std::move(s));
+  return POSTERN_OK;
+}
+
+// What only one kind of route has.
+std::string fault_of_kind(const postern_route_desc& d) {
+  if (d.kind != POSTERN_ROUTE_EVENT && d.kind != POSTERN_ROUTE_REPLY) return "unknown kind";
+  bool reply = d.kind == POSTERN_ROUTE_REPLY;
+  if (reply && d.reply == nullptr) return "a reply route without a handler";
+  if (reply && d.wait_ms != 0) return "a reply route has a deadline and no wait";
+  if (!reply && (d.reply != nullptr || d.deadline_ms != 0)) return "an event route has no reply handler and no deadline";
+  if (!reply && (d.flags & POSTERN_ROUTE_RECORDED) != 0) return "POSTERN_ROUTE_RECORDED is for reply routes";
+  return {};
+}
+
 std::string fault_of(const HostState& host, const postern_route_desc& d, const RouteDeclaration& r) {
-  if (d.kind != POSTERN_ROUTE_EVENT) return "unknown kind";
+  if (std::string fault = fault_of_kind(d); !fault.empty()) return fault;
   if (r.method.empty()) return "no method";
   if (r.path.empty() || r.path[0] != '/') return "the path does not begin with '/'";
   if (r.schemes.empty() != ((r.flags & POSTERN_ROUTE_UNSIGNED) != 0))
@@ -107,7 +147,10 @@ postern_status add_route(postern_host* handle, const postern_route_desc* theirs)
                      to_string(d.unsigned_id_from),
                      d.max_body,
                      d.wait_ms,
-                     d.flags};
+                     d.flags,
+                     d.kind,
+                     d.deadline_ms,
+                     d.reply != nullptr};
   for (size_t i = 0; i < d.schemes_len; ++i) {
     r.schemes.emplace_back(to_string(d.schemes[i].scheme), to_string(d.schemes[i].id_from));
   }
@@ -115,6 +158,7 @@ postern_status add_route(postern_host* handle, const postern_route_desc* theirs)
     return host.refuse("route " + r.method + " " + r.path + ": " + fault);
   }
   host.routes.push_back(std::move(r));
+  host.reply_handlers.push_back({d.reply, d.user});
   return POSTERN_OK;
 }
 
@@ -161,7 +205,7 @@ void write_log(postern_host* handle, uint32_t level, postern_str text) {
   host.log.push_back({level, to_string(text)});
 }
 
-const postern_ext_schemes kSchemes = {&add_scheme};
+const postern_ext_schemes kSchemes = {&add_scheme, &add_functions, &explain, &add_header};
 const postern_ext_routes kRoutes = {&add_route, &add_sample};
 const postern_ext_health kHealth = {&add_health, &report_health};
 const postern_ext_log kLog = {&write_log};

@@ -85,15 +85,36 @@ AT(postern_scheme_desc, tolerance_s, 132);
 AT(postern_scheme_desc, secrets, 136);
 AT(postern_scheme_desc, secrets_len, 144);
 
-SIZE(postern_ext_schemes, 8);
+SIZE(postern_scheme_functions, 80);
+AT(postern_scheme_functions, struct_size, 0);
+AT(postern_scheme_functions, reserved, 4);
+AT(postern_scheme_functions, name, 8);
+AT(postern_scheme_functions, header, 24);
+AT(postern_scheme_functions, secrets, 40);
+AT(postern_scheme_functions, secrets_len, 48);
+AT(postern_scheme_functions, verify, 56);
+AT(postern_scheme_functions, sign, 64);
+AT(postern_scheme_functions, user, 72);
+IS(postern_scheme_functions, verify,
+   postern_status (*)(postern_instance*, void*, const postern_request*, int64_t, const postern_str*, size_t, postern_explain*));
+IS(postern_scheme_functions, sign,
+   postern_status (*)(postern_instance*, void*, const postern_request*, int64_t, postern_str, postern_signing*));
+
+SIZE(postern_ext_schemes, 32);
 AT(postern_ext_schemes, add, 0);
+AT(postern_ext_schemes, add_functions, 8);
+AT(postern_ext_schemes, explain, 16);
+AT(postern_ext_schemes, add_header, 24);
 IS(postern_ext_schemes, add, postern_status (*)(postern_host*, const postern_scheme_desc*));
+IS(postern_ext_schemes, add_functions, postern_status (*)(postern_host*, const postern_scheme_functions*));
+IS(postern_ext_schemes, explain, void (*)(postern_explain*, postern_str));
+IS(postern_ext_schemes, add_header, postern_status (*)(postern_signing*, postern_str, postern_str));
 
 SIZE(postern_route_scheme, 32);
 AT(postern_route_scheme, scheme, 0);
 AT(postern_route_scheme, id_from, 16);
 
-SIZE(postern_route_desc, 152);
+SIZE(postern_route_desc, 176);
 AT(postern_route_desc, struct_size, 0);
 AT(postern_route_desc, kind, 4);
 AT(postern_route_desc, method, 8);
@@ -108,6 +129,11 @@ AT(postern_route_desc, unsigned_id_from, 120);
 AT(postern_route_desc, max_body, 136);
 AT(postern_route_desc, wait_ms, 144);
 AT(postern_route_desc, flags, 148);
+AT(postern_route_desc, deadline_ms, 152);
+AT(postern_route_desc, reserved, 156);
+AT(postern_route_desc, reply, 160);
+AT(postern_route_desc, user, 168);
+IS(postern_route_desc, reply, postern_reply_handler);
 
 SIZE(postern_sample_desc, 104);
 AT(postern_sample_desc, struct_size, 0);
@@ -166,17 +192,33 @@ AT(postern_ext_records, put, 8);
 IS(postern_ext_records, get, postern_status (*)(postern_delivery*, postern_str, postern_str, postern_str*, uint64_t*));
 IS(postern_ext_records, put, postern_status (*)(postern_delivery*, postern_str, postern_str, postern_str, uint64_t));
 
-SIZE(postern_ext_http, 40);
+SIZE(postern_ext_http, 104);
 AT(postern_ext_http, method, 0);
 AT(postern_ext_http, target, 8);
 AT(postern_ext_http, body, 16);
 AT(postern_ext_http, remote, 24);
 AT(postern_ext_http, header, 32);
+AT(postern_ext_http, path_parameter, 40);
+AT(postern_ext_http, form_parameter, 48);
+AT(postern_ext_http, url, 56);
+AT(postern_ext_http, public_url, 64);
+AT(postern_ext_http, trusts_proxies, 72);
+AT(postern_ext_http, send, 80);
+AT(postern_ext_http, detach, 88);
+AT(postern_ext_http, drop, 96);
 IS(postern_ext_http, method, postern_str (*)(const postern_request*));
 IS(postern_ext_http, target, postern_str (*)(const postern_request*));
 IS(postern_ext_http, body, postern_str (*)(const postern_request*));
 IS(postern_ext_http, remote, postern_str (*)(const postern_request*));
 IS(postern_ext_http, header, postern_status (*)(const postern_request*, postern_str, size_t, postern_str*));
+IS(postern_ext_http, path_parameter, postern_status (*)(const postern_request*, postern_str, postern_str*));
+IS(postern_ext_http, form_parameter, postern_status (*)(const postern_request*, size_t, postern_str*, postern_str*));
+IS(postern_ext_http, url, postern_status (*)(const postern_request*, size_t, postern_str*));
+IS(postern_ext_http, public_url, postern_str (*)(postern_host*));
+IS(postern_ext_http, trusts_proxies, uint32_t (*)(postern_host*));
+IS(postern_ext_http, send, postern_status (*)(postern_reply*, uint32_t, const postern_str*, size_t, postern_str));
+IS(postern_ext_http, detach, postern_status (*)(postern_reply*));
+IS(postern_ext_http, drop, void (*)(postern_reply*));
 
 SIZE(postern_ext_log, 8);
 AT(postern_ext_log, write, 0);
@@ -189,6 +231,8 @@ IS(postern_ext_health, add, postern_status (*)(postern_host*, postern_str, uint3
 IS(postern_ext_health, report, postern_status (*)(postern_health_report*, uint32_t, postern_str, postern_str));
 
 static_assert(std::is_same_v<postern_event_handler, postern_status (*)(postern_instance*, void*, postern_delivery*)>);
+static_assert(std::is_same_v<postern_reply_handler,
+                             postern_status (*)(postern_instance*, void*, const postern_request*, postern_reply*)>);
 static_assert(
     std::is_same_v<postern_health_check, postern_status (*)(postern_instance*, void*, postern_health_report*)>);
 static_assert(std::is_same_v<postern_status, int32_t>);
@@ -217,8 +261,10 @@ VALUE(POSTERN_SECRET_WHSEC, 3);
 VALUE(POSTERN_TIME_SECONDS, 1);
 VALUE(POSTERN_TIME_MILLISECONDS, 2);
 VALUE(POSTERN_ROUTE_EVENT, 1);
+VALUE(POSTERN_ROUTE_REPLY, 2);
 VALUE(POSTERN_ROUTE_UNSIGNED, 1);
 VALUE(POSTERN_ROUTE_UNORDERED, 2);
+VALUE(POSTERN_ROUTE_RECORDED, 4);
 VALUE(POSTERN_LOG_DEBUG, 1);
 VALUE(POSTERN_LOG_INFO, 2);
 VALUE(POSTERN_LOG_WARN, 3);

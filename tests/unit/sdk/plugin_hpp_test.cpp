@@ -3,14 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <future>
 #include <memory>
-#include <thread>
 
-#include "postern/plugin.hpp"
-#include "postern/testing/fake_host.h"
-
-extern "C" const postern_plugin_entry postern_testing_c_plugin;
+#include "scripted.h"
 
 namespace {
 
@@ -18,64 +13,14 @@ using postern::Delivery;
 using postern::Outcome;
 using postern::testing::Event;
 using postern::testing::FakeHost;
+using postern::testing::kEntry;
 using postern::testing::Options;
 using postern::testing::Settled;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// A plugin that each test writes for itself.
-struct Script {
-  std::function<void(postern::Setup&, std::string_view)> init;
-  std::function<void()> activate = [] {};
-  std::function<void()> deactivate = [] {};
-  bool destroyed = false;
-};
-Script* script = nullptr;
-
-class Scripted final : public postern::Plugin {
- public:
-  ~Scripted() override { script->destroyed = true; }
-  void init(postern::Setup& setup, std::string_view config) override {
-    setup.on("member.void", &Scripted::handle_void);
-    setup.on("member.outcome", &Scripted::handle_outcome);
-    script->init(setup, config);
-  }
-  void activate() override { script->activate(); }
-  void deactivate(postern::milliseconds) override { script->deactivate(); }
-
- private:
-  void handle_void(Delivery& delivery) { delivery.set_result("1"); }
-  Outcome handle_outcome(Delivery&) { return Outcome::dead("as a member"); }
-};
-
-constexpr auto kRequires = postern::detail::literals(POSTERN_EXT_EVENTS, POSTERN_EXT_RECORDS, POSTERN_EXT_HTTP);
-constexpr postern_plugin_entry kEntry =
-    postern::make_entry<Scripted>("scripted", "1.0", "build", kRequires.data(), kRequires.size());
-
-class PluginHpp : public ::testing::Test {
- protected:
-  PluginHpp() { script = &script_; }
-  ~PluginHpp() override {
-    host.reset();
-    script = nullptr;
-  }
-
-  postern::testing::Started start(std::function<void(postern::Setup&, std::string_view)> init, Options options = {}) {
-    script_.init = std::move(init);
-    host = std::make_unique<FakeHost>(kEntry, std::move(options));
-    return host->start("{}");
-  }
-  // A host whose plugin handles the type "e" so.
-  template <typename F>
-  void start_with(F handler) {
-    ASSERT_TRUE(start([handler](postern::Setup& setup, std::string_view) { setup.on("e", handler); }).ok());
-  }
-  Settled deliver(std::string type = "e") { return host->deliver({.type = std::move(type)}); }
-
-  Script script_;
-  std::unique_ptr<FakeHost> host;
-};
+class PluginHpp : public postern::testing::ScriptedTest {};
 
 TEST_F(PluginHpp, DescriptorIsPlainData) {
   EXPECT_EQ(kEntry.struct_size, sizeof(postern_plugin_entry));
@@ -124,7 +69,7 @@ TEST_F(PluginHpp, DeclarationsArriveMemberForMember) {
   EXPECT_EQ(s.timestamp_unit, static_cast<uint32_t>(POSTERN_TIME_MILLISECONDS));
   EXPECT_EQ(s.tolerance_s, 7u);
   EXPECT_EQ(s.secrets, secrets);
-  const auto& r = host->routes().at(0);
+  const auto& r = host->routes().at(1);  // the first one is the script's own
   EXPECT_EQ(r.method, "POST");
   EXPECT_EQ(r.path, "/a/{b}");
   EXPECT_EQ(r.schemes.at(0), std::make_pair(std::string("s"), std::string("header:x-id")));
@@ -135,6 +80,9 @@ TEST_F(PluginHpp, DeclarationsArriveMemberForMember) {
   EXPECT_EQ(r.max_body, 9u);
   EXPECT_EQ(r.wait_ms, 5000u);
   EXPECT_EQ(r.flags, static_cast<uint32_t>(POSTERN_ROUTE_UNORDERED));
+  EXPECT_EQ(r.kind, static_cast<uint32_t>(POSTERN_ROUTE_EVENT));
+  EXPECT_FALSE(r.has_handler);
+  EXPECT_FALSE(s.functions);
   EXPECT_EQ(host->samples().at(0).body, "{{id}}");
   EXPECT_THAT(host->samples().at(0).headers, ElementsAre(std::make_pair("x-a", "b")));
   EXPECT_EQ(host->log().at(0).text, "hello");
@@ -330,90 +278,6 @@ TEST_F(PluginHpp, RefusedEffects) {
   EXPECT_THAT(settled.why, HasSubstr("bound"));
 }
 
-TEST_F(PluginHpp, PendingIsCompletedFromAnotherThread) {
-  std::promise<postern::Pending> given;
-  start_with([&given](Delivery& d) { given.set_value(d.detach()); });
-  Settled settled = deliver();
-  ASSERT_EQ(settled.outcome, POSTERN_PENDING);
-  std::jthread other([pending = given.get_future().get()]() mutable {
-    EXPECT_EQ(pending.body(), "{}");
-    pending.put("c", "k", "1", POSTERN_RECORD_ABSENT);
-    EXPECT_TRUE(pending.complete(Outcome::done()));
-    EXPECT_FALSE(pending.complete(Outcome::done()));
-    EXPECT_THROW(pending.id(), postern::Error);
-  });
-  EXPECT_TRUE(host->await(settled.delivery).done());
-  EXPECT_EQ(host->record("c", "k")->json, "1");
-  other.join();
-  EXPECT_THAT(host->misuses(), IsEmpty());
-}
-
-TEST_F(PluginHpp, PendingMayBeCompletedBeforeTheHandlerReturns) {
-  start_with([](Delivery& d) {
-    postern::Pending pending = d.detach();
-    std::thread([&] { EXPECT_TRUE(pending.complete(Outcome::retry("busy", std::chrono::seconds(1)))); }).join();
-  });
-  Settled settled = deliver();
-  EXPECT_EQ(settled.outcome, POSTERN_RETRY);
-  EXPECT_EQ(settled.why, "busy");
-  EXPECT_EQ(settled.retry_after_ms, 1000u);
-}
-
-TEST_F(PluginHpp, APendingThatIsDroppedIsRetried) {
-  start_with([](Delivery& d) { postern::Pending pending = d.detach(); });
-  Settled settled = deliver();
-  EXPECT_EQ(settled.outcome, POSTERN_RETRY);
-  EXPECT_THAT(settled.why, HasSubstr("dropped"));
-}
-
-TEST_F(PluginHpp, AnExceptionAfterDetachIsLoggedAndThePendingDecides) {
-  std::optional<postern::Pending> kept;
-  start_with([&kept](Delivery& d) {
-    kept = d.detach();
-    EXPECT_THROW(static_cast<void>(d.detach()), postern::Error);
-    throw std::runtime_error("afterwards");
-  });
-  Settled settled = deliver();
-  ASSERT_EQ(settled.outcome, POSTERN_PENDING);
-  EXPECT_THAT(host->log().at(0).text, HasSubstr("afterwards"));
-  kept->complete(Outcome::dead("decided"));
-  EXPECT_EQ(host->await(settled.delivery).why, "decided");
-}
-
-TEST_F(PluginHpp, WhatComesTooLateIsGone) {
-  std::vector<postern::Pending> kept;
-  start_with([&kept](Delivery& d) { kept.push_back(d.detach()); });
-  Settled expired = deliver();
-  Settled deactivated = deliver();
-  host->expire(expired.delivery);
-  EXPECT_THROW(kept[0].emit("x", "1"), postern::Gone);
-  EXPECT_FALSE(kept[0].complete(Outcome::done()));
-  EXPECT_EQ(host->await(expired.delivery).outcome, POSTERN_E_GONE);
-  host->stop();
-  EXPECT_TRUE(script_.destroyed);
-  EXPECT_EQ(kept[1].body(), "{}");  // views live until it is completed
-  EXPECT_FALSE(kept[1].complete(Outcome::done()));
-  EXPECT_THAT(host->emitted(), IsEmpty());
-  EXPECT_THAT(host->misuses(), IsEmpty());
-  EXPECT_EQ(host->await(deactivated.delivery, std::chrono::milliseconds(0)).outcome, POSTERN_E_GONE);
-}
-
-TEST_F(PluginHpp, AConflictAfterPendingRunsTheHandlerAgain) {
-  std::optional<postern::Pending> kept;
-  start_with([&kept](Delivery& d) {
-    add_one(d);
-    if (kept) return;
-    kept = d.detach();
-  });
-  Settled settled = deliver();
-  host->set_record("c", "k", "5");
-  EXPECT_TRUE(kept->complete(Outcome::done()));
-  Settled end = host->await(settled.delivery);
-  EXPECT_TRUE(end.done());
-  EXPECT_EQ(end.reruns, 1u);
-  EXPECT_EQ(host->record("c", "k")->json, "6");
-}
-
 // A Setup kept beyond init is what a plugin against the rules would use.
 TEST_F(PluginHpp, RegistrationIsForInitOnly) {
   std::optional<postern::Setup> kept;
@@ -470,14 +334,6 @@ TEST(FakeHostRules, AForeignMajorVersionIsRefusedBeforeAnyCall) {
   entry.abi_major = 2;
   entry.create = nullptr;
   EXPECT_EQ(FakeHost(entry).start("{}").status, POSTERN_E_UNSUPPORTED);
-}
-
-TEST(FakeHostRules, APluginInPlainC) {
-  FakeHost host(postern_testing_c_plugin);
-  ASSERT_TRUE(host.start("{}").ok());
-  EXPECT_TRUE(host.deliver({.type = "any"}).done());
-  EXPECT_TRUE(host.deliver({.type = "any"}).done());
-  EXPECT_EQ(host.record("seen", "last")->version, 2u);
 }
 
 }  // namespace

@@ -29,9 +29,9 @@ typedef struct postern_ext_http {
    * last one, and for a body of another content type. */
   postern_status (*form_parameter)(const postern_request* request, size_t nth, postern_str* name, postern_str* value);
 
-  /* The URLs by which the provider may have called, the likeliest first, nth from 0: gateway.public_url with the raw target behind it;
-   * scheme, host and port as a trusted proxy forwarded them, with the raw target. Never what an untrusted client claims. Only in
-   * scheme functions and reply handlers; POSTERN_E_NOT_FOUND after the last one. */
+  /* The URLs by which the provider may have called, the likeliest first, nth from 0: gateway.public_url with the raw target
+   * behind it; scheme, host and port as a trusted proxy forwarded them, with the raw target. Never what an untrusted client
+   * claims. Only in scheme functions and reply handlers; POSTERN_E_NOT_FOUND after the last one. */
   postern_status (*url)(const postern_request* request, size_t nth, postern_str* url);
 
   /* [any] From init on. gateway.public_url without a '/' at its end; empty when it is not set. */
@@ -40,15 +40,16 @@ typedef struct postern_ext_http {
   /* [any] From init on. 1 when gateway.trusted_proxies names any, so that url() can know more than public_url. */
   uint32_t (*trusts_proxies)(postern_host* host);
 
-  /* [worker] in the reply handler, [any] after detach(). Gives the answer, and ends the reply. `headers` are name, value, name, value,
-   * …; `headers_len` counts strings. The host frames the message: Content-Length and the like are its own. POSTERN_E_INVALID for
-   * a status outside 200 to 599 or a broken list (the reply is not ended by it), POSTERN_E_LIMIT for over 4 MiB,
-   * POSTERN_E_GONE when it came too late: after the deadline, after the first answer, after deactivation. */
+  /* [worker] in the reply handler, [any] after detach(). Gives the answer, and ends the reply. `headers` are name, value, name,
+   * value, …; `headers_len` counts strings. The host frames the message: Content-Length and the like are its own.
+   * POSTERN_E_INVALID for a status outside 200 to 599 or a broken list (an odd number, a name that is no token, a control
+   * character in a value), POSTERN_E_LIMIT for over 4 MiB of headers and body: neither ends the reply. POSTERN_E_GONE when it
+   * came too late, after the deadline or after deactivation: it ends the reply. */
   postern_status (*send)(postern_reply* reply, uint32_t status, const postern_str* headers, size_t headers_len, postern_str body);
 
-  /* [worker] The reply outlives the handler, which must then return POSTERN_PENDING; no thread is held meanwhile. The same handle
-   * must be sent or dropped in the end, from any thread, however late. POSTERN_E_LIMIT when too many are out already: answer now, or
-   * fail. */
+  /* [worker] The reply outlives the handler, which must then return POSTERN_PENDING; no thread is held meanwhile. The same
+   * handle must be sent or dropped in the end, from any thread, however late. Not detached by POSTERN_E_LIMIT, when too many are
+   * out already: answer now, or fail; nor by POSTERN_E_GONE, when the deadline is past. */
   postern_status (*detach)(postern_reply* reply);
 
   /* [any] Gives a detached reply up: the client is answered 500. */

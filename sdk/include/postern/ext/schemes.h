@@ -1,5 +1,5 @@
-/* postern.schemes/1 (host): signature schemes as data, which the host runs without plugin code; and as functions, for signatures that no
- * description fits. */
+/* postern.schemes/1 (host): signature schemes as data, which the host runs without plugin code; and as functions, for
+ * signatures that no description fits. */
 #ifndef POSTERN_EXT_SCHEMES_H
 #define POSTERN_EXT_SCHEMES_H
 
@@ -49,18 +49,20 @@ typedef struct postern_signing postern_signing;     /* host-owned: the headers t
 typedef struct postern_scheme_functions {
   uint32_t struct_size, reserved;
   postern_str name;              /* unique within the plugin */
-  postern_str header;            /* the header that carries the signature; a request without it is not of this scheme */
+  postern_str header;            /* the header that carries the signature; a request without it is not of this scheme, and
+                                  * one that has it twice is refused: the functions see it once */
   const postern_str* secrets;    /* at least one, none empty; any may match (rotation). The first one signs. */
   size_t secrets_len;
 
-  /* [worker] POSTERN_OK: genuine. POSTERN_E_DENIED: not. Anything else: it cannot be told, and the request is answered 503. `now_ms`: Unix
-   * milliseconds, to compare timestamps with. Compares in constant time, does no I/O, keeps nothing. With `explain`, tells each step by explain(): what was signed, in length and
-   * digest, what was tried, never a secret or the right signature. */
+  /* [worker] POSTERN_OK: genuine. POSTERN_E_DENIED: not. Anything else: it cannot be told, and the request is answered 503.
+   * `now_ms`: Unix milliseconds, to compare timestamps with. Compares in constant time, does no I/O, keeps nothing. With
+   * `explain`, tells each step by explain(): what was signed, in length and digest, what was tried, never a secret or the right
+   * signature. */
   postern_status (*verify)(postern_instance* self, void* user, const postern_request* request, int64_t now_ms,
                            const postern_str* secrets, size_t secrets_len, postern_explain* explain);
 
-  /* [worker] The reverse, for `postern send`: adds, by add_header(), what the provider would send with this request. NULL: samples
-   * of this scheme cannot be sent. */
+  /* [worker] The reverse, for `postern send`: adds, by add_header(), what the provider would send with this request. NULL:
+   * samples of this scheme cannot be sent. */
   postern_status (*sign)(postern_instance* self, void* user, const postern_request* request, int64_t now_ms, postern_str secret,
                          postern_signing* signing);
   void* user;
@@ -68,13 +70,15 @@ typedef struct postern_scheme_functions {
 
 /* FROZEN. */
 typedef struct postern_ext_schemes {
-  /* [main] In init. POSTERN_E_INVALID with a reason when the description makes no sense or a secret is unusable. */
+  /* [main] In init. POSTERN_E_INVALID with a reason when the description makes no sense, a function is missing or a secret is
+   * unusable. */
   postern_status (*add)(postern_host* host, const postern_scheme_desc* scheme);
   postern_status (*add_functions)(postern_host* host, const postern_scheme_functions* scheme);
 
   /* [worker] In verify(), with the `explain` given there: one line for a person. Does nothing when it is NULL. */
   void (*explain)(postern_explain* explain, postern_str line);
-  /* [worker] In sign(), with the `signing` given there. */
+  /* [worker] In sign(), with the `signing` given there. POSTERN_E_INVALID for a name that is no token or a control character in
+   * the value. */
   postern_status (*add_header)(postern_signing* signing, postern_str name, postern_str value);
 } postern_ext_schemes;
 

@@ -1,7 +1,8 @@
 // FakeHost: a gateway for one plugin, in memory, so that a plugin is tested without one. It implements every extension
 // of the SDK with the documented rules: registration only in init, records with versions (a mismatch runs the handler
-// again), effects that count only when the outcome is done, pending completion from any thread, GONE when it comes too
-// late. It verifies no signature and retries nothing by itself: redeliver() is the next attempt.
+// again), effects that count only when the outcome is done, pending completion and detached replies from any thread, GONE
+// when it comes too late. It verifies no signature by itself, and no request comes by the net: deliver() runs a handler,
+// redeliver() its next attempt, verify() and sign() a scheme's functions, reply() a reply route's handler.
 //
 // What a plugin does against the rules, and a real host might not survive, is collected in misuses(): check that it is
 // empty. Threads: one thread drives the host; the plugin may call from any.
@@ -31,6 +32,9 @@ struct Options {
   // Of one delivery, beyond them POSTERN_E_LIMIT.
   size_t max_effects = 1000;
   size_t max_effect_bytes = 4 * 1024 * 1024;
+  std::string public_url = {};   // gateway.public_url; a '/' at its end is taken off
+  bool trusts_proxies = false;   // whether gateway.trusted_proxies names any
+  size_t max_detached = 1000;    // replies that may be detached at once; beyond them POSTERN_E_LIMIT
 };
 
 struct ConfigFault {
@@ -42,6 +46,8 @@ struct SchemeDeclaration {
   std::string name, header, format, separator, timestamp_header, id_header, signed_bytes;
   uint32_t signature_encoding = 0, secret_encoding = 0, timestamp_unit = 0, tolerance_s = 0;
   std::vector<std::string> secrets;
+  bool functions = false;  // added by add_functions(): of the above it has a name, a header and secrets
+  bool can_sign = false;   // it has a sign function
 };
 
 struct RouteDeclaration {
@@ -50,11 +56,56 @@ struct RouteDeclaration {
   std::string content_types, type_from, order_key_from, required, unsigned_id_from;
   uint64_t max_body = 0;
   uint32_t wait_ms = 0, flags = 0;
+  uint32_t kind = 0;         // POSTERN_ROUTE_EVENT, POSTERN_ROUTE_REPLY
+  uint32_t deadline_ms = 0;  // as declared; 0: 10 s
+  bool has_handler = false;
 };
 
 struct SampleDeclaration {
   std::string name, method, target, content_type, body;
   std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// A request in front of a scheme's functions or of a reply handler.
+struct Request {
+  std::string method = "POST", target = "/";  // the target raw: "/a%20b?c=d"
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::string body = {};  // exact bytes; its form parameters are there when a Content-Type header says that it is a form
+  std::string remote = "192.0.2.1";
+  std::vector<std::string> urls = {};  // empty: Options::public_url and the target behind it, where that is set
+  std::map<std::string, std::string> path_parameters = {};  // decoded; reply() adds those of the route's template
+};
+
+// What a scheme's verify function said. `status` is what it returned; POSTERN_E_NOT_FOUND when there is no such scheme of
+// functions, POSTERN_E_DENIED also when the request has not exactly one header of the scheme: then no plugin is asked.
+struct Verified {
+  postern_status status = POSTERN_OK;
+  std::vector<std::string> lines;  // what it explained
+  std::string error;               // what it said by set_error, or what the host found
+  bool genuine() const { return status == POSTERN_OK; }
+};
+
+// What a scheme's sign function added. POSTERN_E_NOT_FOUND as above, POSTERN_E_UNSUPPORTED when it has none.
+struct Signed {
+  postern_status status = POSTERN_OK;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string error;
+  bool ok() const { return status == POSTERN_OK; }
+};
+
+// What the client of a reply route gets. `status` is 0 while a detached reply is not sent: use await_reply(). A plugin that
+// fails is answered 500, one that is too late 504, without headers and body of its own.
+struct Replied {
+  size_t reply = 0;     // for await_reply() and expire_reply()
+  uint32_t status = 0;  // HTTP; 404 when the plugin has no reply route for the request, and nothing ran
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  bool sent = false;                     // the plugin gave this answer
+  bool detached = false;                 // the plugin called detach()
+  postern_status returned = POSTERN_OK;  // by the handler
+  std::string error;                     // what it said by set_error, or why the host answered itself
+  // The first header of that name, any case; empty without one.
+  std::string header(std::string_view name) const;
 };
 
 // How start() went. `status` is the first call's that failed; POSTERN_E_INVALID when only config faults were found.
@@ -136,6 +187,22 @@ class FakeHost {
   Settled await(size_t delivery, std::chrono::milliseconds limit = std::chrono::seconds(10));
   // Gives a pending delivery up, as a deadline does: from now on it is GONE.
   void expire(size_t delivery);
+  // Runs a scheme's verify function on the calling thread; with its own secrets where none are given. `now_ms`: Unix
+  // milliseconds, 0: now. Without `explain` it is given none, as in service.
+  Verified verify(std::string_view scheme, const Request& request, std::optional<std::vector<std::string>> secrets = {},
+                  int64_t now_ms = 0, bool explain = true);
+  // Runs a scheme's sign function on the calling thread, with the first secret.
+  Signed sign(std::string_view scheme, const Request& request, int64_t now_ms = 0);
+
+  // Runs the handler of the reply route that the method and the target's path lead to, on the calling thread. Signature,
+  // content type, size and what the route requires are not checked.
+  Replied reply(const Request& request);
+  // Waits for a detached reply; the status is 0 when it was neither sent nor dropped within `limit`.
+  Replied await_reply(size_t reply, std::chrono::milliseconds limit = std::chrono::seconds(10));
+  // The deadline of a reply passes: the client is answered 504, what the plugin sends is GONE. A handler that still runs
+  // may be given up so as well.
+  void expire_reply(size_t reply);
+
   // Called once before the next settlement, without locks: the moment to change a record behind the handler's back.
   void before_settle(std::function<void()> hook);
 
