@@ -31,6 +31,10 @@ fi
 
 missing=()
 for package in $wanted; do
+  if [[ $package == *\?* ]]; then
+    ! command -v "${package#*\?}" >/dev/null || continue
+    package=${package%\?*}
+  fi
   state=$(dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | head -n 1 || true)
   [[ $state == installed ]] || missing+=("$package")
 done

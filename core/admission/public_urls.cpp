@@ -57,8 +57,6 @@ Told told_by_proxies(const http::Request& request) {
   }
   auto ports = list_elements(request, "x-forwarded-port");
   if (!ports.empty() && is_port(ports.front())) told.port = ports.front();
-  auto host = request.header("host");
-  if (told.hosts.empty() && host && http::is_authority(*host)) add(told.hosts, *host);
   return told;
 }
 
@@ -74,6 +72,9 @@ std::vector<std::string> public_urls(const http::Request& request, const std::st
   if (!source.public_url.empty()) add_url(urls, source.public_url + target);
   if (!is_trusted(peer, source.trusted_proxies)) return urls;
   Told told = told_by_proxies(request);
+  // Many proxies pass the Host on as the client wrote it. Where public_url says who we are, that is not needed.
+  auto host = request.header("host");
+  if (source.public_url.empty() && told.hosts.empty() && host && http::is_authority(*host)) add(told.hosts, *host);
   if (told.schemes.empty()) told.schemes = {"https", "http"};
   for (const std::string& scheme : told.schemes) {
     for (const std::string& host : told.hosts) {

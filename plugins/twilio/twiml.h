@@ -1,0 +1,26 @@
+// TwiML: what Twilio is told to do with a call. Source: Twilio documentation, "TwiML for Programmable Voice". Thread-safety: pure
+// functions.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace twilio {
+
+// Parameters that the stream gets; any bytes.
+struct StreamParameters {
+  std::string_view from, to, call_sid;
+};
+
+// <Response><Say>greeting</Say><Connect><Stream url="…"><Parameter name="From" value="…"/>…</Stream></Connect></Response>
+// Without a greeting there is no <Say>.
+std::string connect_to_stream(std::string_view greeting, std::string_view stream_url, const StreamParameters& parameters);
+
+// The stream's URL beside the address that Twilio calls: "wss://h.example:8443/prefix/api/v1/voice/media-stream" for
+// "https://h.example:8443/prefix". `base` may be written with any scheme or none. Never with a query, which Twilio refuses.
+std::string stream_url(std::string_view base);
+
+// What stands before the route's path in a URL that was called; where the path is written otherwise, scheme, host and port.
+std::string_view base_of(std::string_view url, std::string_view route);
+
+}  // namespace twilio
