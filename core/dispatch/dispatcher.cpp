@@ -256,12 +256,12 @@ void Dispatcher::on_deliveries(std::vector<store::OpenDelivery> deliveries) {
 
 void Dispatcher::on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) {
   MutexLock lock(mutex_);
-  for (auto& settlement : settlements) on_settled_one(std::move(settlement));
+  for (auto& settlement : settlements) on_settled_one(settlement);  // ends them without the lock, on return
   ready_.notify_all();
   if (scheduler_.wants_page()) nudge_at(0);
 }
 
-void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement> settlement) {
+void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement>& settlement) {
   auto& settled = static_cast<Settling&>(*settlement);  // nobody else submits settlements
   int64_t now = steady_ms();
   if (settled.status.code() == Code::kConflict) {

@@ -91,7 +91,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void nudge_at(int64_t at_ms) REQUIRES(mutex_);
   void spawn_worker() REQUIRES(mutex_);
 
-  void on_settled_one(std::unique_ptr<store::Settlement> settlement) REQUIRES(mutex_);
+  void on_settled_one(std::unique_ptr<store::Settlement>& settlement) REQUIRES(mutex_);
   void account(const Settling& settled) REQUIRES(mutex_);
   void tell(const Settling& settled) REQUIRES(mutex_);
 

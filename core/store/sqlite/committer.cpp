@@ -13,10 +13,17 @@ constexpr size_t kEventsPerBatch = 4096;
 // Neither kind starves the other. Senders wait for the batch and settlements can, so these get a share of each batch, and go on
 // beyond it only as long as no event, of this batch or the next one, has waited for long.
 constexpr size_t kEventsPerSettlement = 8;
-constexpr size_t kSettleAtLeast = 8;
+constexpr size_t kSettleAtLeast = 4;
 constexpr int64_t kEventMayWaitUs = 300;
 constexpr int64_t kSettleForUs = 10'000;
 constexpr std::chrono::milliseconds kNextEventsWithin(5);
+// Of records that are not in their table yet, moved in slices.
+constexpr size_t kMergeSlice = 64;
+constexpr size_t kFewEvents = 32;  // a batch whose senders can do with a little more time
+constexpr int64_t kMergeBesideUs = 1'000;
+constexpr int64_t kMergeForUs = 10'000;
+constexpr std::chrono::milliseconds kIdleAfter(20);
+constexpr std::chrono::milliseconds kTryAgainAfter(1000);  // when the last batch failed
 
 uint64_t size_of(const ingest::NewEvent& event) { return event.body.size() + event.headers.size() + event.target.size() + 256; }
 
@@ -80,9 +87,18 @@ void Committer::run() {
 // False when all is written and the committer is to end.
 bool Committer::take(Events& events, Settlements& settlements) {
   MutexLock lock(mutex_);
+  bool idle = false;
   while (events_.empty() && settlements_.empty()) {
-    if (stopping_) return false;
-    work_.wait(mutex_);
+    bool merge = writer_.has_records_to_merge() && !failed_;
+    // What cannot be merged at the end, on a full disk, is safe in the log of records.
+    if (stopping_ && !(merge && last_batch_)) return false;
+    if (merge && (stopping_ || idle)) break;
+    if (merge) {
+      work_.wait_for(mutex_, last_batch_ ? kIdleAfter : kTryAgainAfter);
+      idle = true;
+    } else {
+      work_.wait(mutex_);
+    }
   }
   // Senders that were just answered soon send again, and a batch of settlements alone would make them all wait for its fsync.
   if (events_.empty() && had_events_ && !stopping_) work_.wait_for(mutex_, kNextEventsWithin);
@@ -131,7 +147,7 @@ Status Committer::write(Events& events, Settlements& settlements, Settlements& l
   for (auto& event : events) {
     if (Status s = writer_.write(*event, batch); !s) return s;
   }
-  size_t share = std::max(kSettleAtLeast, events.size() / kEventsPerSettlement);
+  size_t share = std::max(kSettleAtLeast, (events.size() + kEventsPerSettlement - 1) / kEventsPerSettlement);
   int64_t until = started + (events.empty() ? kSettleForUs : kEventMayWaitUs);
   size_t done = 0;
   for (; done < settlements.size() && (done < share || has_time_until(until)); ++done) {
@@ -139,7 +155,21 @@ Status Committer::write(Events& events, Settlements& settlements, Settlements& l
   }
   left.assign(std::make_move_iterator(settlements.begin() + static_cast<ptrdiff_t>(done)), std::make_move_iterator(settlements.end()));
   settlements.resize(done);
+  if (Status s = merge_records(events); !s) return s;
   return writer_.commit(batch);
+}
+
+// Records go to their table while nobody waits for the batch, and otherwise only as far as memory asks for it.
+Status Committer::merge_records(const Events& events) {
+  if (!writer_.has_records_to_merge()) return Status::ok();
+  if (size_t needed = writer_.records_to_merge(); needed > 0) {
+    if (Status s = writer_.merge_records(needed); !s) return s;
+  }
+  int64_t until = steady_us() + (events.empty() ? kMergeForUs : kMergeBesideUs);
+  while (events.size() < kFewEvents && writer_.has_records_to_merge() && has_time_until(until)) {
+    if (Status s = writer_.merge_records(kMergeSlice); !s) return s;
+  }
+  return Status::ok();
 }
 
 bool Committer::has_time_until(int64_t until_us) const {

@@ -1,12 +1,13 @@
 // Committer: the one thread that writes. It takes all that waits, writes one transaction, fsyncs once, then tells everybody:
 // group commit. One write connection, because Debian's SQLite has a WAL bug when two connections write or checkpoint at once;
 // so it also does the checkpoints, and sees when their fsync fails.
-// Thread-safety: submit() and counters() from any thread; open(), start(), stop() from the control thread.
+// Thread-safety: submit(), record() and counters() from any thread; open(), start(), stop() from the control thread.
 #pragma once
 
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,9 +24,10 @@ class Committer {
   struct Limits {
     uint64_t max_backlog = 5'000'000;              // open deliveries; above, new events are turned away
     uint64_t max_waiting_bytes = 256 * 1024 * 1024;  // of events that wait for their commit
+    RecordBuffer::Limits records;
   };
 
-  explicit Committer(Limits limits) : limits_(limits) {}
+  explicit Committer(Limits limits) : limits_(limits), writer_(limits.records) {}
   ~Committer() { stop(); }
 
   Status open(const std::string& path) { return writer_.open(path); }
@@ -37,6 +39,10 @@ class Committer {
   Status accepting() const;
   Counters counters() const;
   Status condition() const EXCLUDES(mutex_);
+  // A committed record that its table may not have yet.
+  std::optional<Record> record(const std::string& plugin, const std::string& collection, const std::string& key) const {
+    return writer_.record(plugin, collection, key);
+  }
 
  private:
   using Events = std::vector<std::unique_ptr<ingest::PendingEvent>>;
@@ -47,6 +53,7 @@ class Committer {
   void after_batch(const Status& status, Settlements left) EXCLUDES(mutex_);
   void commit(Events events, Settlements settlements);
   Status write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch);
+  Status merge_records(const Events& events);
   bool has_time_until(int64_t until_us) const;
   void publish_events(Events events, const Status& status);
   void publish(Events events, Settlements settlements, Writer::Batch batch, const Status& status);

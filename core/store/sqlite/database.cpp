@@ -50,11 +50,11 @@ std::string_view Statement::blob(int i) {
   return data == nullptr ? std::string_view() : std::string_view(data, static_cast<size_t>(sqlite3_column_bytes(statement_, i)));
 }
 
-Result<Database> Database::open(const std::string& path, bool read_only) {
+Result<Database> Database::open(const std::string& path, bool read_only, const char* vfs) {
   Database database;
   int flags = (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX |
               SQLITE_OPEN_EXRESCODE;
-  if (sqlite3_open_v2(path.c_str(), &database.db_, flags, nullptr) != SQLITE_OK) return database.fault("open " + path);
+  if (sqlite3_open_v2(path.c_str(), &database.db_, flags, vfs) != SQLITE_OK) return database.fault("open " + path);
   sqlite3_busy_timeout(database.db_, kBusyTimeoutMs);
   return database;
 }

@@ -64,7 +64,8 @@ class ResetAtEnd {
 
 class Database {
  public:
-  static Result<Database> open(const std::string& path, bool read_only);
+  // `vfs`: the name of a file layer; null: the default one.
+  static Result<Database> open(const std::string& path, bool read_only, const char* vfs = nullptr);
   Database() = default;
   Database(Database&& o) noexcept : db_(std::exchange(o.db_, nullptr)) {}
   Database& operator=(Database&& o) noexcept {

@@ -67,6 +67,20 @@ constexpr const char* kTables = R"sql(
   INSERT INTO meta VALUES ('event_seq', 0), ('delivery_seq', 0), ('dedupe_merged_seq', 0);
 )sql";
 
+// What version 2 added.
+constexpr const char* kRecordLog = R"sql(
+  CREATE TABLE record_log (
+    seq INTEGER PRIMARY KEY,
+    plugin TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+  );
+  INSERT INTO meta VALUES ('record_merged_seq', 0);
+)sql";
+
 }  // namespace
 
 Status prepare_schema(Database& database) {
@@ -86,11 +100,16 @@ Status prepare_schema(Database& database) {
   }
   if (*version == kSchemaVersion) return Status::ok();
 
-  // Only an empty file can be switched to incremental vacuum, so it is done before the first table.
-  if (Status s = database.execute("PRAGMA auto_vacuum=INCREMENTAL"); !s) return s;
-  if (Status s = database.execute("PRAGMA journal_mode=WAL"); !s) return s;
+  if (*version == 0) {
+    // Only an empty file can be switched to incremental vacuum, so it is done before the first table.
+    if (Status s = database.execute("PRAGMA auto_vacuum=INCREMENTAL"); !s) return s;
+    if (Status s = database.execute("PRAGMA journal_mode=WAL"); !s) return s;
+  }
   if (Status s = database.execute("BEGIN IMMEDIATE"); !s) return s;
-  if (Status s = database.execute(kTables); !s) return s;
+  if (*version == 0) {
+    if (Status s = database.execute(kTables); !s) return s;
+  }
+  if (Status s = database.execute(kRecordLog); !s) return s;
   if (Status s = database.execute(("PRAGMA application_id=" + std::to_string(kApplicationId)).c_str()); !s) return s;
   if (Status s = database.execute(("PRAGMA user_version=" + std::to_string(kSchemaVersion)).c_str()); !s) return s;
   return database.execute("COMMIT");

@@ -5,8 +5,11 @@
 //   delivery  one row for each subscriber of an event. state: queued, done, dead ("running" is known to the process alone).
 //   attempt   the failed runs of a delivery.
 //   dedupe    the keys of older events, in their own order; the newest 100,000 or so are only in `event` (see dedupe_index.h).
-//   record    what handlers keep; version grows by one at each write.
-//   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq.
+//   record    what handlers keep; version grows by one at each write. Complete whenever the gateway has been idle for a second.
+//   record_log  records that were written under load, above the mark record_merged_seq newer than `record` (see record_buffer.h).
+//   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq, record_merged_seq.
+//
+// Version 2 added record_log and its mark: a gateway that does not know them would miss records, so it must refuse the store.
 #pragma once
 
 #include "core/base/status.h"
@@ -14,9 +17,10 @@
 
 namespace postern::store::sqlite {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
-// Makes the tables in an empty database. Refuses a database of a newer version, or of another program, untouched.
+// Makes the tables in an empty database, adds what an older version lacks. Refuses a database of a newer version, or of another
+// program, untouched.
 Status prepare_schema(Database& database);
 
 }  // namespace postern::store::sqlite

@@ -43,6 +43,8 @@ Result<std::shared_ptr<const StoredEvent>> SqliteStore::event(int64_t seq) {
   return with_reader([&](Reader& r) { return r.event(seq); });
 }
 Result<std::optional<Record>> SqliteStore::record(const std::string& plugin, const std::string& collection, const std::string& key) {
+  // In this order: what leaves the memory between the two looks is in the table by then.
+  if (auto found = committer_.record(plugin, collection, key)) return found;
   return with_reader([&](Reader& r) { return r.record(plugin, collection, key); });
 }
 Result<std::vector<EventRow>> SqliteStore::events(const EventFilter& filter) {

@@ -21,6 +21,7 @@ constexpr int kCheckpointPages = 2000;    // 8 MB of log: often and short, since
 constexpr int kRestartPages = 64'000;     // readers kept the log from starting over: insist
 constexpr size_t kMergePerEvent = 2;      // keys moved to the table for each new one, so that a pass always catches up
 constexpr size_t kMergeAtLeast = 256;
+constexpr size_t kBusyBatch = 32;          // events; from here on records are not written to their table directly
 
 std::string_view bytes(const ingest::DedupeKey& key) { return {reinterpret_cast<const char*>(key.data()), key.size()}; }
 
@@ -61,7 +62,7 @@ Status Writer::open(const std::string& path) {
   lock_.fd = *lock;
 
   ::umask(::umask(0077) | 0077);  // events are private: the store's files are for this user alone
-  auto database = Database::open(path, false);
+  auto database = Database::open(path, false, vfs_.name());
   if (!database) return database.status();
   database_ = std::move(*database);
   database_.checkpoint_on_close(false);  // until it is known to be ours
@@ -82,6 +83,7 @@ Status Writer::open(const std::string& path) {
   if (Status s = prepare_statements(); !s) return s;
   if (Status s = read_marks(); !s) return s;
   if (Status s = dedupe_.load(database_, event_seq_); !s) return s;
+  if (Status s = records_.load(database_); !s) return s;
   return sync_folder(folder);
 }
 
@@ -94,9 +96,6 @@ Status Writer::prepare_statements() {
       {&begin_, "BEGIN IMMEDIATE"},
       {&commit_, "COMMIT"},
       {&rollback_, "ROLLBACK"},
-      {&savepoint_, "SAVEPOINT settlement"},
-      {&release_, "RELEASE settlement"},
-      {&rollback_to_, "ROLLBACK TO settlement"},
       {&insert_event_,
        "INSERT INTO event (seq, dedupe_key, dedupe_until, received_at, id, provider, type, external_id, order_key, depth, "
        "method, target, remote, headers, body) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"},
@@ -110,9 +109,6 @@ Status Writer::prepare_statements() {
       {&insert_attempt_,
        "INSERT OR REPLACE INTO attempt (delivery, n, started_at, duration_us, outcome, detail) VALUES (?1,?2,?3,?4,?5,?6)"},
       {&set_seq_, "UPDATE meta SET value = CASE name WHEN 'event_seq' THEN ?1 ELSE ?2 END WHERE name IN ('event_seq', 'delivery_seq')"},
-      {&record_version_, "SELECT version FROM record WHERE plugin=?1 AND collection=?2 AND key=?3"},
-      {&put_record_,
-       "INSERT OR REPLACE INTO record (plugin, collection, key, value, version, updated_at) VALUES (?1,?2,?3,?4,?5,?6)"},
   };
   for (const Wanted& w : wanted) {
     auto statement = database_.prepare(w.sql);
@@ -210,24 +206,17 @@ Status Writer::insert_deliveries(const std::shared_ptr<const StoredEvent>& event
   return Status::ok();
 }
 
+// All that can refuse a settlement is looked at before the first row of it is written; what fails after that is the disk, which
+// fails the whole batch. So a settlement needs no savepoint of its own.
 Status Writer::write(Settlement& settlement, Batch& batch) {
-  bool effects = !settlement.records.empty() || !settlement.emitted.empty();
-  if (effects) {
-    if (Status s = run(savepoint_, "savepoint"); !s) return s;
-  }
-  Status written = effects ? write_effects(settlement, batch) : write_outcome(settlement, batch);
+  Status written = check_records(settlement);
+  if (written) written = write_outcome(settlement, batch);
   if (written.code() == Code::kConflict || written.code() == Code::kGone) {
     settlement.status = written;
-    written = effects ? run(rollback_to_, "roll a settlement back") : Status::ok();
+    return Status::ok();
   }
-  if (!written || !effects) return written;
-  return run(release_, "release a settlement");
-}
-
-// Conflicts are found before the outcome and the emitted events enter the batch.
-Status Writer::write_effects(Settlement& settlement, Batch& batch) {
+  if (!written) return written;
   if (Status s = write_records(settlement); !s) return s;
-  if (Status s = write_outcome(settlement, batch); !s) return s;
   for (ingest::NewEvent& event : settlement.emitted) {
     std::string id;
     int64_t seq;
@@ -236,20 +225,34 @@ Status Writer::write_effects(Settlement& settlement, Batch& batch) {
   return Status::ok();
 }
 
-Status Writer::write_records(Settlement& settlement) {
-  int64_t now = wall_ms();
+Status Writer::check_records(const Settlement& settlement) {
+  checked_.clear();
   for (const RecordWrite& w : settlement.records) {
-    record_version_.bind(1, settlement.plugin).bind(2, w.collection).bind(3, w.key);
-    int code = record_version_.step();
-    auto version = code == SQLITE_ROW ? static_cast<uint64_t>(record_version_.integer(0)) : 0;
-    record_version_.reset();
-    if (code != SQLITE_ROW && code != SQLITE_DONE) return database_.fault("read a record's version");
-    if (w.expected_version != kAnyVersion && w.expected_version != version) {
+    Checked now{RecordBuffer::id_of(settlement.plugin, w.collection, w.key), 0};
+    // Written twice by one settlement: the second write finds what the first one makes.
+    auto own = std::find_if(checked_.rbegin(), checked_.rend(), [&](const Checked& c) { return c.id == now.id; });
+    if (own != checked_.rend()) {
+      now.version = own->version + 1;
+    } else {
+      auto stored = records_.version(now.id);
+      if (!stored) return stored.status();
+      now.version = *stored;
+    }
+    if (w.expected_version != kAnyVersion && w.expected_version != now.version) {
       return {Code::kConflict, "record " + w.collection + "/" + w.key + " was written by somebody else meanwhile"};
     }
-    put_record_.bind(1, settlement.plugin).bind(2, w.collection).bind(3, w.key).bind(4, w.value);
-    put_record_.bind(5, static_cast<int64_t>(version + 1)).bind(6, now);
-    if (Status s = run(put_record_, "write a record"); !s) return s;
+    checked_.push_back(std::move(now));
+  }
+  return Status::ok();
+}
+
+Status Writer::write_records(const Settlement& settlement) {
+  if (checked_.empty()) return Status::ok();
+  int64_t now = wall_ms();
+  bool direct = batch_events_ < kBusyBatch;
+  for (size_t i = 0; i < checked_.size(); ++i) {
+    Status s = records_.write(std::move(checked_[i].id), settlement.records[i].value, checked_[i].version + 1, now, direct);
+    if (!s) return s;
   }
   return Status::ok();
 }
@@ -286,6 +289,7 @@ Status Writer::commit(const Batch& batch) {
   if (Status s = run(commit_, "commit"); !s) return s;
   seqs_changed_ = false;
   dedupe_.commit();
+  records_.commit();
   open_ += static_cast<uint64_t>(batch.open_change);
   dead_ += static_cast<uint64_t>(batch.dead_change);
   return Status::ok();
@@ -294,6 +298,7 @@ Status Writer::commit(const Batch& batch) {
 void Writer::rollback() {
   if (database_.in_transaction()) rollback_.run();
   dedupe_.rollback();
+  records_.rollback();
 }
 
 Status Writer::checkpoint_if_due() {

@@ -1,15 +1,18 @@
 // Writer: the write connection and its statements: what one batch of events and settlements becomes in SQL.
-// Thread-safety: the committer's thread, but for open_count() and dead_count().
+// Thread-safety: the committer's thread, but for record(), open_count() and dead_count().
 #pragma once
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/status.h"
 #include "core/store/sqlite/database.h"
 #include "core/store/sqlite/dedupe_index.h"
+#include "core/store/sqlite/gathering_vfs.h"
+#include "core/store/sqlite/record_buffer.h"
 #include "core/store/store.h"
 
 namespace postern::store::sqlite {
@@ -23,16 +26,29 @@ class Writer {
     int64_t open_change = 0, dead_change = 0;
   };
 
+  explicit Writer(RecordBuffer::Limits records) : records_(records) {}
+
   // Locks the store against a second gateway, makes or checks the tables, reads the marks.
   Status open(const std::string& path);
 
   Status begin();
   // Stores the event or finds it a duplicate; fills in seq, event_id and outcome. A fault spoils the whole batch.
   Status write(ingest::PendingEvent& event, Batch& batch);
-  // kConflict in settlement.status when a record has another version; then nothing of it is written, and the batch goes on.
+  // kConflict in settlement.status when a record has another version, kGone when the delivery is not open any more; then nothing
+  // of it is written, and the batch goes on.
   Status write(Settlement& settlement, Batch& batch);
   Status commit(const Batch& batch);
   void rollback();
+
+  // Records that are not in their table yet: moves some of them, inside the open transaction (see record_buffer.h).
+  Status merge_records(size_t budget) { return records_.merge(budget); }
+  // What the open transaction has to move so that memory stays bounded; 0 mostly.
+  size_t records_to_merge() const { return records_.is_full() ? records_.written() * kMergePerRecord : 0; }
+  bool has_records_to_merge() const { return records_.has_work(); }
+  // A committed record that its table may not have yet.
+  std::optional<Record> record(const std::string& plugin, const std::string& collection, const std::string& key) const {
+    return records_.find(RecordBuffer::id_of(plugin, collection, key));
+  }
 
   // Moves the log into the database file when it has grown. Errors of its fsync count as those of a commit.
   Status checkpoint_if_due();
@@ -43,11 +59,14 @@ class Writer {
   uint64_t dead_count() const { return dead_.load(std::memory_order_relaxed); }
 
  private:
+  static constexpr size_t kMergePerRecord = 3;
+
   Status prepare_statements();
   Status read_marks();
   Status insert_event(ingest::NewEvent event, std::string& event_id, int64_t& seq, Batch& batch);
   Status insert_deliveries(const std::shared_ptr<const StoredEvent>& event, Batch& batch);
-  Status write_records(Settlement& settlement);
+  Status check_records(const Settlement& settlement);
+  Status write_records(const Settlement& settlement);
   Status write_outcome(const Settlement& settlement, Batch& batch);
   Status write_effects(Settlement& settlement, Batch& batch);
   Status run(Statement& statement, const char* doing);
@@ -57,16 +76,22 @@ class Writer {
     ~Lock();
   };
   Lock lock_;  // before the database, so that it outlives it: closing writes
+  GatheringVfs vfs_;
   Database database_;
   DedupeIndex dedupe_;
+  RecordBuffer records_;
+  struct Checked {
+    std::string id;
+    uint64_t version;
+  };
+  std::vector<Checked> checked_;  // the records of the settlement at hand, with the versions they have now
   int wal_pages_ = 0;
   int64_t event_seq_ = 0, delivery_seq_ = 0;  // the last ones given
   bool seqs_changed_ = false;
   size_t batch_events_ = 0;
   std::atomic<uint64_t> open_{0}, dead_{0};
-  Statement begin_, commit_, rollback_, savepoint_, release_, rollback_to_;
+  Statement begin_, commit_, rollback_;
   Statement insert_event_, insert_delivery_, settle_, retry_, insert_attempt_, set_seq_;
-  Statement record_version_, put_record_;
 };
 
 }  // namespace postern::store::sqlite

@@ -21,6 +21,8 @@ class FaultyVfs {
 
   inline static std::atomic<uint64_t> log_syncs{0};
   inline static std::atomic<uint64_t> database_syncs{0};
+  inline static std::atomic<uint64_t> log_writes{0};
+  inline static std::atomic<uint64_t> database_writes{0};
   inline static std::atomic<bool> log_is_dirty{false};       // written and not synced yet
   inline static std::function<void()> before_database_sync;  // set it while nothing syncs
 
@@ -77,6 +79,8 @@ class FaultyVfs {
     int fault = file->is_log ? log_write.load() : file->is_database ? database_write.load() : SQLITE_OK;
     if (fault != SQLITE_OK) return fault;
     if (file->is_log) log_is_dirty = true;
+    if (file->is_log) ++log_writes;
+    if (file->is_database) ++database_writes;
     return file->real()->pMethods->xWrite(file->real(), data, size, at);
   }
 

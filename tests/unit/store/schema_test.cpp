@@ -33,7 +33,7 @@ TEST_F(SchemaTest, MakesAnEmptyStore) {
   open();
   Sql sql(path());
   EXPECT_THAT(sql.rows("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name"),
-              ElementsAre("attempt", "dedupe", "delivery", "event", "meta", "record"));
+              ElementsAre("attempt", "dedupe", "delivery", "event", "meta", "record", "record_log"));
   EXPECT_EQ(sql.one("PRAGMA user_version"), std::to_string(kSchemaVersion));
   EXPECT_EQ(sql.one("PRAGMA journal_mode"), "wal");
 }

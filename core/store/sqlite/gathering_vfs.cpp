@@ -1,0 +1,182 @@
+#include "core/store/sqlite/gathering_vfs.h"
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace postern::store::sqlite {
+namespace {
+
+constexpr size_t kCapacity = 124 * 1024;  // SQLite writes less than 128 KiB at once: it cuts the size to 17 bits
+
+// Neighbouring writes of one file.
+class Gathered {
+ public:
+  explicit Gathered(sqlite3_file* real) : real_(real), data_(new (std::nothrow) char[kCapacity]) {}
+
+  int add(const void* data, int size, sqlite3_int64 at) {
+    auto bytes = static_cast<size_t>(size);
+    if (at != at_ + static_cast<sqlite3_int64>(used_) || bytes > kCapacity - used_) {
+      if (int code = flush(); code != SQLITE_OK) return code;
+      at_ = at;
+    }
+    if (!data_ || bytes > kCapacity) return real_->pMethods->xWrite(real_, data, size, at);
+    std::memcpy(data_.get() + used_, data, bytes);
+    used_ += bytes;
+    return SQLITE_OK;
+  }
+
+  int flush() {
+    if (int code = std::exchange(left_, SQLITE_OK); code != SQLITE_OK) {
+      used_ = 0;
+      return code;
+    }
+    if (used_ == 0) return SQLITE_OK;
+    auto size = static_cast<int>(std::exchange(used_, 0));
+    return real_->pMethods->xWrite(real_, data_.get(), size, at_);
+  }
+
+  // Where no error can be told: the next flush() tells it.
+  void flush_silently() { left_ = flush(); }
+
+ private:
+  sqlite3_file* const real_;
+  const std::unique_ptr<char[]> data_;
+  sqlite3_int64 at_ = 0;
+  size_t used_ = 0;
+  int left_ = SQLITE_OK;
+};
+
+struct File {
+  sqlite3_file base{};
+  Gathered* gathered = nullptr;  // of the log and the database
+  File* database = nullptr;      // of the log: whose locks guard it
+  File* log = nullptr;           // of the database, while it is open
+
+  sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
+  const sqlite3_io_methods& methods() { return *real()->pMethods; }
+  int flush() { return gathered == nullptr ? SQLITE_OK : gathered->flush(); }
+  int flush_both() {
+    int own = flush();
+    int of_log = log == nullptr ? SQLITE_OK : log->flush();
+    return own != SQLITE_OK ? own : of_log;
+  }
+  void flush_both_silently() {
+    if (gathered != nullptr) gathered->flush_silently();
+    if (log != nullptr && log->gathered != nullptr) log->gathered->flush_silently();
+  }
+};
+static_assert(sizeof(File) % 8 == 0, "the layer below puts its own structure behind it");
+
+File* mine(sqlite3_file* file) { return reinterpret_cast<File*>(file); }
+
+using M = sqlite3_io_methods;
+
+template <auto method, typename... Args>
+int forward(sqlite3_file* f, Args... args) {
+  File* file = mine(f);
+  return (file->methods().*method)(file->real(), args...);
+}
+
+template <auto method, typename... Args>
+int flush_and_forward(sqlite3_file* f, Args... args) {
+  if (int code = mine(f)->flush(); code != SQLITE_OK) return code;
+  return forward<method>(f, args...);
+}
+
+int close(sqlite3_file* f) {
+  File* file = mine(f);
+  int flushed = file->flush();
+  int closed = file->methods().xClose(file->real());
+  if (file->database != nullptr && file->database->log == file) file->database->log = nullptr;
+  delete file->gathered;
+  file->~File();
+  return flushed != SQLITE_OK ? flushed : closed;
+}
+
+int write(sqlite3_file* f, const void* data, int size, sqlite3_int64 at) {
+  File* file = mine(f);
+  return file->gathered != nullptr ? file->gathered->add(data, size, at) : forward<&M::xWrite>(f, data, size, at);
+}
+
+// A lock must be given back even when the flush before it fails; then the next call tells the error.
+int unlock(sqlite3_file* f, int level) {
+  mine(f)->flush_both_silently();
+  return forward<&M::xUnlock>(f, level);
+}
+
+int shm_lock(sqlite3_file* f, int offset, int n, int flags) {
+  if ((flags & SQLITE_SHM_UNLOCK) != 0) {
+    mine(f)->flush_both_silently();
+  } else if (int code = mine(f)->flush_both(); code != SQLITE_OK) {
+    return code;
+  }
+  return forward<&M::xShmLock>(f, offset, n, flags);
+}
+
+void shm_barrier(sqlite3_file* f) {
+  mine(f)->flush_both_silently();
+  mine(f)->methods().xShmBarrier(mine(f)->real());
+}
+
+constexpr sqlite3_io_methods kMethods = {
+    3,
+    close,
+    flush_and_forward<&M::xRead, void*, int, sqlite3_int64>,
+    write,
+    flush_and_forward<&M::xTruncate, sqlite3_int64>,
+    flush_and_forward<&M::xSync, int>,
+    flush_and_forward<&M::xFileSize, sqlite3_int64*>,
+    flush_and_forward<&M::xLock, int>,
+    unlock,
+    flush_and_forward<&M::xCheckReservedLock, int*>,
+    flush_and_forward<&M::xFileControl, int, void*>,
+    forward<&M::xSectorSize>,
+    forward<&M::xDeviceCharacteristics>,
+    forward<&M::xShmMap, int, int, int, void volatile**>,
+    shm_lock,
+    shm_barrier,
+    forward<&M::xShmUnmap, int>,
+    flush_and_forward<&M::xFetch, sqlite3_int64, int, void**>,
+    forward<&M::xUnfetch, sqlite3_int64, void*>,
+};
+
+}  // namespace
+
+GatheringVfs::GatheringVfs() {
+  sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
+  static_cast<sqlite3_vfs&>(vfs_) = *real;
+  vfs_.real = real;
+  name_ = "postern-" + std::to_string(reinterpret_cast<uintptr_t>(this));
+  vfs_.zName = name_.c_str();
+  vfs_.pNext = nullptr;
+  vfs_.szOsFile = static_cast<int>(sizeof(File)) + real->szOsFile;
+  vfs_.xOpen = open;
+  sqlite3_vfs_register(&vfs_, 0);
+}
+
+GatheringVfs::~GatheringVfs() { sqlite3_vfs_unregister(&vfs_); }
+
+int GatheringVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
+  sqlite3_vfs* real = static_cast<Vfs*>(vfs)->real;
+  auto* made = new (file) File{};
+  int code = real->xOpen(real, name, made->real(), flags, out_flags);
+  // The methods of version 3 are called by nobody if the layer below has them not; Debian's has.
+  if (made->real()->pMethods == nullptr || made->real()->pMethods->iVersion < 3) {
+    if (made->real()->pMethods != nullptr) made->methods().xClose(made->real());
+    made->~File();
+    static_cast<sqlite3_file*>(file)->pMethods = nullptr;
+    return code != SQLITE_OK ? code : SQLITE_CANTOPEN;
+  }
+  made->base.pMethods = &kMethods;
+  if (code == SQLITE_OK && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB)) != 0) made->gathered = new Gathered(made->real());
+  if ((flags & SQLITE_OPEN_WAL) != 0) {
+    made->database = mine(sqlite3_database_file_object(name));
+    made->database->log = made;
+  }
+  return code;
+}
+
+}  // namespace postern::store::sqlite
