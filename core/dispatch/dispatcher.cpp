@@ -93,13 +93,18 @@ void Dispatcher::work(const std::shared_ptr<Worker>& self) {
 }
 
 std::optional<Dispatcher::Entry> Dispatcher::wait_for_next() {
+  std::vector<std::unique_ptr<store::Settlement>> finished;  // freed after the lock
   MutexLock lock(mutex_);
   while (!stopping_) {
+    read_inbox();
+    finished.swap(finished_);
     if (settling_ < kMaxSettling) {
       if (auto entry = scheduler_.next(steady_ms())) return entry;
       if (auto at = scheduler_.wake_at_ms()) nudge_at(*at);
     }
+    ++idle_workers_;
     ready_.wait(mutex_);
+    --idle_workers_;
   }
   return std::nullopt;
 }
@@ -244,20 +249,37 @@ void Dispatcher::feed_breaker(const Entry& entry, HandlerOutcome outcome) {
 // ---- what the store says
 
 void Dispatcher::on_deliveries(std::vector<store::OpenDelivery> deliveries) {
-  int64_t now = steady_ms(), wall = wall_ms();
+  size_t count = deliveries.size();
   MutexLock lock(mutex_);
-  for (store::OpenDelivery& delivery : deliveries) scheduler_.add(std::move(delivery), now, wall);
-  if (deliveries.size() >= workers_) {
-    ready_.notify_all();
-  } else {
-    for (size_t i = 0; i < deliveries.size(); ++i) ready_.notify_one();
-  }
+  inbox_.push_back({{}, std::move(deliveries)});
+  announce(count);
 }
 
 void Dispatcher::on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) {
   MutexLock lock(mutex_);
-  for (auto& settlement : settlements) on_settled_one(settlement);  // ends them without the lock, on return
-  ready_.notify_all();
+  inbox_.push_back({std::move(settlements), {}});
+  announce(workers_);  // each may have freed a lane
+}
+
+// There is news, with work for up to `count` workers. While all of them are inside handlers, the control thread reads it.
+void Dispatcher::announce(size_t count) {
+  if (idle_workers_ == 0) return nudge_at(0);
+  if (count >= idle_workers_) return ready_.notify_all();
+  for (size_t i = 0; i < count; ++i) ready_.notify_one();
+}
+
+// In the order in which the store said it.
+void Dispatcher::read_inbox() {
+  if (inbox_.empty()) return;
+  int64_t now = steady_ms(), wall = wall_ms();
+  for (News& news : inbox_) {
+    for (auto& settlement : news.settled) {
+      on_settled_one(settlement);
+      if (settlement) finished_.push_back(std::move(settlement));
+    }
+    for (store::OpenDelivery& delivery : news.deliveries) scheduler_.add(std::move(delivery), now, wall);
+  }
+  inbox_.clear();
   if (scheduler_.wants_page()) nudge_at(0);
 }
 
@@ -321,6 +343,7 @@ void Dispatcher::forget(int64_t event_seq) {
 
 Dispatcher::Status Dispatcher::status() {
   MutexLock lock(mutex_);
+  read_inbox();
   Status status{out_.size(), scheduler_.loaded(), scheduler_.orphans(), abandoned_, accounts_};
   for (size_t i = 0; i < status.subscribers.size(); ++i) {
     status.subscribers[i].breaker = to_text(scheduler_.breaker(i).state());

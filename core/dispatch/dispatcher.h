@@ -91,6 +91,8 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void nudge_at(int64_t at_ms) REQUIRES(mutex_);
   void spawn_worker() REQUIRES(mutex_);
 
+  void announce(size_t count) REQUIRES(mutex_);
+  void read_inbox() REQUIRES(mutex_);
   void on_settled_one(std::unique_ptr<store::Settlement>& settlement) REQUIRES(mutex_);
   void account(const Settling& settled) REQUIRES(mutex_);
   void tell(const Settling& settled) REQUIRES(mutex_);
@@ -103,6 +105,13 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   Mutex mutex_;
   CondVar ready_;    // a worker may find something
   CondVar changed_;  // the control thread has something to look at; stop() too
+  // What the store said and nobody has looked at yet: the committer only drops it here, since every sender waits for the committer.
+  struct News {
+    std::vector<std::unique_ptr<store::Settlement>> settled;
+    std::vector<store::OpenDelivery> deliveries;
+  };
+  std::vector<News> inbox_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<store::Settlement>> finished_ GUARDED_BY(mutex_);  // to be freed without the lock
   Scheduler scheduler_ GUARDED_BY(mutex_);
   std::unordered_map<int64_t, Run> out_ GUARDED_BY(mutex_);
   size_t settling_ GUARDED_BY(mutex_) = 0;
@@ -113,6 +122,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   std::vector<SubscriberStatus> accounts_ GUARDED_BY(mutex_);
   uint64_t abandoned_ GUARDED_BY(mutex_) = 0;
   size_t live_workers_ GUARDED_BY(mutex_) = 0;     // threads that have not ended, without the abandoned ones
+  size_t idle_workers_ GUARDED_BY(mutex_) = 0;
   size_t stuck_threads_ GUARDED_BY(mutex_) = 0;    // the abandoned ones that have not ended
   int64_t control_wakes_at_ GUARDED_BY(mutex_) = 0;
   bool stopping_ GUARDED_BY(mutex_) = false;

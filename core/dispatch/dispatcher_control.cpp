@@ -21,6 +21,7 @@ void Dispatcher::control() {
     resubmit_due();
     MutexLock lock(mutex_);
     if (stopping_) return;
+    read_inbox();
     ready_.notify_all();  // a retry may be due, a breaker may let one through
     std::chrono::milliseconds limit = pause();
     control_wakes_at_ = steady_ms() + limit.count();
@@ -34,7 +35,7 @@ std::chrono::milliseconds Dispatcher::pause() {
   if (!resubmit_.empty()) at = std::min(at, resubmit_at_ms_);
   // What is due already waits for a worker, and workers look for themselves.
   if (auto wake = scheduler_.wake_at_ms(); wake && *wake > now) at = std::min(at, *wake);
-  if (scheduler_.wants_page()) at = now;
+  if (scheduler_.wants_page() || !inbox_.empty()) at = now;
   return std::chrono::milliseconds(std::max<int64_t>(0, at - now));
 }
 
