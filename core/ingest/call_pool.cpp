@@ -77,12 +77,16 @@ CallPool::~CallPool() { stop(0); }
 bool CallPool::submit(std::shared_ptr<Call> call) {
   State& s = *state_;
   MutexLock lock(s.mutex);
-  if (s.stopping || s.waiting.size() >= s.limits.waiting) return false;
+  if (s.stopping) return false;
   bool needs_thread = s.idle <= s.waiting.size();
   if (needs_thread) s.give_up_overdue();
   size_t working = s.workers.size() - s.stuck;
-  bool may_grow = working < s.limits.threads && s.stuck < s.limits.threads;
+  bool may_grow = working < s.limits.threads && s.stuck <= s.limits.threads;
   if (working == 0 && !may_grow) return false;
+  if (s.waiting.size() >= s.limits.waiting) {
+    if (needs_thread && may_grow) s.spawn(state_);  // it works off what those left who are gone
+    return false;
+  }
   s.waiting.push_back(std::move(call));
   needs_thread && may_grow ? s.spawn(state_) : s.changed.notify_one();
   return true;

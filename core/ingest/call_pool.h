@@ -2,7 +2,7 @@
 // them, and one plugin's calls never occupy another's.
 //
 // A call that hangs cannot be stopped. Past its deadline its thread no longer counts, and another one takes its place when there is work
-// for it; but only so often, since each holds its memory. When as many are stuck as the pool may have threads, none is replaced any more.
+// for it; but only so often, since each holds its memory. When more are stuck than the pool may have threads, none is replaced any more.
 // Thread-safety: any thread.
 #pragma once
 

@@ -156,7 +156,7 @@ void Ingest::reply(std::shared_ptr<http::Exchange> exchange, NewEvent event) {
   }
   std::vector<std::string> urls = urls_of(*exchange);
   auto composing = replier_.compose(std::move(exchange), route, std::move(routed.path), std::move(urls), route.recorded);
-  if (!pending) return;
+  if (!pending || !composing) return;
   pending->composing = std::move(composing);
   parts_.sink.submit(std::move(pending));
 }

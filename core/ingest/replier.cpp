@@ -59,9 +59,9 @@ std::shared_ptr<Replier::Composing> Replier::compose(std::shared_ptr<http::Excha
   if (!route.replying->submit(std::make_shared<Call>(composing->deadline_ms, route.reply, composing->reply))) {
     note_failure(*composing, "no thread is free for a reply", "the plugin's threads are busy or stuck");
     finish(composing, unavailable("too busy to answer"));
-  } else {
-    loop_.timers().arm(composing->timer, loop_.now_ms() + std::min(kWaitForThreadMs, route.deadline_ms));
+    return nullptr;
   }
+  loop_.timers().arm(composing->timer, loop_.now_ms() + std::min(kWaitForThreadMs, route.deadline_ms));
   return composing;
 }
 

@@ -17,10 +17,29 @@ inline std::string probe_entry(const std::string& route = "") {
   return entry + "}\n";
 }
 
+// Another instance of it, with its routes under `prefix`. `replies`: inside the braces of its reply routes, "deadline:
+// 1s".
+inline std::string probe_at(const std::string& name, const std::string& prefix, const std::string& replies = "") {
+  std::string entry = "  - {name: " + name + ", library: " + POSTERN_PROBE + ", config: {prefix: " + prefix + "}";
+  if (!replies.empty()) {
+    entry += ", routes: {\"" + prefix + "/reply/{what}\": {" + replies + "}, \"" + prefix + "/recorded/{what}\": {" +
+             replies + "}}";
+  }
+  return entry + "}\n";
+}
+
 // A request that makes probe's handler do `what`; `file` is for "block".
 inline std::string probe_request(const std::string& id, const std::string& what, const std::string& file = "") {
   const nlohmann::json body = {{"id", id}, {"type", "test"}, {"do", what}, {"file", file}};
   return request_text("POST", "/probe", {{"Content-Type", "application/json"}}, body.dump());
+}
+
+// A request to a reply route of probe: "/probe/reply/echo". `file` is for those that block.
+inline std::string reply_request(const std::string& path, const std::string& file = "",
+                                 const std::string& body = "hello") {
+  Headers headers;
+  if (!file.empty()) headers.emplace_back("x-file", file);
+  return request_text("POST", path, headers, body);
 }
 
 // A handler that waits, and the end of its wait.

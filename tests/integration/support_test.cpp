@@ -41,6 +41,46 @@ TEST(SigningTest, OwnExample) {
             "fd982a9f25b9a3b14be0e6b8e8621a5369e82413eecbc1f47c0c93dac782b4e8");
 }
 
+TEST(SigningTest, Rfc2202Case2) {
+  EXPECT_EQ(hex(hmac_sha1("Jefe", "what do ya want for nothing?")), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+}
+
+// The vectors that the official helper libraries are tested with.
+TEST(SigningTest, TwilioPublicVectors) {
+  const std::string url = "https://mycompany.com/myapp.php?foo=1&bar=2";
+  EXPECT_EQ(twilio_signature("12345", url,
+                             {{"To", "+18005551212"},
+                              {"CallSid", "CA1234567890ABCDE"},
+                              {"Caller", "+14158675309"},
+                              {"Digits", "1234"},
+                              {"From", "+14158675309"}}),
+            "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
+  EXPECT_EQ(
+      twilio_signature(
+          "12345", url,
+          {{"Sid", "CA123"}, {"SidAccount", "AC123"}, {"Digits", "5678"}, {"Digits", "1234"}, {"Digits", "1234"}}),
+      "IK+Dwps556ElfBT0I3Rgjkr1wJU=");
+  EXPECT_EQ(
+      twilio_signature("12345", url + "&bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"),
+      "a9nBmqA0ju/hNViExpshrM61xv4=");
+}
+
+// From the facts: of "Reason" and "ReasonConferenceEnded" the names are sorted, not the names with their values;
+// capitals come first.
+TEST(SigningTest, TwilioSortsNames) {
+  const std::string expected =
+      base64(hmac_sha1("t", "https://h/CALLSID1CallSid2ReasonzReasonConferenceEndedacallSid3"));
+  EXPECT_EQ(
+      twilio_signature(
+          "t", "https://h/",
+          {{"callSid", "3"}, {"ReasonConferenceEnded", "a"}, {"CallSid", "2"}, {"Reason", "z"}, {"CALLSID", "1"}}),
+      expected);
+}
+
+TEST(SigningTest, FormsAreEncoded) {
+  EXPECT_EQ(form_body({{"a b", "+1"}, {"c", ""}, {"c", "\xC3\xA9&="}}), "a+b=%2b1&c=&c=%c3%a9%26%3d");
+}
+
 TEST(SigningTest, Base64IsReversible) {
   for (size_t size : {1, 2, 3, 32}) {
     const std::string bytes = random_bytes(size);

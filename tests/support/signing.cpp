@@ -4,19 +4,28 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include <map>
+#include <set>
 #include <stdexcept>
 
 namespace postern::testing {
 
-std::string hmac_sha256(std::string_view key, std::string_view data) {
+namespace {
+
+std::string hmac(const EVP_MD* digest, std::string_view key, std::string_view data) {
   unsigned char mac[EVP_MAX_MD_SIZE];
   unsigned size = 0;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(data.data()),
+  if (HMAC(digest, key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(data.data()),
            data.size(), mac, &size) == nullptr) {
     throw std::runtime_error("HMAC failed");
   }
   return {reinterpret_cast<char*>(mac), size};
 }
+
+}  // namespace
+
+std::string hmac_sha1(std::string_view key, std::string_view data) { return hmac(EVP_sha1(), key, data); }
+std::string hmac_sha256(std::string_view key, std::string_view data) { return hmac(EVP_sha256(), key, data); }
 
 std::string hex(std::string_view bytes) {
   std::string text;
@@ -98,6 +107,37 @@ Headers sign_legacy(std::string_view key, std::string_view timestamp, std::strin
 Headers sign_own(std::string_view secret, std::string_view timestamp, std::string_view body) {
   return {{"X-OpenPhone-Signature", hex(hmac_sha256(secret, joined(timestamp, body)))},
           {"X-OpenPhone-Timestamp", std::string(timestamp)}};
+}
+
+std::string form_body(const Form& form) {
+  const auto encoded = [](std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      if (plain || c == '-' || c == '.' || c == '_')
+        out += c;
+      else
+        out += c == ' ' ? "+" : "%" + hex({&c, 1});
+    }
+    return out;
+  };
+  std::string body;
+  for (const auto& [name, value] : form) body += (body.empty() ? "" : "&") + encoded(name) + "=" + encoded(value);
+  return body;
+}
+
+std::string twilio_signature(std::string_view token, std::string_view url, const Form& form) {
+  std::map<std::string, std::set<std::string>> sorted;
+  for (const auto& [name, value] : form) sorted[name].insert(value);
+  std::string message(url);
+  for (const auto& [name, values] : sorted) {
+    for (const auto& value : values) message += name + value;
+  }
+  return base64(hmac_sha1(token, message));
+}
+
+Headers sign_twilio(std::string_view token, std::string_view url, const Form& form) {
+  return {{"X-Twilio-Signature", twilio_signature(token, url, form)}};
 }
 
 }  // namespace postern::testing

@@ -14,8 +14,10 @@
 namespace postern::testing {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
+using Form = std::vector<std::pair<std::string, std::string>>;  // parameters, decoded; in order, names may repeat
 
-// 32 raw bytes of HMAC-SHA256.
+// 20 raw bytes of HMAC-SHA1; 32 of HMAC-SHA256.
+std::string hmac_sha1(std::string_view key, std::string_view data);
 std::string hmac_sha256(std::string_view key, std::string_view data);
 std::string hex(std::string_view bytes);  // lower case
 std::string base64(std::string_view bytes);
@@ -40,5 +42,14 @@ Headers sign_legacy(std::string_view key, std::string_view timestamp, std::strin
 
 // Own variant: X-OpenPhone-Signature, hex over "timestamp.body", and X-OpenPhone-Timestamp; the secret is the key.
 Headers sign_own(std::string_view secret, std::string_view timestamp, std::string_view body);
+
+// application/x-www-form-urlencoded: what is not a letter, a digit or one of "-._" becomes %XX, a blank '+'.
+std::string form_body(const Form& form);
+
+// Twilio: X-Twilio-Signature, base64 of HMAC-SHA1 over the URL and then, by name in byte order, each name followed by
+// its value; the values of a repeated name sorted, each different one once. `form` is empty for GET and for bodies that
+// are no form: there the URL's query has the body's digest.
+std::string twilio_signature(std::string_view token, std::string_view url, const Form& form = {});
+Headers sign_twilio(std::string_view token, std::string_view url, const Form& form = {});
 
 }  // namespace postern::testing

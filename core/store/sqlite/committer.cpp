@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kEventsPerBatch = 4096;
 // Neither kind starves the other. Senders wait for the batch and settlements can, so these get a share of each batch, and go on
 // beyond it only as long as no event, of this batch or the next one, has waited for long.
-constexpr size_t kEventsPerSettlement = 8;
+constexpr size_t kEventsPerSettlement = 9;
 constexpr size_t kSettleAtLeast = 4;
 constexpr int64_t kEventMayWaitUs = 300;
 constexpr int64_t kSettleForUs = 10'000;

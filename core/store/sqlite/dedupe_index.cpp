@@ -93,6 +93,7 @@ void DedupeIndex::rollback() {
 // Only between transactions, so that all of the generation is durable in `event`.
 void DedupeIndex::freeze() {
   frozen_.swap(fresh_);
+  fresh_.reserve(merge_at_);  // growing it in steps would stop the committer for milliseconds
   frozen_order_.reserve(frozen_.size());
   for (const auto& [key, entry] : frozen_) frozen_order_.push_back(key);
   std::sort(frozen_order_.begin(), frozen_order_.end());

@@ -25,7 +25,7 @@ class DedupeIndex {
  public:
   using Key = ingest::DedupeKey;
 
-  explicit DedupeIndex(size_t merge_at = 100'000) : merge_at_(merge_at) {}
+  explicit DedupeIndex(size_t merge_at = 100'000) : merge_at_(merge_at) { fresh_.reserve(merge_at); }
 
   // Reads back what is not merged yet. `last_seq`: the newest event there is.
   Status load(Database& database, int64_t last_seq);

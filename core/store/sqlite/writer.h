@@ -68,7 +68,6 @@ class Writer {
   Status check_records(const Settlement& settlement);
   Status write_records(const Settlement& settlement);
   Status write_outcome(const Settlement& settlement, Batch& batch);
-  Status write_effects(Settlement& settlement, Batch& batch);
   Status run(Statement& statement, const char* doing);
 
   struct Lock {

@@ -13,43 +13,21 @@
 //   block        make the file FILE.began and hold the worker until FILE exists ("file": "FILE"), then as done
 //
 // A subscription's handler appends the provider's id of the event to the record order/INTO (`with: {into: INTO}`).
+// What it replies, and its signature scheme: replies.cpp. `config: {prefix: /other}` puts another one before its paths
+// than /probe, so that a gateway can have several instances.
 //
 // It is written against the C ABI alone.
+#include "probe.h"
+
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <mutex>
 #include <stdexcept>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <vector>
 
-#include "postern/ext/events.h"
-#include "postern/ext/http.h"
-#include "postern/ext/records.h"
-#include "postern/ext/routes.h"
+namespace probe {
 
-struct postern_instance {
-  const postern_host_api* api = nullptr;
-  postern_host* host = nullptr;
-  const postern_ext_events* events = nullptr;
-  const postern_ext_http* http = nullptr;
-  const postern_ext_records* records = nullptr;
-  const postern_ext_routes* routes = nullptr;
-  int64_t activated_ms = 0;  // Unix milliseconds
-  std::mutex mutex;
-  std::vector<std::thread> threads;  // of pending deliveries; guarded by mutex
-};
-
-namespace {
-
-constexpr postern_str str(std::string_view text) { return {text.data(), text.size()}; }
-std::string_view view(postern_str text) { return {text.ptr, text.len}; }
-
-// The value of a string member of a flat JSON object that the test wrote: no escapes.
 std::string member(std::string_view json, const std::string& name) {
   const std::string mark = "\"" + name + "\":\"";
   const size_t at = json.find(mark);
@@ -62,6 +40,18 @@ postern_status fail(postern_instance* self, std::string_view why, postern_status
   self->api->set_error(self->host, str(why));
   return status;
 }
+
+// It cannot be called back: what a handler does that hangs.
+void block_until_there(const std::string& file) {
+  std::ofstream(file + ".began") << "began";
+  while (!std::filesystem::exists(file)) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+}
+
+}  // namespace probe
+
+namespace {
+
+using namespace probe;
 
 // Reads and writes with a version: two deliveries at once must not lose one of the ids.
 postern_status append_to(postern_instance* self, postern_delivery* delivery, postern_str record,
@@ -89,12 +79,6 @@ void complete_later(postern_instance* self, postern_delivery* delivery, const st
     const postern_status status = append_to_order(self, delivery, id);
     self->events->complete(delivery, status == POSTERN_OK ? POSTERN_OK : POSTERN_RETRY, str("probe"));
   });
-}
-
-// It cannot be called back: what a handler does that hangs.
-void block_until_there(const std::string& file) {
-  std::ofstream(file + ".began") << "began";
-  while (!std::filesystem::exists(file)) std::this_thread::sleep_for(std::chrono::milliseconds(2));
 }
 
 postern_status handle_subscription(postern_instance* self, void*, postern_delivery* delivery) {
@@ -131,16 +115,19 @@ bool find(postern_instance* self, std::string_view id, const Extension*& extensi
   return extension != nullptr;
 }
 
-postern_status init(postern_instance* self, postern_str) {
+postern_status init(postern_instance* self, postern_str config_json) {
   if (!find(self, POSTERN_EXT_EVENTS, self->events) || !find(self, POSTERN_EXT_HTTP, self->http) ||
-      !find(self, POSTERN_EXT_RECORDS, self->records) || !find(self, POSTERN_EXT_ROUTES, self->routes)) {
+      !find(self, POSTERN_EXT_RECORDS, self->records) || !find(self, POSTERN_EXT_ROUTES, self->routes) ||
+      !find(self, POSTERN_EXT_SCHEMES, self->schemes)) {
     return fail(self, "an extension is missing", POSTERN_E_UNSUPPORTED);
   }
+  std::string prefix = member(view(config_json), "prefix");
+  if (prefix.empty()) prefix = "/probe";
   postern_route_desc route{};
   route.struct_size = sizeof route;
   route.kind = POSTERN_ROUTE_EVENT;
   route.method = str("POST");
-  route.path = str("/probe");
+  route.path = str(prefix);
   route.content_types = str("application/json");
   route.type_from = str("json:/type");
   route.order_key_from = str("json:/key");
@@ -149,6 +136,8 @@ postern_status init(postern_instance* self, postern_str) {
   route.flags = POSTERN_ROUTE_UNSIGNED;
   const postern_status added = self->routes->add(self->host, &route);
   if (added != POSTERN_OK) return added;
+  const postern_status replies = add_replies(self, prefix);
+  if (replies != POSTERN_OK) return replies;
   const postern_status handled = self->events->on(self->host, str("*"), handle, nullptr);
   return handled == POSTERN_OK ? self->events->on_subscription(self->host, handle_subscription, nullptr) : handled;
 }
@@ -184,7 +173,7 @@ postern_status create(const postern_host_api* api, postern_host* host, const pos
 }
 
 constexpr postern_str kRequired[] = {str(POSTERN_EXT_EVENTS), str(POSTERN_EXT_HTTP), str(POSTERN_EXT_RECORDS),
-                                     str(POSTERN_EXT_ROUTES)};
+                                     str(POSTERN_EXT_ROUTES), str(POSTERN_EXT_SCHEMES)};
 
 }  // namespace
 

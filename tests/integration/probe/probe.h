@@ -1,0 +1,49 @@
+// What probe's files share. probe.cpp says what the plugin is for.
+// Thread-safety: the instance's tables are set in init; what changes later is guarded by its mutex.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "postern/ext/events.h"
+#include "postern/ext/http.h"
+#include "postern/ext/records.h"
+#include "postern/ext/routes.h"
+#include "postern/ext/schemes.h"
+
+struct postern_instance {
+  const postern_host_api* api = nullptr;
+  postern_host* host = nullptr;
+  const postern_ext_events* events = nullptr;
+  const postern_ext_http* http = nullptr;
+  const postern_ext_records* records = nullptr;
+  const postern_ext_routes* routes = nullptr;
+  const postern_ext_schemes* schemes = nullptr;
+  int64_t activated_ms = 0;  // Unix milliseconds
+  std::mutex mutex;
+  std::vector<std::thread> threads;          // of pending deliveries and detached replies; guarded by mutex
+  std::map<std::string, std::string> notes;  // what the host said to answers; guarded by mutex
+};
+
+namespace probe {
+
+constexpr postern_str str(std::string_view text) { return {text.data(), text.size()}; }
+inline std::string_view view(postern_str text) { return {text.ptr, text.len}; }
+
+// The value of a string member of a flat JSON object that the test wrote: no escapes.
+std::string member(std::string_view json, const std::string& name);
+
+// Leaves `why` for the operator.
+postern_status fail(postern_instance* self, std::string_view why, postern_status status);
+
+// Makes the file FILE.began and holds the thread until FILE exists.
+void block_until_there(const std::string& file);
+
+// [main] In init: the reply routes, the scheme and the route that it signs.
+postern_status add_replies(postern_instance* self, const std::string& prefix);
+
+}  // namespace probe
