@@ -21,15 +21,17 @@ std::string raw_target(const http::Request& request) {
   return target;
 }
 
-bool is_scheme(std::string_view text) { return http::equals_ignoring_case(text, "http") || http::equals_ignoring_case(text, "https"); }
+// As it is written in URLs that are signed; nothing when it is another one.
+std::optional<std::string_view> scheme_of(std::string_view text) {
+  for (std::string_view scheme : {"https", "http"}) {
+    if (http::equals_ignoring_case(text, scheme)) return scheme;
+  }
+  return std::nullopt;
+}
 
 bool has_port(std::string_view authority) {
   size_t colon = authority.rfind(':');
   return colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
-}
-
-bool is_port(std::string_view text) {
-  return !text.empty() && text.size() <= 5 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 struct Told {
@@ -46,17 +48,18 @@ void add(std::vector<std::string>& list, std::string_view text) {
 Told told_by_proxies(const http::Request& request) {
   Told told;
   for (std::string_view element : list_elements(request, "forwarded")) {
-    if (auto proto = forwarded_parameter(element, "proto"); proto && is_scheme(*proto)) add(told.schemes, *proto);
+    auto proto = forwarded_parameter(element, "proto");
+    if (auto scheme = proto ? scheme_of(*proto) : std::nullopt) add(told.schemes, *scheme);
     if (auto host = forwarded_parameter(element, "host"); host && http::is_authority(*host)) add(told.hosts, *host);
   }
   for (std::string_view proto : list_elements(request, "x-forwarded-proto")) {
-    if (is_scheme(proto)) add(told.schemes, proto);
+    if (auto scheme = scheme_of(proto)) add(told.schemes, *scheme);
   }
   for (std::string_view host : list_elements(request, "x-forwarded-host")) {
     if (http::is_authority(host)) add(told.hosts, host);
   }
   auto ports = list_elements(request, "x-forwarded-port");
-  if (!ports.empty() && is_port(ports.front())) told.port = ports.front();
+  if (!ports.empty() && http::is_authority("h:" + std::string(ports.front()))) told.port = ports.front();
   return told;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/http/request_reader.h"
@@ -13,10 +14,10 @@ constexpr uint64_t kMaxBody = 1ull << 30;
 
 // The line ends of the head alone: the body's bytes are what was signed.
 bool mend_line_ends(std::string& bytes) {
-  size_t end = std::min(bytes.find("\r\n\r\n"), bytes.find("\n\n"));
+  size_t end = std::min({bytes.find("\r\n\r\n"), bytes.find("\n\n"), bytes.find("\n\r\n")});
   if (end == std::string::npos) return false;
   std::string head;
-  size_t body = bytes[end] == '\r' ? end + 4 : end + 2;
+  size_t body = bytes[end] == '\r' ? end + 4 : bytes[end + 1] == '\r' ? end + 3 : end + 2;
   bool mended = false;
   for (size_t i = 0; i < body; ++i) {
     if (bytes[i] == '\n' && (i == 0 || bytes[i - 1] != '\r')) {

@@ -44,7 +44,7 @@ struct Pools {
 
 // A pool has no thread before its first call, and only plugins that are called so have one.
 void give_threads(ingest::Route& route, Pools& pools) {
-  constexpr ingest::CallPool::Limits kVerifying{2, 4096}, kReplying{8, 1024};
+  constexpr ingest::CallPool::Limits kVerifying{.threads = 2}, kReplying{.threads = 8};
   auto runs_plugin = [](const auto& use) { return use.scheme->runs_plugin(); };
   if (std::any_of(route.schemes.begin(), route.schemes.end(), runs_plugin)) {
     if (!pools.verifying) pools.verifying = std::make_shared<ingest::CallPool>(kVerifying);

@@ -151,6 +151,7 @@ void Connection::let_go() {
 
 void Connection::new_exchange() {
   exchange_ = std::make_shared<Exchange>();
+  head_only_ = false;
   exchange_->request_id = make_request_id();
   exchange_->peer = stream_->peer();
   exchange_->remote = exchange_->peer;
@@ -159,6 +160,7 @@ void Connection::new_exchange() {
 // False when the request is refused or its answer is being written: the rest must not be read as its body.
 bool Connection::on_head_complete(bool more_came) {
   new_exchange();
+  head_only_ = reader_.request().method() == "HEAD";
   Service::Admission admission = service_.on_head(*exchange_, reader_.request());
   if (admission.refused) {
     refuse(std::move(admission.refusal));
@@ -215,10 +217,9 @@ void Connection::refuse(Response response) {
 
 void Connection::answer(Response response) {
   if (phase_ != Phase::kServing) return;
-  bool head_only = exchange_ && exchange_->request.method() == "HEAD";
   bool keep_alive = !response.close && !draining_ && !close_after_answer_ && exchange_ && exchange_->request.keep_alive();
   close_after_answer_ = !keep_alive;
-  queue(response, keep_alive, head_only);
+  queue(response, keep_alive, head_only_);
   exchange_.reset();
   flush();
 }

@@ -127,6 +127,7 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   size_t written_ = 0;
   size_t lingered_ = 0;
   uint32_t interest_ = 0;
+  bool head_only_ = false;  // the request at hand is HEAD; the service may have moved it away by the time of its answer
   bool fresh_ = true;  // no request was read yet
   bool read_closed_ = false;
   bool close_after_answer_ = false;

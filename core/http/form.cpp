@@ -26,9 +26,9 @@ std::string decode(std::string_view text) {
 
 }  // namespace
 
-Form parse_form(std::string_view body) {
+Form parse_form(std::string_view body, size_t most) {
   Form form;
-  while (!body.empty()) {
+  while (!body.empty() && form.size() < most) {
     std::string_view sequence = body.substr(0, body.find('&'));
     body.remove_prefix(std::min(sequence.size() + 1, body.size()));
     if (sequence.empty()) continue;

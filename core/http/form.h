@@ -2,6 +2,7 @@
 // Thread-safety: pure functions and plain values.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,7 +17,8 @@ constexpr size_t kMaxFormParameters = 1000;
 using Form = std::vector<std::pair<std::string, std::string>>;
 
 // Empty sequences are passed over, '+' is a blank, and a '%' without two hex digits stands for itself.
-Form parse_form(std::string_view body);
+// Stops behind `most` parameters.
+Form parse_form(std::string_view body, size_t most = SIZE_MAX);
 
 // Whether a Content-Type says so; without regard to case and parameters.
 bool is_form_type(std::string_view content_type);

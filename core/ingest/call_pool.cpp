@@ -29,6 +29,7 @@ struct CallPool::State {
   mutable Mutex mutex;
   CondVar changed;
   std::deque<std::shared_ptr<Call>> waiting GUARDED_BY(mutex);
+  size_t waiting_bytes GUARDED_BY(mutex) = 0;
   std::vector<std::shared_ptr<Worker>> workers GUARDED_BY(mutex);  // the abandoned ones too, until they end
   uint32_t idle GUARDED_BY(mutex) = 0;
   uint32_t stuck GUARDED_BY(mutex) = 0;
@@ -61,6 +62,7 @@ std::shared_ptr<CallPool::Call> CallPool::State::next(Worker& worker) {
   if (stopping) return nullptr;
   worker.call = std::move(waiting.front());
   waiting.pop_front();
+  waiting_bytes -= worker.call->bytes;
   return worker.call;
 }
 
@@ -83,10 +85,12 @@ bool CallPool::submit(std::shared_ptr<Call> call) {
   size_t working = s.workers.size() - s.stuck;
   bool may_grow = working < s.limits.threads && s.stuck <= s.limits.threads;
   if (working == 0 && !may_grow) return false;
-  if (s.waiting.size() >= s.limits.waiting) {
+  bool too_large = !s.waiting.empty() && s.waiting_bytes + call->bytes > s.limits.waiting_bytes;
+  if (s.waiting.size() >= s.limits.waiting || too_large) {
     if (needs_thread && may_grow) s.spawn(state_);  // it works off what those left who are gone
     return false;
   }
+  s.waiting_bytes += call->bytes;
   s.waiting.push_back(std::move(call));
   needs_thread && may_grow ? s.spawn(state_) : s.changed.notify_one();
   return true;
@@ -108,6 +112,7 @@ bool CallPool::stop(int64_t within_ms) {
   MutexLock lock(s.mutex);
   s.stopping = true;
   dropped.swap(s.waiting);
+  s.waiting_bytes = 0;
   s.changed.notify_all();
   while (!s.workers.empty() && steady_ms() < until) {
     s.changed.wait_for(s.mutex, std::chrono::milliseconds(std::max<int64_t>(1, until - steady_ms())));

@@ -17,13 +17,15 @@ class CallPool {
   struct Limits {
     uint32_t threads = 8;
     size_t waiting = 1024;
+    size_t waiting_bytes = 64 * 1024 * 1024;  // held by the calls that wait: nobody may have verified them yet
   };
   class Call {
    public:
-    explicit Call(int64_t d) : deadline_ms(d) {}
+    Call(int64_t d, size_t b) : deadline_ms(d), bytes(b) {}
     virtual ~Call() = default;
     virtual void run() = 0;     // on one of the pool's threads
     const int64_t deadline_ms;  // steady; a thread that is inside later is given up
+    const size_t bytes;         // that it holds
   };
 
   explicit CallPool(Limits limits);

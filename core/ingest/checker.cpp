@@ -59,7 +59,7 @@ Checker::~Checker() { end(); }
 void Checker::check(std::shared_ptr<http::Exchange> exchange, const Route& route, std::shared_ptr<const signature::Scheme> scheme,
                     std::vector<std::string> urls, OnVerdict on_verdict) {
   int64_t deadline_ms = loop_.now_ms() + kCheckWithinMs;
-  auto call = std::make_shared<Call>(deadline_ms);
+  auto call = std::make_shared<Call>(deadline_ms, exchange->request.body().size());
   call->scheme = std::move(scheme);
   call->urls = std::move(urls);
   call->provider = route.provider;
@@ -88,7 +88,9 @@ void Checker::check(std::shared_ptr<http::Exchange> exchange, const Route& route
 }
 
 void Checker::on_late(const std::shared_ptr<Waiting>& waiting) {
-  log::warn("a signature was not checked in time", {{"scheme", waiting->call->scheme->name()}});
+  if (uint64_t suppressed = 0; late_.pass(suppressed)) {
+    log::warn("a signature was not checked in time", {{"scheme", waiting->call->scheme->name()}, {"suppressed", suppressed}});
+  }
   waiting->call->give_up();
   finish(waiting, std::nullopt);
 }

@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/base/log.h"
 #include "core/http/connection.h"
 #include "core/ingest/route.h"
 #include "core/net/event_loop.h"
@@ -39,6 +40,7 @@ class Checker {
 
   net::EventLoop& loop_;
   std::unordered_set<std::shared_ptr<Waiting>> waiting_;
+  log::Throttle late_{20};
 };
 
 }  // namespace postern::ingest

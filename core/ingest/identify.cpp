@@ -82,7 +82,7 @@ Result<const JsonBody*> read_json(const Route& route, const http::Request& reque
 Result<std::optional<http::Form>> read_form(const Route& route, const http::Request& request) {
   auto type = request.header("content-type");
   if (!route.needs_form() || !type || !http::is_form_type(*type)) return std::optional<http::Form>();
-  http::Form form = http::parse_form(request.body());
+  http::Form form = http::parse_form(request.body(), http::kMaxFormParameters + 1);
   if (form.size() > http::kMaxFormParameters) return Status(Code::kInvalid, "the form has too many parameters");
   for (const auto& [name, value] : form) {
     if (!http::is_utf8(name) || !http::is_utf8(value)) return Status(Code::kInvalid, "the form is not UTF-8");

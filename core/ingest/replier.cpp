@@ -14,7 +14,8 @@ constexpr int64_t kWaitForThreadMs = 1'000;
 }  // namespace
 
 struct Replier::Call : CallPool::Call {
-  Call(int64_t deadline_ms, ReplyHandler h, std::shared_ptr<Reply> r) : CallPool::Call(deadline_ms), handler(std::move(h)), reply(std::move(r)) {}
+  Call(int64_t deadline_ms, ReplyHandler h, std::shared_ptr<Reply> r)
+      : CallPool::Call(deadline_ms, r->request().body.size()), handler(std::move(h)), reply(std::move(r)) {}
   void run() override {
     if (reply->begin()) handler(reply);
   }

@@ -53,7 +53,7 @@ void Reply::on_return(Returned how, std::string why) {
   MutexLock lock(mutex_);
   if (detached_) return;
   if (ended_) {
-    if (how == Returned::kFailed) log::warn("a reply handler failed after its answer", {{"why", why}});
+    if (how == Returned::kFailed) log::debug("a reply handler failed after its answer", {{"why", why}});
     return;
   }
   if (how == Returned::kDone) why = "the handler returned without an answer";

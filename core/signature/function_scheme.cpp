@@ -49,7 +49,12 @@ Verdict FunctionScheme::verify(const Presented& presented, Explanation* explanat
   Status status = functions_.verify(view, presented.now_ms, secrets_, explanation);
   if (status) return Verdict::kAccepted;
   if (status.code() == Code::kDenied) return Verdict::kWrong;
-  log::error("a signature could not be checked", {{"scheme", name_}, {"error", status.message()}});
+  {
+    MutexLock lock(mutex_);
+    if (uint64_t suppressed = 0; faults_.pass(suppressed)) {
+      log::error("a signature could not be checked", {{"scheme", name_}, {"error", status.message()}, {"suppressed", suppressed}});
+    }
+  }
   if (explanation != nullptr) explanation->add("the plugin could not tell: " + status.message());
   return Verdict::kUnknown;
 }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/log.h"
+#include "core/base/mutex.h"
 #include "core/http/request_view.h"
 #include "core/signature/scheme.h"
 
@@ -33,7 +35,7 @@ class FunctionScheme final : public Scheme {
   const std::string& name() const override { return name_; }
   const std::string& header() const override { return header_; }
   bool runs_plugin() const override { return true; }
-  Verdict verify(const Presented& presented, Explanation* explanation) const override;
+  Verdict verify(const Presented& presented, Explanation* explanation) const override EXCLUDES(mutex_);
   Result<Headers> sign(const Draft& draft) const override;
   Result<std::shared_ptr<const Scheme>> with_secrets(Secrets secrets) const override;
 
@@ -41,6 +43,8 @@ class FunctionScheme final : public Scheme {
   const std::string name_, header_;
   Secrets secrets_;
   const Functions functions_;
+  mutable Mutex mutex_;
+  mutable log::Throttle faults_ GUARDED_BY(mutex_){20};
 };
 
 }  // namespace postern::signature

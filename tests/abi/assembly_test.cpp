@@ -134,6 +134,54 @@ TEST(Overrides, OfOnePluginDoNotReachAnothers) {
   EXPECT_THAT(out.faults[0].message, HasSubstr("plugin b has no route /a"));
 }
 
+Assembled assemble_replies_with(const config::RouteOverride& set) {
+  config::Plugin plugin = plugin_config("a", "replies");
+  plugin.routes = {set};
+  return assemble({plugin});
+}
+
+const ingest::Route& route_of(const Assembled& out, const std::string& path) {
+  for (const auto& route : out.assembly->routes().routes()) {
+    if (route->path == path) return *route;
+  }
+  throw std::runtime_error("no route " + path);
+}
+
+TEST(Overrides, GiveAReplyRouteItsDeadline) {
+  config::RouteOverride set = set_on("/well");
+  set.deadline = std::chrono::milliseconds(2500);
+  Assembled out = assemble_replies_with(set);
+  ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
+  EXPECT_EQ(route_of(out, "/well").deadline_ms, 2500);
+  EXPECT_EQ(route_of(out, "/throws").deadline_ms, 10'000) << "the others keep theirs";
+}
+
+TEST(Overrides, GiveEachKindOfRouteOnlyWhatItHas) {
+  config::RouteOverride wait = set_on("/well"), deadline = set_on("/good");
+  wait.wait = std::chrono::milliseconds(0);
+  deadline.deadline = std::chrono::milliseconds(2500);
+  Assembled out = assemble_replies_with(wait);
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_EQ(config::to_text("f", out.faults[0]), "f:15:9: route /well replies by itself: it has a deadline, no wait");
+  out = assemble_with(deadline);
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_EQ(config::to_text("f", out.faults[0]), "f:15:9: route /good is an event route: it has a wait, no deadline");
+}
+
+// ---- threads
+
+TEST(Threads, AreEachPluginsOwn) {
+  config::RouteOverride none = set_on("/well");
+  Assembled out = assemble_replies_with(none);
+  EXPECT_EQ(route_of(out, "/well").replying, route_of(out, "/throws").replying) << "one pool for a plugin";
+  Assembled other = assemble({plugin_config("b", "replies")});
+  EXPECT_NE(route_of(out, "/well").replying, route_of(other, "/well").replying);
+  Assembled events = assemble({plugin_config("c", "good")});
+  EXPECT_EQ(route_of(events, "/good").replying, nullptr) << "what has no such calls has no threads for them";
+  EXPECT_EQ(route_of(events, "/good").verifying, nullptr);
+  EXPECT_TRUE(out.assembly->stop_calls(0)) << "there is nothing to wait for";
+}
+
 // ---- subscriptions
 
 config::Subscription subscription(const std::string& name, const std::string& on, const std::string& plugin) {

@@ -58,6 +58,7 @@ plugins:
     routes:
       /hooks/acme: {wait: 5s, rate: 30/m, allow: [0.0.0.0/0], max_body: 256KiB, reject_status: 403, ordered: false}
       /hooks/other:
+      /answers: {deadline: 2500ms}
   - name: mailer
     library: /opt/mailer.so
 subscriptions:
@@ -119,7 +120,7 @@ TEST(Config, PluginsAndInheritance) {
   EXPECT_EQ(acme.policies.breaker.failures, 2u);
   EXPECT_EQ(acme.policies.breaker.open_for, 1min);
   EXPECT_EQ(acme.policies.deadline, 1min);
-  ASSERT_EQ(acme.routes.size(), 2u);
+  ASSERT_EQ(acme.routes.size(), 3u);
   EXPECT_EQ(acme.routes[0].path, "/hooks/acme");
   EXPECT_EQ(acme.routes[0].wait, 5s);
   EXPECT_EQ(acme.routes[0].rate, 0.5);
@@ -129,11 +130,14 @@ TEST(Config, PluginsAndInheritance) {
   EXPECT_EQ(acme.routes[0].ordered, false);
   EXPECT_EQ(acme.routes[1].path, "/hooks/other");
   EXPECT_FALSE(acme.routes[1].wait || acme.routes[1].rate || acme.routes[1].max_body || acme.routes[1].ordered);
+  EXPECT_FALSE(acme.routes[0].deadline || acme.routes[1].deadline) << "a plugin's or a dispatch's deadline is another one";
+  EXPECT_EQ(acme.routes[2].deadline, 2500ms);
+  EXPECT_FALSE(acme.routes[2].wait);
 
   const Plugin& mailer = loaded.config.plugins[1];
   EXPECT_EQ(mailer.config_json, "{}");
   EXPECT_EQ(mailer.policies.retry.attempts, 6u);
-  EXPECT_EQ(mailer.config_marks.at("").line, 36);
+  EXPECT_EQ(mailer.config_marks.at("").line, 37);
   EXPECT_EQ(mailer.config_marks.at("").column, 5);
 
   ASSERT_EQ(loaded.config.subscriptions.size(), 2u);

@@ -215,6 +215,10 @@ TEST(Faults, Plugins) {
         "192.0.2.7",
         "7:55 plugins[0].routes['/y'].max_body: '0' is out of range; it goes from 1 to 1024MiB",
         "7:67 plugins[0].routes['/y'].ordered: '1' is neither true nor false"}},
+      {"plugins: [{name: a, library: a.so, routes: {/x: {deadline: 99ms}, /y: {deadline: 61m}, /z: {deadlines: 1s}}}]\n",
+       {"2:60 plugins[0].routes['/x'].deadline: '99ms' is out of range; it goes from 100ms to 1h",
+        "2:82 plugins[0].routes['/y'].deadline: '61m' is out of range; it goes from 100ms to 1h",
+        "2:93 unknown key 'deadlines'; did you mean 'deadline'?"}},
   });
 }
 

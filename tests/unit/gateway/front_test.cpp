@@ -34,6 +34,7 @@ class FrontTest : public http::testing::ConnectionTest {
   void SetUp() override {
     ConnectionTest::SetUp();
     start_health();
+    add_reply_route();
     front_ = std::make_unique<Front>(loop_, Front::Parts{health_, details_for_, urls_.trusted_proxies},
                                      ingest::Ingest::Parts{routes_, targets_, sink_, board_, 60'000, urls_});
     on_loop([this] {
@@ -41,6 +42,10 @@ class FrontTest : public http::testing::ConnectionTest {
       service_.request = [this](std::shared_ptr<http::Exchange> e) { front_->on_request(std::move(e)); };
     });
     client_ = connect_tcp();
+  }
+  void TearDown() override {
+    EXPECT_TRUE(replying_->stop(10'000));
+    ConnectionTest::TearDown();
   }
   Client::Answer ask(const std::string& target, const std::string& headers = "", const std::string& method = "GET") {
     client_->send(method + " " + target + " HTTP/1.1\r\nHost: gateway\r\n" + headers + "\r\n");
@@ -61,6 +66,20 @@ class FrontTest : public http::testing::ConnectionTest {
   std::unique_ptr<Client> client_;
 
  private:
+  // Answers with the client's address and the URLs by which it may have called.
+  void add_reply_route() {
+    ingest::Route route;
+    route.kind = ingest::Route::Kind::kReply;
+    route.method = "POST";
+    route.path = "/who";
+    route.replying = replying_;
+    route.reply = [](const std::shared_ptr<ingest::Reply>& reply) {
+      std::string text(reply->request().remote);
+      for (const std::string& url : *reply->request().urls) text += " " + url;
+      EXPECT_TRUE(reply->send(http::Response::json(200, text)));
+    };
+    ASSERT_TRUE(routes_.add(std::move(route)));
+  }
   // Until the first result can be seen: the check is called again.
   void start_health() {
     health_.add("call-log", std::chrono::milliseconds(1), [this] {
@@ -74,6 +93,7 @@ class FrontTest : public http::testing::ConnectionTest {
   std::atomic<int> checks_{0};
   std::promise<void> checked_;
   observe::HealthBoard health_;
+  std::shared_ptr<ingest::CallPool> replying_ = std::make_shared<ingest::CallPool>(ingest::CallPool::Limits{1, 10});
   ingest::RouteTable routes_;
   ingest::TargetTable targets_;
   NoSink sink_;
@@ -173,6 +193,19 @@ TEST_F(FrontTest, SeesTheClientBehindATrustedProxy) {
   EXPECT_EQ(details("X-Forwarded-For: 10.1.2.3\r\n"), kDetails);
   EXPECT_EQ(details("X-Forwarded-For: 203.0.113.9\r\n"), kNone)
       << "the proxy's own address does not count for its clients";
+}
+
+// A proxy is trusted for being the one that is connected; that the client behind it is somebody else changes nothing about it.
+TEST_F(FrontTest, TellsPluginsTheClientAndTheUrlsThatATrustedProxyForwards) {
+  const std::string headers =
+      "Content-Length: 0\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.test\r\n";
+  on_loop([this] { urls_.public_url = "https://hooks.acme.io"; });
+  EXPECT_EQ(ask("/who?x", headers, "POST").body, "127.0.0.1 https://hooks.acme.io/who?x");
+  set(urls_.trusted_proxies, {"127.0.0.1/32"});
+  EXPECT_EQ(ask("/who?x", headers, "POST").body, "203.0.113.9 https://hooks.acme.io/who?x https://a.test/who?x");
+  set(urls_.trusted_proxies, {"203.0.113.9/32"});
+  EXPECT_EQ(ask("/who?x", headers, "POST").body, "127.0.0.1 https://hooks.acme.io/who?x")
+      << "whom a stranger claims to be is no proxy";
 }
 
 TEST_F(FrontTest, GivesAllElseToIngest) {

@@ -84,7 +84,28 @@ TEST_F(ExpressionTest, BodiesThatAreNotJson) {
   EXPECT_EQ(expression->evaluate(no_json)->text, "from header");
 }
 
+TEST_F(ExpressionTest, FormsAndBodiesThatAreNone) {
+  const http::Form form = {{"From", "+1"}, {"Empty", ""}, {"Sid", "first"}, {"Sid", "second"}, {"", "unnamed"}, {"a:b", "c"}};
+  const Subject with{request_, path_, nullptr, &form}, without{request_, path_, json_};
+  auto text_in = [](const Subject& subject, std::string_view text) {
+    auto found = Expression::parse(text)->evaluate(subject);
+    return found ? found->text : "(nothing)";
+  };
+  EXPECT_EQ(text_in(with, "form:From"), "+1") << "decoded before; not again";
+  EXPECT_EQ(text_in(with, "form:Sid"), "first");
+  EXPECT_EQ(text_in(with, "form:a:b"), "c");
+  EXPECT_EQ(text_in(with, "form:Sid+form:None+form:From"), "first::+1");
+  EXPECT_EQ(text_in(with, "form:Empty|form:from|form:From"), "+1") << "names are told by case";
+  EXPECT_EQ(text_in(with, "json:/id|form:Sid"), "first");
+  for (const char* expression : {"form:Empty", "form:sid", "form:None"})
+    EXPECT_EQ(text_in(with, expression), "(nothing)") << expression;
+  EXPECT_EQ(text_in(without, "form:From"), "(nothing)");
+  EXPECT_EQ(text_in(without, "form:From|json:/id"), "EV1");
+}
+
 TEST_F(ExpressionTest, WhatItUses) {
+  EXPECT_TRUE(Expression::parse("json:/a|header:b+form:c")->uses(Expression::Source::kForm));
+  EXPECT_FALSE(Expression::parse("json:/form|const:form")->uses(Expression::Source::kForm));
   EXPECT_TRUE(Expression::parse("header:a|path:b+json:/c")->uses(Expression::Source::kJson));
   EXPECT_FALSE(Expression::parse("header:a|path:b")->uses(Expression::Source::kJson));
   EXPECT_TRUE(Expression::parse("")->empty());
@@ -101,6 +122,8 @@ TEST_F(ExpressionTest, Malformed) {
                                                        {"JSON:/id", "unknown source"},
                                                        {"json:", "has no name"},
                                                        {"const:", "has no name"},
+                                                       {"form:", "has no name"},
+                                                       {"Form:a", "unknown source"},
                                                        {"json:id", "has no JSON pointer"},
                                                        {"json:/a~2", "has no JSON pointer"},
                                                        {"header:x id", "no header name"},

@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 
-#include "core/signature/described_scheme.h"
-
+#include <algorithm>
+#include <chrono>
 #include <set>
 #include <stdexcept>
+
+#include "core/signature/described_scheme.h"
 
 namespace postern::ingest {
 namespace {
@@ -183,6 +185,103 @@ TEST_F(IdentifyTest, TheSchemeThatVerifiedSaysWhereTheIdIs) {
   EXPECT_EQ(event(R"({"id":"from the body"})", "X-Id: from the header\r\n").external_id, "from the header");
   scheme_ = nullptr;
   EXPECT_EQ(event(R"({"id":"from the body"})", "X-Id: from the header\r\n").external_id, "from the body");
+}
+
+// ---- forms
+
+class IdentifyFormTest : public IdentifyTest {
+ protected:
+  static constexpr const char* kType = "Content-Type: application/x-www-form-urlencoded\r\n";
+  IdentifyFormTest() {
+    route_.unsigned_id_from = expression("form:Sid+form:Status");
+    route_.type_from = expression("form:Type");
+    route_.order_key_from = expression("form:Sid");
+  }
+  static std::string many(size_t count) {
+    std::string body = "Sid=1";
+    for (size_t i = 1; i < count; ++i) body += "&p=" + std::to_string(i);
+    return body;
+  }
+};
+
+TEST_F(IdentifyFormTest, IsReadFromTheForm) {
+  std::string body = "Type=call+status&Sid=CA1&Status=%62usy&Sid=CA2";
+  NewEvent e = event(body, kType);
+  EXPECT_EQ(e.type, "acme.call status");
+  EXPECT_EQ(e.external_id, "CA1:busy") << "of equal names the first counts";
+  EXPECT_EQ(e.order_key, "CA1");
+  EXPECT_EQ(request_.body(), body) << "exact bytes are what is stored";
+  EXPECT_EQ(event(body, "content-type: Application/X-WWW-Form-UrlEncoded; charset=utf-8\r\n").external_id, "CA1:busy");
+}
+
+TEST_F(IdentifyFormTest, TakesAThousandParametersAndNotOneMore) {
+  EXPECT_EQ(event(many(1000), kType).external_id, "1:");
+  EXPECT_EQ(refusal(many(1001), kType), "the form has too many parameters");
+  EXPECT_EQ(refusal(many(10'000), kType), "the form has too many parameters");
+  EXPECT_EQ(event(many(1000) + "&&&&&", kType).external_id, "1:") << "empty sequences are none";
+  // A route that reads no form does not count either.
+  route_.unsigned_id_from = expression("header:x-id");
+  route_.type_from = route_.order_key_from = expression("");
+  EXPECT_EQ(event(many(10'000), kType).type, "acme.unknown");
+}
+
+// Attack: a mebibyte of empty parameters costs the loop far more than its bytes when it is taken apart before it is counted.
+TEST_F(IdentifyFormTest, RefusesTooManyParametersBeforeItTakesThemApart) {
+  auto quickest = [this](const std::string& body) {
+    auto best = std::chrono::nanoseconds::max();
+    for (int i = 0; i < 5; ++i) {
+      auto begin = std::chrono::steady_clock::now();
+      EXPECT_EQ(refusal(body, kType), "the form has too many parameters");
+      best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - begin);
+    }
+    return best;
+  };
+  std::string tiny;
+  while (tiny.size() < 1 << 20) tiny += "a&";
+  std::string few = many(1000) + "&long=" + std::string(tiny.size(), 'x') + "&last=1";
+  EXPECT_LT(quickest(tiny).count(), 3 * quickest(few).count()) << "as long, with a thousand parameters";
+}
+
+TEST_F(IdentifyFormTest, RefusesWhatIsNotUtf8WhereverItIs) {
+  for (const char* body : {"Sid=%ff", "Sid=1&Other=\xfe", "Sid=1&%c3=2", "Sid=%ed%a0%80", "Sid=%c0%80"}) {
+    EXPECT_EQ(refusal(body, kType), "the form is not UTF-8") << body;
+  }
+  EXPECT_EQ(event("Sid=%c3%a9", kType).external_id, "\xc3\xa9:");
+}
+
+TEST_F(IdentifyFormTest, ABodyOfAnotherTypeIsNoForm) {
+  for (const char* headers : {"", "Content-Type: application/json\r\n", "Content-Type: text/plain\r\n"}) {
+    NewEvent e = event("Sid=1&Type=x", headers);
+    EXPECT_EQ(e.type, "acme.unknown") << headers;
+    EXPECT_THAT(e.external_id, ::testing::StartsWith("sha256:"));
+    EXPECT_EQ(e.order_key, "");
+  }
+  route_.required.push_back(expression("form:Sid"));
+  EXPECT_EQ(refusal("Sid=1", "Content-Type: application/json\r\n"), "a required field is missing");
+  EXPECT_EQ(refusal("Sid=1"), "a required field is missing");
+  EXPECT_EQ(refusal("Sid=1", kType), "(taken)");
+}
+
+TEST_F(IdentifyFormTest, RefusesARequiredFieldThatIsAbsentOrEmpty) {
+  route_.required.push_back(expression("form:Sid"));
+  for (const char* body : {"", "Sid", "Sid=", "sid=1", "Sid%00=1", "Status=busy"}) {
+    EXPECT_EQ(refusal(body, kType), "a required field is missing") << body;
+  }
+}
+
+TEST_F(IdentifyFormTest, HoldsItsValuesToTheSameBounds) {
+  for (const char* value : {"%00", "%0a", "%1b%5b31m", "%7f"}) {
+    EXPECT_THAT(refusal("Sid=" + std::string(value), kType), HasSubstr("id is too long or not plain text"));
+    EXPECT_THAT(refusal("Sid=1&Type=" + std::string(value), kType), HasSubstr("type is"));
+  }
+  EXPECT_THAT(refusal("Sid=" + std::string(2000, 's'), kType), Not(HasSubstr("sss")));
+}
+
+// A provider may send an empty part or leave it out; each way it is one and the same event.
+TEST_F(IdentifyFormTest, AbsentPartsCountAsEmpty) {
+  EXPECT_EQ(event("Sid=1", kType).dedupe_key, event("Sid=1&Status=", kType).dedupe_key);
+  EXPECT_NE(event("Sid=1", kType).dedupe_key, event("Sid=1&Status=busy", kType).dedupe_key);
+  EXPECT_NE(event("Sid=a%3Ab", kType).dedupe_key, event("Sid=a&Status=b%3A", kType).dedupe_key);
 }
 
 }  // namespace
