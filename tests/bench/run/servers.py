@@ -92,7 +92,6 @@ events {{ worker_connections 4096; }}
 http {{
   access_log off;
   keepalive_requests 1000000000;
-  client_header_buffer_size 4k;  # head and body arrive in one read
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
