@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <postern/unknown_key.hpp>
 
 namespace twilio {
 namespace {
@@ -56,35 +56,10 @@ struct Key {
 constexpr std::array<Key, 3> kKeys = {
     {{"auth_tokens", &read_tokens}, {"account_sid", &read_account}, {"greeting", &read_greeting}}};
 
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, substituted}));
-    }
-  }
-  return row.back();
-}
-
-std::string near_miss(std::string_view name) {
-  constexpr size_t kFarthest = 4;
-  std::string best;
-  size_t distance = kFarthest;
-  for (const Key& key : kKeys) {
-    size_t d = name.size() > 64 ? kFarthest : edit_distance(name, key.name);
-    if (d < distance) distance = d, best = key.name;
-  }
-  return best.empty() ? "; known are auth_tokens, account_sid, greeting" : "; did you mean '" + best + "'?";
-}
-
-// RFC 6901, section 3.
-std::string pointer_to(std::string_view name) {
-  std::string pointer = "/";
-  for (char c : name) pointer += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return pointer;
+std::vector<std::string_view> known_keys() {
+  std::vector<std::string_view> names;
+  for (const Key& key : kKeys) names.emplace_back(key.name);
+  return names;
 }
 
 }  // namespace
@@ -100,7 +75,7 @@ Config read_config(std::string_view text, const ReportFault& report) {
     const std::string& wanted = name;
     auto key = std::find_if(kKeys.begin(), kKeys.end(), [&](const Key& one) { return wanted == one.name; });
     if (key == kKeys.end()) {
-      report(pointer_to(name), "unknown key '" + name + "'" + near_miss(name));
+      report(postern::pointer_to(name), postern::unknown_key(name, known_keys()));
     } else if (!value.is_null()) {
       key->read(value, config, report);
     }
