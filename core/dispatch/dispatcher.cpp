@@ -93,11 +93,11 @@ void Dispatcher::work(const std::shared_ptr<Worker>& self) {
 }
 
 std::optional<Dispatcher::Entry> Dispatcher::wait_for_next() {
-  std::vector<std::unique_ptr<store::Settlement>> finished;  // freed after the lock
+  Settlements finished;  // freed after the lock
   MutexLock lock(mutex_);
   while (!stopping_) {
-    read_inbox();
-    finished.swap(finished_);
+    finished.clear();  // of a round without work for us
+    read_inbox(finished);
     if (settling_ < kMaxSettling) {
       if (auto entry = scheduler_.next(steady_ms())) return entry;
       if (auto at = scheduler_.wake_at_ms()) nudge_at(*at);
@@ -268,14 +268,14 @@ void Dispatcher::announce(size_t count) {
   for (size_t i = 0; i < count; ++i) ready_.notify_one();
 }
 
-// In the order in which the store said it.
-void Dispatcher::read_inbox() {
+// In the order in which the store said it. What is over goes to `finished`, for the caller to free without the lock.
+void Dispatcher::read_inbox(Settlements& finished) {
   if (inbox_.empty()) return;
   int64_t now = steady_ms(), wall = wall_ms();
   for (News& news : inbox_) {
     for (auto& settlement : news.settled) {
       on_settled_one(settlement);
-      if (settlement) finished_.push_back(std::move(settlement));
+      if (settlement) finished.push_back(std::move(settlement));
     }
     for (store::OpenDelivery& delivery : news.deliveries) scheduler_.add(std::move(delivery), now, wall);
   }
@@ -342,8 +342,9 @@ void Dispatcher::forget(int64_t event_seq) {
 }
 
 Dispatcher::Status Dispatcher::status() {
+  Settlements finished;
   MutexLock lock(mutex_);
-  read_inbox();
+  read_inbox(finished);
   Status status{out_.size(), scheduler_.loaded(), scheduler_.orphans(), abandoned_, accounts_};
   for (size_t i = 0; i < status.subscribers.size(); ++i) {
     status.subscribers[i].breaker = to_text(scheduler_.breaker(i).state());

@@ -57,6 +57,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
 
  private:
   using Entry = Scheduler::Entry;
+  using Settlements = std::vector<std::unique_ptr<store::Settlement>>;
   struct Worker {
     // Guarded by mutex_. Its handler outlived the deadline; the thread ends when it comes back.
     bool abandoned = false;
@@ -92,7 +93,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void spawn_worker() REQUIRES(mutex_);
 
   void announce(size_t count) REQUIRES(mutex_);
-  void read_inbox() REQUIRES(mutex_);
+  void read_inbox(Settlements& finished) REQUIRES(mutex_);
   void on_settled_one(std::unique_ptr<store::Settlement>& settlement) REQUIRES(mutex_);
   void account(const Settling& settled) REQUIRES(mutex_);
   void tell(const Settling& settled) REQUIRES(mutex_);
@@ -107,11 +108,10 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   CondVar changed_;  // the control thread has something to look at; stop() too
   // What the store said and nobody has looked at yet: the committer only drops it here, since every sender waits for the committer.
   struct News {
-    std::vector<std::unique_ptr<store::Settlement>> settled;
+    Settlements settled;
     std::vector<store::OpenDelivery> deliveries;
   };
   std::vector<News> inbox_ GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<store::Settlement>> finished_ GUARDED_BY(mutex_);  // to be freed without the lock
   Scheduler scheduler_ GUARDED_BY(mutex_);
   std::unordered_map<int64_t, Run> out_ GUARDED_BY(mutex_);
   size_t settling_ GUARDED_BY(mutex_) = 0;

@@ -19,9 +19,10 @@ void Dispatcher::control() {
     load_pages();
     expire_due();
     resubmit_due();
+    Settlements finished;  // freed after the lock
     MutexLock lock(mutex_);
     if (stopping_) return;
-    read_inbox();
+    read_inbox(finished);
     ready_.notify_all();  // a retry may be due, a breaker may let one through
     std::chrono::milliseconds limit = pause();
     control_wakes_at_ = steady_ms() + limit.count();
