@@ -1,27 +1,29 @@
+// OpenSSL 3 calls these functions old, and asks for EVP: that allocates memory for each digest, which is made for each request.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "core/base/digest.h"
 
-#include <openssl/evp.h>
-
 namespace postern {
-namespace {
 
-// Fetched once: OpenSSL 3 looks an algorithm up by name at each use otherwise.
-const EVP_MD* algorithm() {
-  static const EVP_MD* md = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return md;
+Sha256Stream::Sha256Stream() { SHA256_Init(&state_); }
+
+void Sha256Stream::add(std::string_view bytes) { SHA256_Update(&state_, bytes.data(), bytes.size()); }
+
+Sha256 Sha256Stream::finish() {
+  Sha256 digest;
+  SHA256_Final(digest.data(), &state_);
+  return digest;
 }
 
-}  // namespace
-
 Sha256 sha256(std::string_view bytes) {
-  Sha256 digest{};
-  EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, algorithm(), nullptr);
-  return digest;
+  Sha256Stream stream;
+  stream.add(bytes);
+  return stream.finish();
 }
 
 std::string sha256_hex(std::string_view bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
+  text.reserve(64);
   for (unsigned char byte : sha256(bytes)) {
     text += kDigits[byte >> 4];
     text += kDigits[byte & 15];

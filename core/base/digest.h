@@ -1,5 +1,7 @@
-// SHA-256. Thread-safety: pure functions.
+// SHA-256. Thread-safety: pure functions; a Sha256Stream belongs to one thread.
 #pragma once
+
+#include <openssl/sha.h>
 
 #include <array>
 #include <string>
@@ -8,6 +10,17 @@
 namespace postern {
 
 using Sha256 = std::array<unsigned char, 32>;
+
+// The digest of what was added, one after the other.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  void add(std::string_view bytes);
+  Sha256 finish();  // once
+
+ private:
+  SHA256_CTX state_;
+};
 
 Sha256 sha256(std::string_view bytes);
 

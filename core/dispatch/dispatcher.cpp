@@ -11,7 +11,9 @@
 namespace postern::dispatch {
 namespace {
 
-constexpr size_t kMaxSettling = 4096;  // outcomes that wait for the disk; workers pause above it
+constexpr size_t kMaxSettling = 4096;  // outcomes that wait for the disk; workers pause at it
+constexpr size_t kGoOnBelow = 3840;    // and go on here: to wake them for each outcome costs more than their handlers do
+constexpr int64_t kMoreWorkersAfterMs = 2;
 constexpr int64_t kTryAgainMs = 1000;  // after the store could not read or write
 
 // Two handlers on one record get through in a few runs. One that always expects a wrong version must not keep the machine busy.
@@ -56,7 +58,7 @@ bool Dispatcher::stop(int64_t drain_ms) {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
-    ready_.notify_all();
+    inbox_.ring_all();
     changed_.notify_all();
     while (!(out_.empty() && live_workers_ == 0) && steady_ms() < until) {
       changed_.wait_for(mutex_, std::chrono::milliseconds(std::max<int64_t>(1, until - steady_ms())));
@@ -83,7 +85,7 @@ void Dispatcher::work(const std::shared_ptr<Worker>& self) {
     if (!self->abandoned) continue;
     --stuck_threads_;
     scheduler_.on_unstuck(self->subscriber);
-    ready_.notify_all();
+    inbox_.ring_all();
     changed_.notify_all();
     return;
   }
@@ -93,20 +95,52 @@ void Dispatcher::work(const std::shared_ptr<Worker>& self) {
 }
 
 std::optional<Dispatcher::Entry> Dispatcher::wait_for_next() {
-  Settlements finished;  // freed after the lock
-  MutexLock lock(mutex_);
-  while (!stopping_) {
-    finished.clear();  // of a round without work for us
-    read_inbox(finished);
-    if (settling_ < kMaxSettling) {
-      if (auto entry = scheduler_.next(steady_ms())) return entry;
-      if (auto at = scheduler_.wake_at_ms()) nudge_at(*at);
+  while (true) {
+    uint64_t rings = inbox_.rings();
+    Settlements finished;  // freed after the lock
+    {
+      MutexLock lock(mutex_);
+      if (stopping_) return std::nullopt;
+      read_inbox(finished);
+      if (auto entry = next()) return entry;
     }
-    ++idle_workers_;
-    ready_.wait(mutex_);
-    --idle_workers_;
+    finished.clear();
+    inbox_.wait(rings);
   }
+}
+
+std::optional<Dispatcher::Entry> Dispatcher::next() {
+  if (!paused_ && settling_ >= kMaxSettling) {
+    paused_ = true;
+    inbox_.ring_after_settled(settling_ - kGoOnBelow);
+  }
+  if (paused_) return std::nullopt;
+  if (auto entry = scheduler_.next(steady_ms())) {
+    ++taken_;
+    call_for_help();
+    return entry;
+  }
+  if (auto at = scheduler_.wake_at_ms()) nudge_at(*at);
   return std::nullopt;
+}
+
+// There is more to do than for this worker. Most handlers take microseconds, less than to wake a thread: so others come only if there
+// is still more after a moment.
+void Dispatcher::call_for_help() {
+  int64_t now = steady_ms();
+  if (help_at_ms_ != 0 || !scheduler_.can_run(now)) return;
+  help_at_ms_ = now + kMoreWorkersAfterMs;
+  taken_before_help_ = taken_;
+  nudge_at(help_at_ms_);
+}
+
+// One more worker where handlers are quick; all of them when those at work have taken nothing since.
+void Dispatcher::help() {
+  int64_t now = steady_ms();
+  if (help_at_ms_ == 0 || now < help_at_ms_) return;
+  help_at_ms_ = 0;
+  if (paused_ || !scheduler_.can_run(now)) return;
+  taken_ == taken_before_help_ ? inbox_.ring_all() : inbox_.ring_one();
 }
 
 Result<std::shared_ptr<const store::StoredEvent>> Dispatcher::event_of(Entry& entry) {
@@ -248,38 +282,32 @@ void Dispatcher::feed_breaker(const Entry& entry, HandlerOutcome outcome) {
 
 // ---- what the store says
 
-void Dispatcher::on_deliveries(std::vector<store::OpenDelivery> deliveries) {
-  size_t count = deliveries.size();
-  MutexLock lock(mutex_);
-  inbox_.push_back({{}, std::move(deliveries)});
-  announce(count);
-}
+void Dispatcher::on_deliveries(std::vector<store::OpenDelivery> deliveries) { announce({{}, std::move(deliveries)}); }
 
-void Dispatcher::on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) {
-  MutexLock lock(mutex_);
-  inbox_.push_back({std::move(settlements), {}});
-  announce(workers_);  // each may have freed a lane
-}
+void Dispatcher::on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) { announce({std::move(settlements), {}}); }
 
-// There is news, with work for up to `count` workers. While all of them are inside handlers, the control thread reads it.
-void Dispatcher::announce(size_t count) {
-  if (idle_workers_ == 0) return nudge_at(0);
-  if (count >= idle_workers_) return ready_.notify_all();
-  for (size_t i = 0; i < count; ++i) ready_.notify_one();
+void Dispatcher::announce(Inbox::News news) {
+  if (inbox_.put(std::move(news))) return;
+  MutexLock lock(mutex_);
+  nudge_at(0);
 }
 
 // In the order in which the store said it. What is over goes to `finished`, for the caller to free without the lock.
 void Dispatcher::read_inbox(Settlements& finished) {
-  if (inbox_.empty()) return;
+  std::vector<Inbox::News> unread = inbox_.take();
+  if (unread.empty()) return;
   int64_t now = steady_ms(), wall = wall_ms();
-  for (News& news : inbox_) {
+  for (Inbox::News& news : unread) {
     for (auto& settlement : news.settled) {
       on_settled_one(settlement);
       if (settlement) finished.push_back(std::move(settlement));
     }
     for (store::OpenDelivery& delivery : news.deliveries) scheduler_.add(std::move(delivery), now, wall);
   }
-  inbox_.clear();
+  if (paused_ && settling_ <= kGoOnBelow) {
+    paused_ = false;
+    inbox_.ring_after_settled(0);
+  }
   if (scheduler_.wants_page()) nudge_at(0);
 }
 

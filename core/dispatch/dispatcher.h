@@ -17,6 +17,7 @@
 
 #include "core/base/mutex.h"
 #include "core/dispatch/delivery.h"
+#include "core/dispatch/inbox.h"
 #include "core/dispatch/scheduler.h"
 #include "core/dispatch/subscriber.h"
 #include "core/ingest/target_table.h"
@@ -75,6 +76,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   };
   void work(const std::shared_ptr<Worker>& self) EXCLUDES(mutex_);
   std::optional<Entry> wait_for_next() EXCLUDES(mutex_);
+  std::optional<Entry> next() REQUIRES(mutex_);
   void run(Entry entry, const std::shared_ptr<Worker>& worker) EXCLUDES(mutex_);
   Result<std::shared_ptr<const store::StoredEvent>> event_of(Entry& entry);
   void put_back(Entry entry, const std::string& why) EXCLUDES(mutex_);
@@ -92,7 +94,9 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void nudge_at(int64_t at_ms) REQUIRES(mutex_);
   void spawn_worker() REQUIRES(mutex_);
 
-  void announce(size_t count) REQUIRES(mutex_);
+  void call_for_help() REQUIRES(mutex_);
+  void help() REQUIRES(mutex_);
+  void announce(Inbox::News news) EXCLUDES(mutex_);
   void read_inbox(Settlements& finished) REQUIRES(mutex_);
   void on_settled_one(std::unique_ptr<store::Settlement>& settlement) REQUIRES(mutex_);
   void account(const Settling& settled) REQUIRES(mutex_);
@@ -104,14 +108,12 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   const uint32_t workers_;
 
   Mutex mutex_;
-  CondVar ready_;    // a worker may find something
   CondVar changed_;  // the control thread has something to look at; stop() too
-  // What the store said and nobody has looked at yet: the committer only drops it here, since every sender waits for the committer.
-  struct News {
-    Settlements settled;
-    std::vector<store::OpenDelivery> deliveries;
-  };
-  std::vector<News> inbox_ GUARDED_BY(mutex_);
+  Inbox inbox_;      // its bell: a worker may find something
+  bool paused_ GUARDED_BY(mutex_) = false;  // until enough outcomes are durable
+  uint64_t taken_ GUARDED_BY(mutex_) = 0;   // deliveries that workers took
+  uint64_t taken_before_help_ GUARDED_BY(mutex_) = 0;
+  int64_t help_at_ms_ GUARDED_BY(mutex_) = 0;  // 0: nobody has called for it
   Scheduler scheduler_ GUARDED_BY(mutex_);
   std::unordered_map<int64_t, Run> out_ GUARDED_BY(mutex_);
   size_t settling_ GUARDED_BY(mutex_) = 0;
@@ -122,7 +124,6 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   std::vector<SubscriberStatus> accounts_ GUARDED_BY(mutex_);
   uint64_t abandoned_ GUARDED_BY(mutex_) = 0;
   size_t live_workers_ GUARDED_BY(mutex_) = 0;     // threads that have not ended, without the abandoned ones
-  size_t idle_workers_ GUARDED_BY(mutex_) = 0;
   size_t stuck_threads_ GUARDED_BY(mutex_) = 0;    // the abandoned ones that have not ended
   int64_t control_wakes_at_ GUARDED_BY(mutex_) = 0;
   bool stopping_ GUARDED_BY(mutex_) = false;

@@ -23,7 +23,9 @@ void Dispatcher::control() {
     MutexLock lock(mutex_);
     if (stopping_) return;
     read_inbox(finished);
-    ready_.notify_all();  // a retry may be due, a breaker may let one through
+    help();
+    // A retry is due, or a breaker lets one through.
+    if (!paused_ && scheduler_.can_run(steady_ms())) inbox_.ring_one();
     std::chrono::milliseconds limit = pause();
     control_wakes_at_ = steady_ms() + limit.count();
     if (limit.count() > 0) changed_.wait_for(mutex_, limit);
@@ -34,6 +36,7 @@ std::chrono::milliseconds Dispatcher::pause() {
   int64_t now = steady_ms(), at = now + kLongestPauseMs;
   if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->first);
   if (!resubmit_.empty()) at = std::min(at, resubmit_at_ms_);
+  if (help_at_ms_ != 0) at = std::min(at, help_at_ms_);
   // What is due already waits for a worker, and workers look for themselves.
   if (auto wake = scheduler_.wake_at_ms(); wake && *wake > now) at = std::min(at, *wake);
   if (scheduler_.wants_page() || !inbox_.empty()) at = now;
@@ -64,7 +67,7 @@ void Dispatcher::load_pages() {
       return;
     }
     scheduler_.load(std::move(*page), newest, steady_ms(), wall_ms());
-    ready_.notify_all();
+    inbox_.ring_all();
   }
 }
 

@@ -7,12 +7,12 @@
 namespace postern::dispatch {
 namespace {
 
-std::string index_key(const std::string& plugin, const std::string& subscriber) { return plugin + '\0' + subscriber; }
-
 // Two keys with one hash would only wait for each other.
 uint64_t order_hash(size_t subscriber, const std::string& provider, const std::string& key) {
-  std::string joined = std::to_string(subscriber) + '\0' + provider + '\0' + key;
-  uint64_t hash = std::hash<std::string>()(joined);
+  uint64_t hash = std::hash<size_t>()(subscriber);
+  for (const std::string* part : {&provider, &key}) {
+    hash ^= std::hash<std::string>()(*part) + 0x9e3779b97f4a7c15 + (hash << 6) + (hash >> 2);  // as boost::hash_combine
+  }
   return hash == 0 ? 1 : hash;
 }
 
@@ -25,7 +25,7 @@ int64_t steady_due(int64_t due_wall_ms, int64_t wall_ms, int64_t now_ms, int64_t
 
 Scheduler::Scheduler(const std::vector<Subscriber>& subscribers) : subscribers_(subscribers) {
   for (size_t i = 0; i < subscribers.size(); ++i) {
-    index_[index_key(subscribers[i].plugin, subscribers[i].name)] = i;
+    index_[{subscribers[i].plugin, subscribers[i].name}] = i;
     lanes_.emplace_back(subscribers[i].policies.breaker);
   }
 }
@@ -58,9 +58,11 @@ void Scheduler::take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wa
   }
   ++loaded_;
   const Subscriber& to = subscribers_[*subscriber];
-  bool ordered = to.ordered && !delivery.order_key.empty();
+  const std::string& provider = delivery.event ? delivery.event->provider : delivery.provider;
+  const std::string& order_key = delivery.event ? delivery.event->order_key : delivery.order_key;
+  bool ordered = to.ordered && !order_key.empty();
   Entry entry{delivery.seq, delivery.event_seq, *subscriber, delivery.attempts, 0, false,
-              ordered ? order_hash(*subscriber, delivery.provider, delivery.order_key) : 0, nullptr};
+              ordered ? order_hash(*subscriber, provider, order_key) : 0, nullptr};
   if (delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
     event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
     entry.event = std::move(delivery.event);
@@ -77,7 +79,7 @@ void Scheduler::take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wa
 }
 
 std::optional<size_t> Scheduler::find_subscriber(const store::OpenDelivery& delivery) const {
-  auto found = index_.find(index_key(delivery.plugin, delivery.subscriber));
+  auto found = index_.find({delivery.plugin, delivery.subscriber});
   return found == index_.end() ? std::nullopt : std::optional(found->second);
 }
 
@@ -101,7 +103,7 @@ std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
   wake_delayed(now_ms);
   for (size_t i = 0; i < lanes_.size(); ++i) {
     Lane& lane = lanes_[(next_lane_ + i) % lanes_.size()];
-    if (lane.ready.empty() || lane.stuck >= kMaxStuck || !lane.breaker.allows(now_ms)) continue;
+    if (!may_start(lane, now_ms)) continue;
     next_lane_ = (next_lane_ + i + 1) % lanes_.size();
     Entry entry = std::move(lane.ready.front());
     entry.trial = lane.breaker.on_start();
@@ -110,6 +112,15 @@ std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
     return entry;
   }
   return std::nullopt;
+}
+
+bool Scheduler::can_run(int64_t now_ms) const {
+  auto is_due = [&](const Delayed& delayed) {
+    const Lane& lane = lanes_[delayed.entry.subscriber];
+    return delayed.at_ms <= now_ms && lane.stuck < kMaxStuck && lane.breaker.allows(now_ms);
+  };
+  return std::any_of(lanes_.begin(), lanes_.end(), [now_ms](const Lane& lane) { return may_start(lane, now_ms); }) ||
+         (!delayed_.empty() && is_due(delayed_.top()));
 }
 
 std::optional<int64_t> Scheduler::wake_at_ms() const {

@@ -9,10 +9,13 @@
 #include <cstdint>
 #include <deque>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <queue>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/dispatch/breaker.h"
@@ -48,6 +51,8 @@ class Scheduler {
 
   // The next delivery that may run now.
   std::optional<Entry> next(int64_t now_ms);
+  // Whether next() would give one.
+  bool can_run(int64_t now_ms) const;
   // When next() may have something again that it does not have now; nothing when only add() or release() can help.
   std::optional<int64_t> wake_at_ms() const;
 
@@ -85,13 +90,16 @@ class Scheduler {
     bool operator<(const Delayed& o) const { return at_ms > o.at_ms; }  // the earliest on top
   };
 
+  static bool may_start(const Lane& lane, int64_t now_ms) {
+    return !lane.ready.empty() && lane.stuck < kMaxStuck && lane.breaker.allows(now_ms);
+  }
   void take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
   std::optional<size_t> find_subscriber(const store::OpenDelivery& delivery) const;
   void admit(Entry entry, int64_t at_ms, int64_t now_ms);
   void wake_delayed(int64_t now_ms);
 
   const std::vector<Subscriber>& subscribers_;
-  std::unordered_map<std::string, size_t> index_;  // "plugin\0subscriber"
+  std::map<std::pair<std::string_view, std::string_view>, size_t> index_;  // by plugin and name, which `subscribers_` holds
   std::vector<Lane> lanes_;
   size_t next_lane_ = 0;
   std::priority_queue<Delayed> delayed_;

@@ -38,6 +38,7 @@ class Request {
   std::optional<std::string_view> header(std::string_view name, size_t nth = 0) const;
   size_t count(std::string_view name) const;
 
+  size_t head_size() const { return head_.size(); }  // bytes of request line and headers
   // "Name: value\r\n" for each header, names and values as received, without the white space around values: what is
   // stored.
   std::string headers_text() const;

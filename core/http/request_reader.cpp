@@ -10,8 +10,11 @@ namespace postern::http {
 namespace {
 
 constexpr size_t kMaxMethod = 32;
+constexpr size_t kUsualHead = 1024;
+// Whoever reads the body with vector instructions may look a little beyond its end.
+constexpr size_t kBodyPadding = 64;
 // What a Content-Length may make us allocate before its bytes are here.
-constexpr uint64_t kMaxReserve = 64 * 1024;
+constexpr uint64_t kMaxReserve = 64 * 1024 - kBodyPadding;
 
 }  // namespace
 
@@ -29,6 +32,7 @@ size_t RequestReader::feed(std::string_view data) {
 size_t RequestReader::feed_head(std::string_view data) {
   std::string& head = request_.head_;
   size_t consumed = 0;
+  if (head.empty()) head.reserve(std::min(data.size(), kUsualHead));
   while (consumed < data.size() && state_ == State::kHead) {
     const std::string_view rest = data.substr(consumed, line_room());
     const size_t line_end = rest.find('\n');
@@ -174,7 +178,7 @@ void RequestReader::begin_body(uint64_t max_body) {
   if (content_length_ > max_body) return refuse(413, "body too large");
   max_body_ = max_body;
   // Attack: a large Content-Length on many connections, and nothing behind it.
-  request_.body_.reserve(static_cast<size_t>(std::min(content_length_, kMaxReserve)));
+  if (has_body()) request_.body_.reserve(static_cast<size_t>(std::min(content_length_, kMaxReserve)) + kBodyPadding);
   state_ = has_body() ? State::kBody : State::kComplete;
 }
 

@@ -1,6 +1,8 @@
 #include "core/http/response.h"
 
+#include <algorithm>
 #include <ctime>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "core/http/characters.h"
@@ -15,8 +17,10 @@ using Json = nlohmann::json;
 // making.
 void append_header(std::string_view name, std::string_view value, std::string& out) {
   out.append(name).append(": ");
-  for (const char c : value) {
-    if (is_char(c, kFieldChar)) out += c;
+  if (all_chars(value, kFieldChar)) {
+    out.append(value);
+  } else {
+    std::copy_if(value.begin(), value.end(), std::back_inserter(out), [](char c) { return is_char(c, kFieldChar); });
   }
   out.append("\r\n");
 }

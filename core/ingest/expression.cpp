@@ -49,10 +49,11 @@ Result<Part> parse_part(std::string_view text) {
   if (!source) return invalid(text, "has an unknown source (json, header, path, query, form, const)");
   const std::string_view name = text.substr(colon + 1);
   if (name.empty()) return invalid(text, "has no name");
-  if (*source == Source::kJson && !parse_pointer(name)) return invalid(text, "has no JSON pointer (/a/b/0)");
+  std::optional<PointerTokens> pointer = *source == Source::kJson ? parse_pointer(name) : PointerTokens();
+  if (!pointer) return invalid(text, "has no JSON pointer (/a/b/0)");
   if (*source == Source::kHeader && !http::all_chars(name, http::kTokenChar))
     return invalid(text, "has no header name");
-  return Part{*source, std::string(name)};
+  return Part{*source, std::string(name), std::move(*pointer)};
 }
 
 Result<std::vector<Part>> parse_alternative(std::string_view text) {
@@ -75,7 +76,7 @@ std::optional<std::string> named(const Pairs& pairs, const std::string& name) {
 std::optional<std::string> look_up(const Part& part, const Subject& subject) {
   switch (part.source) {
     case Source::kJson:
-      return subject.json ? subject.json->scalar(part.name) : std::nullopt;
+      return subject.json ? subject.json->scalar(part.pointer) : std::nullopt;
     case Source::kHeader: {
       const auto value = subject.request.header(part.name);
       return value ? std::optional(std::string(*value)) : std::nullopt;
@@ -100,12 +101,15 @@ std::optional<Expression::Value> evaluate_alternative(const std::vector<Part>& p
   const bool all_const = std::all_of(parts.begin(), parts.end(), is_const);
   bool there = false;
   Expression::Value value;
-  for (const Part& part : parts) {
-    std::string text = look_up(part, subject).value_or(std::string());
-    there |= !text.empty() && (all_const || !is_const(part));
-    if (!value.parts.empty()) value.text += ':';
-    value.text += text;
-    value.parts.push_back(std::move(text));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    std::optional<std::string> text = look_up(parts[i], subject);
+    there |= text && !text->empty() && (all_const || !is_const(parts[i]));
+    if (i > 0) {
+      value.ends.push_back(value.text.size());
+      value.text += ':';
+    }
+    if (!text) continue;
+    value.text.empty() ? value.text.swap(*text) : void(value.text += *text);
   }
   if (!there) return std::nullopt;
   return value;

@@ -30,11 +30,18 @@ class Expression {
   struct Part {
     Source source;
     std::string name;
+    PointerTokens pointer;  // kJson: the name, taken apart
   };
-  // The values of the parts, joined; `parts` keeps them apart, so that ("a:b", "c") and ("a", "b:c") stay different keys.
+  // The values of the parts, joined; part() keeps them apart, so that ("a:b", "c") and ("a", "b:c") stay different keys.
   struct Value {
-    std::string text;                // parts joined by ':'
-    std::vector<std::string> parts;
+    std::string text;           // parts joined by ':'
+    std::vector<size_t> ends;   // in `text`, of all parts but the last
+
+    size_t size() const { return ends.size() + 1; }
+    std::string_view part(size_t i) const {
+      size_t begin = i == 0 ? 0 : ends[i - 1] + 1;
+      return std::string_view(text).substr(begin, i == ends.size() ? std::string_view::npos : ends[i] - begin);
+    }
   };
 
   // An empty text is an expression that finds nothing.

@@ -1,7 +1,8 @@
 #include "core/ingest/identify.h"
 
 #include <algorithm>
-#include <vector>
+#include <charconv>
+#include <utility>
 
 #include "core/base/digest.h"
 #include "core/http/target.h"
@@ -10,21 +11,29 @@ namespace postern::ingest {
 namespace {
 
 // Lengths before the parts, so that no two lists of parts read the same.
-DedupeKey dedupe_key(const Route& route, const std::vector<std::string>& id_parts) {
-  std::string bytes;
-  auto add = [&bytes](std::string_view part) {
-    bytes += std::to_string(part.size());
-    bytes += ':';
-    bytes += part;
-  };
-  add(route.provider);
-  add(route.path);
-  for (const std::string& part : id_parts) add(part);
-  Sha256 digest = sha256(bytes);
-  DedupeKey key;
-  std::copy_n(digest.begin(), key.size(), key.begin());
-  return key;
-}
+class DedupeHash {
+ public:
+  explicit DedupeHash(const Route& route) {
+    add(route.provider);
+    add(route.path);
+  }
+  void add(std::string_view part) {
+    char digits[24];
+    auto [end, error] = std::to_chars(digits, digits + sizeof digits, part.size());
+    *end = ':';
+    stream_.add({digits, static_cast<size_t>(end - digits) + 1});
+    stream_.add(part);
+  }
+  DedupeKey finish() {
+    Sha256 digest = stream_.finish();
+    DedupeKey key;
+    std::copy_n(digest.begin(), key.size(), key.begin());
+    return key;
+  }
+
+ private:
+  Sha256Stream stream_;
+};
 
 bool is_fit(std::string_view text, size_t max_bytes) {
   auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
@@ -34,6 +43,7 @@ bool is_fit(std::string_view text, size_t max_bytes) {
 // The stored headers never hold what would let a reader act as the sender.
 std::string storable_headers(const http::Request& request) {
   std::string text;
+  text.reserve(request.head_size());
   for (size_t i = 0; i < request.header_count(); ++i) {
     std::string_view name = request.header_name(i);
     bool secret = false;
@@ -52,20 +62,24 @@ Status name_event(const Route& route, const signature::Scheme* scheme, const Sub
     if (!required.evaluate(subject)) return {Code::kInvalid, "a required field is missing"};
   }
   auto type = route.type_from.evaluate(subject);
-  event.type = route.provider + "." + (type ? type->text : "unknown");
+  std::string_view kind = type ? std::string_view(type->text) : "unknown";
+  event.type.reserve(route.provider.size() + 1 + kind.size());
+  event.type.append(route.provider).append(1, '.').append(kind);
   if (!is_fit(event.type, kMaxTypeBytes)) return {Code::kInvalid, "the event's type is too long or not plain text"};
 
+  DedupeHash hash(route);
   if (auto id = route.id_from(scheme).evaluate(subject)) {
-    event.external_id = id->text;
-    event.dedupe_key = dedupe_key(route, id->parts);
+    for (size_t i = 0; i < id->size(); ++i) hash.add(id->part(i));
+    event.external_id = std::move(id->text);
   } else {
     event.external_id = "sha256:" + sha256_hex(subject.request.body());
-    event.dedupe_key = dedupe_key(route, {event.external_id});
+    hash.add(event.external_id);
   }
+  event.dedupe_key = hash.finish();
   if (!is_fit(event.external_id, kMaxIdBytes)) return {Code::kInvalid, "the event's id is too long or not plain text"};
 
   if (!route.ordered) return Status::ok();
-  if (auto key = route.order_key_from.evaluate(subject)) event.order_key = key->text;
+  if (auto key = route.order_key_from.evaluate(subject)) event.order_key = std::move(key->text);
   if (!is_fit(event.order_key, kMaxIdBytes)) return {Code::kInvalid, "the event's order key is too long or not plain text"};
   return Status::ok();
 }

@@ -33,9 +33,8 @@ class FastBody final : public JsonBody {
  public:
   FastBody(dom::element root, std::string_view text) : root_(root), text_(text) {}
 
-  std::optional<std::string> scalar(std::string_view pointer) const override {
-    const auto tokens = parse_pointer(pointer);
-    const auto element = tokens ? find(*tokens) : std::nullopt;
+  std::optional<std::string> scalar(const PointerTokens& pointer) const override {
+    const auto element = find(pointer);
     if (!element) return std::nullopt;
     switch (element->type()) {
       case dom::element_type::STRING:
@@ -47,15 +46,14 @@ class FastBody final : public JsonBody {
       case dom::element_type::BOOL:
         return element->get_bool().value_unsafe() ? "true" : "false";
       case dom::element_type::DOUBLE:
-        return as_written(*tokens);
+        return as_written(pointer);
       default:
         return std::nullopt;
     }
   }
 
-  bool exists(std::string_view pointer) const override {
-    const auto tokens = parse_pointer(pointer);
-    const auto element = tokens ? find(*tokens) : std::nullopt;
+  bool exists(const PointerTokens& pointer) const override {
+    const auto element = find(pointer);
     return element && !element->is_null();
   }
 
@@ -86,26 +84,21 @@ class SlowBody final : public JsonBody {
  public:
   explicit SlowBody(std::string_view text) : text_(text) {}
 
-  std::optional<std::string> scalar(std::string_view pointer) const override {
-    auto value = find(pointer);
+  std::optional<std::string> scalar(const PointerTokens& pointer) const override {
+    auto value = find_json(text_, pointer);
     if (!value || value->kind != JsonValue::Kind::kScalar) return std::nullopt;
     return std::move(value->text);
   }
-  bool exists(std::string_view pointer) const override {
-    const auto value = find(pointer);
+  bool exists(const PointerTokens& pointer) const override {
+    const auto value = find_json(text_, pointer);
     return value && value->kind != JsonValue::Kind::kNull;
   }
   bool is_object() const override {
-    const auto root = find("");
+    const auto root = find_json(text_, {});
     return root && root->kind == JsonValue::Kind::kObject;
   }
 
  private:
-  std::optional<JsonValue> find(std::string_view pointer) const {
-    const auto tokens = parse_pointer(pointer);
-    return tokens ? find_json(text_, *tokens) : std::nullopt;
-  }
-
   std::string_view text_;
 };
 
@@ -113,7 +106,8 @@ class SlowBody final : public JsonBody {
 
 struct JsonParser::State {
   dom::parser parser;
-  std::unique_ptr<const JsonBody> body;
+  std::optional<FastBody> fast;  // the last text is one of the two
+  std::optional<SlowBody> slow;
 
   // Both parsers count in their own way at the limit itself; what simdjson finds too deep the second one decides.
   simdjson::error_code parse(const std::string& text, dom::element& root) {
@@ -135,19 +129,16 @@ Result<const JsonBody*> JsonParser::parse(const std::string& body) {
   dom::element root;
   switch (state_->parse(body, root)) {
     case simdjson::SUCCESS:
-      state_->body = std::make_unique<FastBody>(root, body);
-      break;
+      return &state_->fast.emplace(root, body);
     case simdjson::NUMBER_ERROR:
     case simdjson::DEPTH_ERROR:
       if (auto status = check_json(body); !status) return status;
-      state_->body = std::make_unique<SlowBody>(body);
-      break;
+      return &state_->slow.emplace(body);
     case simdjson::MEMALLOC:
       return Status(Code::kUnavailable, "no memory for a JSON text");
     default:
       return Status(Code::kInvalid, "not one JSON text in UTF-8");
   }
-  return state_->body.get();
 }
 
 }  // namespace postern::ingest

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/base/status.h"
+#include "core/ingest/json_pointer.h"
 
 namespace postern::ingest {
 
@@ -16,9 +17,9 @@ class JsonBody {
   virtual ~JsonBody() = default;
   // The scalar at `pointer` as text: strings as they are, numbers and booleans as JSON writes them. Nothing for null, objects,
   // arrays and what is not there.
-  virtual std::optional<std::string> scalar(std::string_view pointer) const = 0;
+  virtual std::optional<std::string> scalar(const PointerTokens& pointer) const = 0;
   // Whether there is anything but null at `pointer`.
-  virtual bool exists(std::string_view pointer) const = 0;
+  virtual bool exists(const PointerTokens& pointer) const = 0;
   virtual bool is_object() const = 0;
 };
 

@@ -23,7 +23,7 @@ struct DescribedScheme::Compiled {
 
   // What is signed, as one text.
   std::string signed_text(std::string_view id, std::string_view timestamp, std::string_view body) const;
-  bool mac(const KeyedMac& key, std::string_view id, std::string_view timestamp, std::string_view body, Mac& out) const;
+  void mac(const KeyedMac& key, std::string_view id, std::string_view timestamp, std::string_view body, Mac& out) const;
   std::array<std::string_view, kMaxPieces> pieces(std::string_view id, std::string_view timestamp, std::string_view body) const;
   bool is_authentic(std::span<const HeaderFormat::Candidate> candidates, std::string_view id,
                     std::string_view body) const;

@@ -1,9 +1,7 @@
-// KeyedMac: HMAC under one secret, prepared once. A computation copies the prepared state (0.2 µs) instead of hashing
-// the key again, and takes the message in pieces, so that a body is never copied to be signed. Thread-safety: const
-// access from any thread.
+// KeyedMac: HMAC (RFC 2104) under one secret, prepared once: the two blocks that depend on the secret alone are hashed, and copied for
+// each computation. It takes the message in pieces, so that a body is never copied to be signed. Thread-safety: const access from any
+// thread.
 #pragma once
-
-#include <openssl/evp.h>
 
 #include <array>
 #include <cstddef>
@@ -23,20 +21,22 @@ size_t mac_size(Algorithm algorithm);
 
 class KeyedMac {
  public:
-  // `key` is not empty. OpenSSL keeps its own copy and wipes it.
+  // `key` is not empty. What is kept of it is wiped at the end.
   static Result<KeyedMac> create(Algorithm algorithm, std::span<const unsigned char> key);
 
-  // The MAC over the pieces, one after the other. False: OpenSSL failed (no memory), `out` is of no use.
-  bool compute(std::span<const std::string_view> pieces, Mac& out) const;
+  // The MAC over the pieces, one after the other.
+  void compute(std::span<const std::string_view> pieces, Mac& out) const { prepared_->compute(pieces, out); }
 
  private:
-  struct Free {
-    void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+  struct Prepared {
+    virtual ~Prepared() = default;
+    virtual void compute(std::span<const std::string_view> pieces, Mac& out) const = 0;
   };
-  using Context = std::unique_ptr<EVP_MAC_CTX, Free>;
-  explicit KeyedMac(Context context) : context_(std::move(context)) {}
+  template <typename Hash>
+  class Hmac;
+  explicit KeyedMac(std::unique_ptr<const Prepared> prepared) : prepared_(std::move(prepared)) {}
 
-  Context context_;
+  std::unique_ptr<const Prepared> prepared_;
 };
 
 }  // namespace postern::signature

@@ -20,7 +20,7 @@ struct OpenDelivery {
   int64_t seq = 0;
   int64_t event_seq = 0;
   std::string plugin, subscriber;
-  std::string provider, order_key;
+  std::string provider, order_key;  // of the event; only where that is not at hand
   uint32_t attempts = 0;  // made so far
   int64_t due_at = 0;     // Unix milliseconds
   std::shared_ptr<const StoredEvent> event;  // where it is at hand anyway

@@ -2,7 +2,6 @@
 // carriers' additions. Thread-safety: a pure function.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 namespace openphone {
@@ -16,7 +15,7 @@ enum class Consent {
 
 struct ConsentFound {
   Consent consent = Consent::kNone;
-  std::string word;  // the word or phrase that was found, in upper case
+  std::string_view word;  // the word or phrase that was found, in upper case; a constant
 };
 
 ConsentFound find_consent(std::string_view text);

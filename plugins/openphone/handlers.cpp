@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "consent.h"
+#include "json_text.h"
 #include "payload.h"
 #include "stored_object.h"
 #include "time.h"
@@ -17,7 +18,6 @@ using postern::Delivery;
 constexpr size_t kMaxRecordings = 50;
 constexpr size_t kMaxTranscript = 64 * 1024;  // bytes of spoken text; the event keeps the whole
 
-json to_json_time(std::optional<int64_t> unix_ms) { return unix_ms ? json(format_time(*unix_ms)) : json(); }
 template <typename T>
 json or_null(const std::optional<T>& value) {
   return value ? json(*value) : json();
@@ -47,72 +47,73 @@ int rank(std::string_view status) {
 }
 
 // Whether an event of time `at` says more about the state than what the record has.
-bool is_newer(const StoredObject& record, const std::string& at, std::string_view status) {
-  std::string known = record.text("status_at");
+bool is_newer(const StoredObject& record, std::string_view at, std::string_view status) {
+  std::string_view known = record.text("status_at");
   return known.empty() || at > known || (at == known && rank(status) >= rank(record.text("status")));
 }
 
 // Notes the parties in a message's or call's record; returns those that it had not counted before.
 std::vector<std::string> note_parties(StoredObject& record, const std::vector<std::string>& parties) {
-  json& noted = record.value["contacts"];
-  if (!noted.is_array()) noted = json::array();
+  std::string noted(record.json("contacts"));
+  if (!noted.starts_with('[')) noted = "[]";
   std::vector<std::string> fresh;
   for (const std::string& party : parties) {
-    if (std::find(noted.begin(), noted.end(), json(party)) != noted.end()) continue;
-    noted.push_back(party);
+    std::string entry = in_quotes(party);  // without escapes: the list has the number when its text has the entry
+    if (noted.find(entry) != std::string::npos) continue;
+    noted.insert(noted.size() - 1, noted == "[]" ? entry : "," + entry);
     fresh.push_back(party);
   }
+  record.set("contacts", std::move(noted));
   return fresh;
 }
 
 StoredObject open_contact(Delivery& delivery, const std::string& phone) {
   StoredObject contact(delivery, "contacts", phone);
-  contact.value["phone"] = phone;
+  contact.set("phone", json_of(phone));
   for (const char* counter : {"message_count", "call_count"}) {
-    if (!contact.has(counter) || !contact.value[counter].is_number_unsigned()) contact.value[counter] = 0u;
+    if (!contact.count(counter)) contact.set(counter, "0");
   }
-  if (!contact.has("opted_out") || !contact.value["opted_out"].is_boolean()) contact.value["opted_out"] = false;
-  if (!contact.has("flagged") || !contact.value["flagged"].is_boolean()) contact.value["flagged"] = false;
+  for (const char* flag : {"opted_out", "flagged"}) {
+    if (contact.json(flag) != "true") contact.set(flag, "false");
+  }
   return contact;
 }
 
-void note_contact(StoredObject& contact, const char* counter, bool fresh, const std::string& at) {
-  if (fresh) contact.value[counter] = contact.value[counter].get<uint64_t>() + 1;
-  std::string first = contact.text("first_seen");
-  if (first.empty() || at < first) contact.value["first_seen"] = at;
-  if (at > contact.text("last_seen")) contact.value["last_seen"] = at;
+void note_contact(StoredObject& contact, const char* counter, bool fresh, std::string_view at) {
+  if (fresh) contact.set(counter, std::to_string(contact.count(counter).value_or(0) + 1));
+  std::string_view first = contact.text("first_seen");
+  if (first.empty() || at < first) contact.set("first_seen", json_of(at));
+  if (at > contact.text("last_seen")) contact.set("last_seen", json_of(at));
 }
 
 // Section by section of the opt-out rules; an older word never undoes a newer one. True when the contact has now opted
 // out.
-bool note_consent(StoredObject& contact, const ConsentFound& found, const std::string& message_id,
-                  const std::string& at) {
-  json& c = contact.value;
-  std::string decided = contact.text("consent_at");
+bool note_consent(StoredObject& contact, const ConsentFound& found, std::string_view message_id, std::string_view at) {
+  std::string_view decided = contact.text("consent_at");
   switch (found.consent) {
     case Consent::kNone:
       return false;
     case Consent::kFlagged:
       if (at < contact.text("flagged_at")) return false;
-      c["flagged"] = true;
-      c["flagged_at"] = at;
-      c["flagged_word"] = found.word;
-      c["flagged_message"] = message_id;
+      contact.set("flagged", "true");
+      contact.set("flagged_at", json_of(at));
+      contact.set("flagged_word", json_of(found.word));
+      contact.set("flagged_message", json_of(message_id));
       return false;
     case Consent::kOptIn:
       if (at <= decided) return false;
-      c["opted_out"] = false;
+      contact.set("opted_out", "false");
       break;
     case Consent::kOptOut:  // of two words of the same millisecond, "no" counts
       if (at < decided) return false;
       break;
   }
-  bool was_out = c["opted_out"].get<bool>();
-  c["consent_at"] = at;
-  c["consent_word"] = found.word;
-  c["consent_message"] = message_id;
+  bool was_out = contact.json("opted_out") == "true";
+  contact.set("consent_at", json_of(at));
+  contact.set("consent_word", json_of(found.word));
+  contact.set("consent_message", json_of(message_id));
   if (found.consent != Consent::kOptOut || was_out) return false;
-  c["opted_out"] = true;
+  contact.set("opted_out", "true");
   return true;
 }
 
@@ -120,72 +121,76 @@ void emit_opt_out(Delivery& delivery, const std::string& phone, const ConsentFou
                   const std::string& at) {
   json body = {{"contact", phone}, {"word", found.word}, {"message_id", message.id}, {"at", at}};
   if (!message.conversation_id.empty()) body["conversation_id"] = message.conversation_id;
-  delivery.emit(std::string(delivery.provider()) + ".opt_out",
-                body.dump(-1, ' ', false, json::error_handler_t::replace));
+  delivery.emit(std::string(delivery.provider()) + ".opt_out", dump(body));
 }
 
-json to_json(const std::vector<Media>& media) {
+std::string json_of_media(const std::vector<Media>& media) {
+  if (media.empty()) return {};
   json list = json::array();
   for (const Media& one : media) {
     list.push_back(drop_empty({{"url", one.url}, {"type", one.type}, {"duration_s", or_null(one.duration_s)}}));
   }
-  return list;
+  return dump(list);
 }
 
-void merge_message(StoredObject& record, const Message& m, bool newer, const std::string& at) {
-  record.value["id"] = m.id;
-  record.merge("direction", to_text(m.direction), newer);
-  record.merge("from", m.from, newer);
-  record.merge("to", m.to, newer);
-  record.merge("text", m.text, newer);
-  record.merge("media", to_json(m.media), newer);
-  record.merge("created_at", to_json_time(m.created_ms), newer);
-  record.merge("conversation_id", m.conversation_id, newer);
-  record.merge("phone_number_id", m.phone_number_id, newer);
-  record.merge("user_id", m.user_id, newer);
-  record.merge("api_version", m.envelope.api_version, newer);
-  record.merge("error_code", m.error_code, newer);
-  record.merge("status", m.status, newer);
-  record.merge("status_at", at, newer);
+std::string json_of_time(std::optional<int64_t> unix_ms) {
+  return unix_ms ? json_of(format_time(*unix_ms)) : std::string();
 }
 
-void merge_call(StoredObject& record, const Call& c, bool newer, const std::string& at) {
-  record.value["id"] = c.id;
-  record.merge("direction", to_text(c.direction), newer);
-  record.merge("from", c.from, newer);
-  record.merge("to", c.to, newer);
-  record.merge("conversation_id", c.conversation_id, newer);
-  record.merge("phone_number_id", c.phone_number_id, newer);
-  record.merge("user_id", c.user_id, newer);
-  record.merge("api_version", c.envelope.api_version, newer);
-  record.merge("created_at", to_json_time(c.created_ms), newer);
-  record.merge("answered_at", to_json_time(c.answered_ms), newer);
-  record.merge("completed_at", to_json_time(c.completed_ms), newer);
-  record.merge("duration_s", or_null(c.duration_s), newer);
-  record.merge("has_voicemail", or_null(c.has_voicemail), newer);
-  record.merge("answered_by", c.answered_by, newer);
-  record.merge("forwarded_from", c.forwarded_from, newer);
-  record.merge("forwarded_to", c.forwarded_to, newer);
+void merge_message(StoredObject& record, const Message& m, bool newer, std::string_view at) {
+  record.set("id", json_of(m.id));
+  record.merge("direction", json_of(to_text(m.direction)), newer);
+  record.merge("from", json_of(m.from), newer);
+  record.merge("to", json_of(m.to), newer);
+  record.merge("text", json_of(m.text), newer);
+  record.merge("media", json_of_media(m.media), newer);
+  record.merge("created_at", json_of_time(m.created_ms), newer);
+  record.merge("conversation_id", json_of(m.conversation_id), newer);
+  record.merge("phone_number_id", json_of(m.phone_number_id), newer);
+  record.merge("user_id", json_of(m.user_id), newer);
+  record.merge("api_version", json_of(m.envelope.api_version), newer);
+  record.merge("error_code", json_of(m.error_code), newer);
+  record.merge("status", json_of(m.status), newer);
+  record.merge("status_at", json_of(at), newer);
+}
+
+void merge_call(StoredObject& record, const Call& c, bool newer, std::string_view at) {
+  record.set("id", json_of(c.id));
+  record.merge("direction", json_of(to_text(c.direction)), newer);
+  record.merge("from", json_of(c.from), newer);
+  record.merge("to", json_of(c.to), newer);
+  record.merge("conversation_id", json_of(c.conversation_id), newer);
+  record.merge("phone_number_id", json_of(c.phone_number_id), newer);
+  record.merge("user_id", json_of(c.user_id), newer);
+  record.merge("api_version", json_of(c.envelope.api_version), newer);
+  record.merge("created_at", json_of_time(c.created_ms), newer);
+  record.merge("answered_at", json_of_time(c.answered_ms), newer);
+  record.merge("completed_at", json_of_time(c.completed_ms), newer);
+  record.merge("duration_s", json_of(c.duration_s), newer);
+  record.merge("has_voicemail", json_of(c.has_voicemail), newer);
+  record.merge("answered_by", json_of(c.answered_by), newer);
+  record.merge("forwarded_from", json_of(c.forwarded_from), newer);
+  record.merge("forwarded_to", json_of(c.forwarded_to), newer);
   if (c.status.empty()) return;  // an event about a part of the call
-  record.merge("status", c.status, newer);
-  record.merge("status_at", at, newer);
+  record.merge("status", json_of(c.status), newer);
+  record.merge("status_at", json_of(at), newer);
 }
 
 // A part of a call with a time of its own.
 void merge_part(StoredObject& record, const char* name, json part, const std::string& at) {
-  const json& known = record.value.contains(name) ? record.value[name] : json();
+  json known = record.parsed(name);
   if (known.is_object() && known.value("at", std::string()) > at) return;
   part["at"] = at;
-  record.value[name] = drop_empty(std::move(part));
+  record.set(name, dump(drop_empty(std::move(part))));
 }
 
 void merge_recordings(StoredObject& record, const std::vector<Recording>& recordings) {
   if (recordings.empty()) return;
-  json& known = record.value["recordings"];
+  json known = record.parsed("recordings");
   if (!known.is_array()) known = json::array();
   for (const Recording& one : recordings) {
     const char* key = one.id.empty() ? "url" : "id";
-    const std::string& name = one.id.empty() ? one.url : one.id;
+    std::string_view name = one.id.empty() ? one.url : one.id;
     json entry =
         drop_empty({{"id", one.id}, {"url", one.url}, {"type", one.type}, {"duration_s", or_null(one.duration_s)}});
     auto same = std::find_if(known.begin(), known.end(),
@@ -196,6 +201,7 @@ void merge_recordings(StoredObject& record, const std::vector<Recording>& record
       known.push_back(std::move(entry));
     }
   }
+  record.set("recordings", dump(known));
 }
 
 json to_json(const Transcript& transcript) {
@@ -234,8 +240,9 @@ bool contains(const std::vector<std::string>& list, const std::string& text) {
 }  // namespace
 
 void handle_message(Delivery& delivery) {
-  std::string type(delivery.short_type());
-  Message m = parse_message(type, delivery.body(), delivery.external_id());
+  std::string_view type = delivery.short_type();
+  Body body(delivery.body());
+  Message m = parse_message(type, body, delivery.external_id());
   std::string event_at = format_time(trusted_time(m.envelope.created_ms, delivery));
   std::string at = m.created_ms ? format_time(trusted_time(m.created_ms, delivery)) : event_at;
 
@@ -252,12 +259,12 @@ void handle_message(Delivery& delivery) {
     if (note_consent(contact, found, m.id, at)) emit_opt_out(delivery, party, found, m, at);
     contact.save();
   }
-  delivery.set_result(json{{"message_id", m.id}}.dump());
+  delivery.set_result(R"({"message_id":)" + in_quotes(m.id) + "}");
 }
 
 void handle_call(Delivery& delivery) {
-  std::string type(delivery.short_type());
-  Call c = parse_call(type, delivery.body(), delivery.external_id());
+  Body body(delivery.body());
+  Call c = parse_call(delivery.short_type(), body, delivery.external_id());
   std::string event_at = format_time(trusted_time(c.envelope.created_ms, delivery));
   std::string at = c.created_ms ? format_time(trusted_time(c.created_ms, delivery)) : event_at;
 
@@ -272,7 +279,7 @@ void handle_call(Delivery& delivery) {
     note_contact(contact, "call_count", contains(fresh, party), at);
     contact.save();
   }
-  delivery.set_result(json{{"call_id", c.id}}.dump());
+  delivery.set_result(R"({"call_id":)" + in_quotes(c.id) + "}");
 }
 
 }  // namespace openphone

@@ -1,26 +1,18 @@
 #include "payload.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <postern/plugin.hpp>
+#include <span>
 
 #include "reader.h"
 
 namespace openphone {
 namespace {
 
-using nlohmann::json;
 using postern::Dead;
 
 constexpr size_t kMaxParties = 50;  // the provider's groups have 10; each costs a record
 constexpr size_t kMaxId = 200;      // bytes
-
-json parse_body(std::string_view body) {
-  json root = json::parse(body, nullptr, false);
-  if (root.is_discarded()) throw Dead("the body is not JSON");
-  if (!root.is_object()) throw Dead("the body must be an object");
-  return root;
-}
 
 Envelope read_envelope(const Reader& root) {
   return {root.text("id"), root.text("apiVersion"), root.time("createdAt")};
@@ -37,7 +29,7 @@ Reader find_subject(const Reader& root) {
   return data;
 }
 
-std::string checked_id(std::string id, const char* what) {
+std::string_view checked_id(std::string_view id, const char* what) {
   if (id.empty()) throw Dead(std::string(what) + ": no id is given");
   bool plain = std::all_of(id.begin(), id.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
   if (!plain || id.size() > kMaxId)
@@ -46,7 +38,7 @@ std::string checked_id(std::string id, const char* what) {
 }
 
 Direction read_direction(const Reader& subject) {
-  std::string text = subject.text("direction");
+  std::string_view text = subject.text("direction");
   if (text.empty()) return Direction::kUnknown;
   if (text == "incoming" || text == "inbound") return Direction::kIncoming;
   if (text == "outgoing" || text == "outbound") return Direction::kOutgoing;
@@ -62,9 +54,9 @@ std::vector<Media> read_media(const Reader& subject) {
 }
 
 // The numbers that are international ones, each once. Short codes and "anonymous" are nobody's contact.
-std::vector<std::string> outside_numbers(const std::vector<std::string>& written) {
+std::vector<std::string> outside_numbers(std::span<const std::string_view> written) {
   std::vector<std::string> numbers;
-  for (const std::string& one : written) {
+  for (std::string_view one : written) {
     std::string number = to_e164(one);
     if (number.empty() || std::find(numbers.begin(), numbers.end(), number) != numbers.end()) continue;
     if (numbers.size() == kMaxParties) throw Dead("more than 50 numbers in one event");
@@ -73,15 +65,15 @@ std::vector<std::string> outside_numbers(const std::vector<std::string>& written
   return numbers;
 }
 
-std::vector<std::string> outside_of(Direction direction, const std::string& from, const std::vector<std::string>& to) {
-  if (direction == Direction::kIncoming) return outside_numbers({from});
+std::vector<std::string> outside_of(Direction direction, std::string_view from, std::span<const std::string_view> to) {
+  if (direction == Direction::kIncoming) return outside_numbers({&from, 1});
   if (direction == Direction::kOutgoing) return outside_numbers(to);
-  if (to.empty()) return outside_numbers({from});
+  if (to.empty()) return outside_numbers({&from, 1});
   return from.empty() ? outside_numbers(to) : std::vector<std::string>();  // which side is ours is not said
 }
 
 // "message.delivered" → "delivered".
-std::string last_word(std::string_view type) { return std::string(type.substr(type.rfind('.') + 1)); }
+std::string_view last_word(std::string_view type) { return type.substr(type.rfind('.') + 1); }
 
 std::optional<Voicemail> read_voicemail(std::string_view type, const Reader& subject) {
   if (type == "call.voicemail.completed") {
@@ -158,7 +150,7 @@ std::vector<std::string> call_parties(const Reader& subject, const Reader& conte
 
 }  // namespace
 
-const char* to_text(Direction direction) {
+std::string_view to_text(Direction direction) {
   switch (direction) {
     case Direction::kIncoming:
       return "incoming";
@@ -185,16 +177,15 @@ std::string to_e164(std::string_view number) {
   return sensible ? "+" + digits : std::string();
 }
 
-Message parse_message(std::string_view type, std::string_view body, std::string_view fallback_id) {
-  json parsed = parse_body(body);
-  Reader root(parsed);
+Message parse_message(std::string_view type, const Body& body, std::string_view fallback_id) {
+  Reader root(body.root());
   Reader subject = find_subject(root);
   Reader context = root.object("data").object("context");
   Message m;
   m.envelope = read_envelope(root);
-  std::string id = subject.text({"id", "messageId"});
-  if (id.empty()) id = m.envelope.id.empty() ? std::string(fallback_id) : m.envelope.id;
-  m.id = checked_id(std::move(id), "message");
+  m.id = subject.text({"id", "messageId"});
+  if (m.id.empty()) m.id = m.envelope.id.empty() ? fallback_id : m.envelope.id;
+  m.id = checked_id(m.id, "message");
   m.direction = read_direction(subject);
   if (m.direction == Direction::kUnknown) {
     m.direction = type == "message.received" ? Direction::kIncoming : Direction::kOutgoing;
@@ -218,19 +209,18 @@ Message parse_message(std::string_view type, std::string_view body, std::string_
   return m;
 }
 
-Call parse_call(std::string_view type, std::string_view body, std::string_view fallback_id) {
-  json parsed = parse_body(body);
-  Reader root(parsed);
+Call parse_call(std::string_view type, const Body& body, std::string_view fallback_id) {
+  Reader root(body.root());
   Reader subject = find_subject(root);
   Reader context = root.object("data").object("context");
   Call c;
   c.envelope = read_envelope(root);
   bool itself = is_call_itself(type);
-  std::string id = itself ? subject.text({"id", "callId"}) : subject.text({"callId"});
+  std::string_view id = itself ? subject.text({"id", "callId"}) : subject.text({"callId"});
   if (id.empty()) id = context.text("callId");
   if (id.empty() && !itself) id = subject.text("id");
-  if (id.empty() && itself) id = c.envelope.id.empty() ? std::string(fallback_id) : c.envelope.id;
-  c.id = checked_id(std::move(id), "call");
+  if (id.empty() && itself) id = c.envelope.id.empty() ? fallback_id : c.envelope.id;
+  c.id = checked_id(id, "call");
   c.direction = read_direction(subject);
   c.from = subject.text("from");
   c.to = subject.texts("to");

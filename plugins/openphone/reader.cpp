@@ -1,5 +1,6 @@
 #include "reader.h"
 
+#include <algorithm>
 #include <postern/plugin.hpp>
 
 #include "time.h"
@@ -7,111 +8,125 @@
 namespace openphone {
 namespace {
 
-using nlohmann::json;
+using simdjson::dom::array;
+using simdjson::dom::element;
 
 constexpr double kLongest = 100'000'000;  // seconds
-const json kEmptyObject = json::object();
 
-void add_joined(std::string_view joined, std::vector<std::string>& out) {
+void add_joined(std::string_view joined, std::vector<std::string_view>& out) {
   while (!joined.empty()) {
     size_t comma = std::min(joined.find(','), joined.size());
     std::string_view part = joined.substr(0, comma);
     while (part.starts_with(' ')) part.remove_prefix(1);
     while (part.ends_with(' ')) part.remove_suffix(1);
-    if (!part.empty()) out.emplace_back(part);
+    if (!part.empty()) out.push_back(part);
     joined.remove_prefix(std::min(comma + 1, joined.size()));
   }
 }
 
 }  // namespace
 
-void Reader::fail(const char* name, const char* must) const {
-  throw postern::Dead(pointer_ + "/" + name + ": " + must);
+std::string Reader::place(std::string_view name) const {
+  std::string place = pointer_;
+  return (place += '/').append(name);
 }
 
-const json* Reader::find(const char* name) const {
-  auto found = value_->find(name);
-  return found == value_->end() || found->is_null() ? nullptr : &*found;
+void Reader::fail(std::string_view name, const char* must) const { throw postern::Dead(place(name) + ": " + must); }
+
+std::optional<element> Reader::find(std::string_view name) const {
+  std::optional<element> found;
+  if (!object_) return found;
+  for (auto field = object_->begin(); field != object_->end(); ++field) {
+    if (field.key_equals(name)) found = field.value();
+  }
+  return found && !found->is_null() ? found : std::nullopt;
 }
 
-bool Reader::has_object(const char* name) const {
-  const json* value = find(name);
-  return value != nullptr && value->is_object();
+bool Reader::has_object(std::string_view name) const {
+  auto value = find(name);
+  return value && value->is_object();
 }
 
-Reader Reader::object(const char* name) const {
-  const json* value = find(name);
-  if (value == nullptr) return Reader(kEmptyObject, pointer_ + "/" + name);
-  if (!value->is_object()) fail(name, "must be an object");
-  return Reader(*value, pointer_ + "/" + name);
+Reader Reader::object(std::string_view name) const {
+  auto value = find(name);
+  if (!value) return Reader(std::nullopt, place(name));
+  simdjson::dom::object inner;
+  if (value->get(inner)) fail(name, "must be an object");
+  return Reader(inner, place(name));
 }
 
-std::string Reader::text(const char* name) const {
-  const json* value = find(name);
-  if (value == nullptr) return {};
-  if (!value->is_string()) fail(name, "must be a string");
-  return value->get<std::string>();
+std::string_view Reader::text(std::string_view name) const {
+  auto value = find(name);
+  std::string_view text;
+  if (value && value->get(text)) fail(name, "must be a string");
+  return text;
 }
 
-std::string Reader::text(std::initializer_list<const char*> names) const {
-  for (const char* name : names) {
-    if (std::string found = text(name); !found.empty()) return found;
+std::string_view Reader::text(std::initializer_list<std::string_view> names) const {
+  for (std::string_view name : names) {
+    if (std::string_view found = text(name); !found.empty()) return found;
   }
   return {};
 }
 
-std::string Reader::code(const char* name) const {
-  const json* value = find(name);
-  if (value != nullptr && value->is_number_integer()) return value->dump();
-  return text(name);
+std::string Reader::code(std::string_view name) const {
+  auto value = find(name);
+  if (value && value->type() == simdjson::dom::element_type::INT64) return std::to_string(int64_t(*value));
+  if (value && value->type() == simdjson::dom::element_type::UINT64) return std::to_string(uint64_t(*value));
+  return std::string(text(name));
 }
 
-std::vector<std::string> Reader::texts(const char* name) const {
-  std::vector<std::string> out;
-  const json* value = find(name);
-  if (value == nullptr) return out;
-  if (value->is_string()) {
-    add_joined(value->get_ref<const std::string&>(), out);
+std::vector<std::string_view> Reader::texts(std::string_view name) const {
+  std::vector<std::string_view> out;
+  auto value = find(name);
+  if (!value) return out;
+  std::string_view text;
+  if (!value->get(text)) {
+    add_joined(text, out);
     return out;
   }
-  if (!value->is_array()) fail(name, "must be a string or a list of strings");
-  for (const json& one : *value) {
-    if (!one.is_string()) fail(name, "must be a list of strings");
-    if (!one.get_ref<const std::string&>().empty()) out.push_back(one.get<std::string>());
+  array list;
+  if (value->get(list)) fail(name, "must be a string or a list of strings");
+  for (element one : list) {
+    if (one.get(text)) fail(name, "must be a list of strings");
+    if (!text.empty()) out.push_back(text);
   }
   return out;
 }
 
-std::vector<Reader> Reader::objects(const char* name) const {
+std::vector<Reader> Reader::objects(std::string_view name) const {
   std::vector<Reader> out;
-  const json* value = find(name);
-  if (value == nullptr) return out;
-  if (!value->is_array()) fail(name, "must be a list of objects");
-  for (const json& one : *value) {
-    if (!one.is_object()) fail(name, "must be a list of objects");
-    out.emplace_back(one, pointer_ + "/" + name + "/" + std::to_string(out.size()));
+  auto value = find(name);
+  if (!value) return out;
+  array list;
+  if (value->get(list)) fail(name, "must be a list of objects");
+  for (element one : list) {
+    simdjson::dom::object object;
+    if (one.get(object)) fail(name, "must be a list of objects");
+    out.emplace_back(object, place(name) + "/" + std::to_string(out.size()));
   }
   return out;
 }
 
-std::optional<int64_t> Reader::seconds(const char* name) const {
-  const json* value = find(name);
-  if (value == nullptr) return std::nullopt;
-  if (!value->is_number()) fail(name, "must be a number");
-  double number = value->get<double>();
+std::optional<int64_t> Reader::seconds(std::string_view name) const {
+  auto value = find(name);
+  if (!value) return std::nullopt;
+  double number = 0;
+  if (value->get(number)) fail(name, "must be a number");
   if (!(number >= 0 && number <= kLongest)) fail(name, "must be a duration in seconds");
   return static_cast<int64_t>(number);
 }
 
-std::optional<bool> Reader::flag(const char* name) const {
-  const json* value = find(name);
-  if (value == nullptr) return std::nullopt;
-  if (!value->is_boolean()) fail(name, "must be true or false");
-  return value->get<bool>();
+std::optional<bool> Reader::flag(std::string_view name) const {
+  auto value = find(name);
+  if (!value) return std::nullopt;
+  bool flag = false;
+  if (value->get(flag)) fail(name, "must be true or false");
+  return flag;
 }
 
-std::optional<int64_t> Reader::time(const char* name) const {
-  std::string written = text(name);
+std::optional<int64_t> Reader::time(std::string_view name) const {
+  std::string_view written = text(name);
   return written.empty() ? std::nullopt : parse_time(written);
 }
 

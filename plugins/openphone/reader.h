@@ -1,10 +1,11 @@
-// Reader: a JSON value from outside, read field by field. What is there must have the right type; absent and null are
-// the same. Errors: throws postern::Dead with the JSON pointer of the place, never with its value. Thread-safety: one
-// thread at a time.
+// Reader: a JSON object from outside, read field by field. What is there must have the right type; absent and null are
+// the same, and of two fields of one name the last one counts. Errors: throws postern::Dead with the JSON pointer of
+// the place, never with its value. Thread-safety: one thread at a time.
 #pragma once
 
+#include <simdjson.h>
+
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,32 +13,35 @@
 
 namespace openphone {
 
+// Every text that it gives lives as long as the Body that is read.
 class Reader {
  public:
-  // `value` must outlive the reader; `pointer` is its place in the body.
-  explicit Reader(const nlohmann::json& value, std::string pointer = "")
-      : value_(&value), pointer_(std::move(pointer)) {}
+  // `pointer` is the object's place in the body; without an object all fields are absent.
+  explicit Reader(std::optional<simdjson::dom::object> object, std::string pointer = "")
+      : object_(object), pointer_(std::move(pointer)) {}
 
-  bool has(const char* name) const { return find(name) != nullptr; }
-  bool has_object(const char* name) const;
-  bool empty() const { return value_->empty(); }
+  bool has(std::string_view name) const { return find(name).has_value(); }
+  bool has_object(std::string_view name) const;
+  bool empty() const { return !object_ || object_->begin() == object_->end(); }
 
-  Reader object(const char* name) const;                             // absent: an empty object
-  std::string text(const char* name) const;                          // absent: ""
-  std::string text(std::initializer_list<const char*> names) const;  // the first one that is not empty
-  std::string code(const char* name) const;                          // a string or a whole number, as text
-  std::vector<std::string> texts(const char* name) const;            // a list of strings, or one string, comma-joined
-  std::vector<Reader> objects(const char* name) const;               // a list of objects; absent: none
-  std::optional<int64_t> seconds(const char* name) const;            // a number from 0 to about 3 years, rounded down
-  std::optional<bool> flag(const char* name) const;
-  std::optional<int64_t> time(const char* name) const;  // Unix milliseconds; nothing for a text that is no time
+  Reader object(std::string_view name) const;                                  // absent: an empty object
+  std::string_view text(std::string_view name) const;                          // absent: ""
+  std::string_view text(std::initializer_list<std::string_view> names) const;  // the first one that is not empty
+  std::string code(std::string_view name) const;                               // a string or a whole number, as text
+  std::vector<std::string_view> texts(std::string_view name) const;  // a list of strings, or one string, comma-joined
+  std::vector<Reader> objects(std::string_view name) const;          // a list of objects; absent: none
+  std::optional<int64_t> seconds(std::string_view name) const;       // a number from 0 to about 3 years, rounded down
+  std::optional<bool> flag(std::string_view name) const;
+  std::optional<int64_t> time(std::string_view name) const;  // Unix milliseconds; nothing for a text that is no time
 
   // Reads as an error: "/data/resource/text: must be a string".
-  [[noreturn]] void fail(const char* name, const char* must) const;
+  [[noreturn]] void fail(std::string_view name, const char* must) const;
 
  private:
-  const nlohmann::json* find(const char* name) const;
-  const nlohmann::json* value_;
+  std::optional<simdjson::dom::element> find(std::string_view name) const;
+  std::string place(std::string_view name) const;
+
+  std::optional<simdjson::dom::object> object_;
   std::string pointer_;
 };
 

@@ -1,51 +1,51 @@
 // StoredObject: a record of ours, read with its version and written with it; written only when something changed, so
-// that an event that comes twice leaves no trace. Thread-safety: belongs to the handler that made it.
+// that an event that comes twice leaves no trace. It is kept as the JSON text of each field: most fields are only
+// compared, replaced and written again. Thread-safety: belongs to the handler that made it.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <postern/plugin.hpp>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace openphone {
 
-using nlohmann::json;
-
 class StoredObject {
  public:
-  StoredObject(postern::Delivery& delivery, std::string collection, std::string key)
-      : delivery_(delivery), collection_(std::move(collection)), key_(std::move(key)) {
-    postern::Record record = delivery_.get(collection_, key_);
-    version_ = record.version;
-    if (record) before_ = json::parse(record.json, nullptr, false);
-    if (!before_.is_object()) before_ = json::object();
-    value = before_;
-  }
+  // All three must outlive it.
+  StoredObject(postern::Delivery& delivery, std::string_view collection, std::string_view key);
 
-  void save() {
-    if (value != before_)
-      delivery_.put(collection_, key_, value.dump(-1, ' ', false, json::error_handler_t::replace), version_);
-  }
+  void save();
 
-  bool has(const char* field) const { return value.contains(field); }
-  std::string text(const char* field) const {
-    auto found = value.find(field);
-    return found != value.end() && found->is_string() ? found->get<std::string>() : std::string();
-  }
+  // A field's JSON text; "" without the field. Valid until the next change, as all views.
+  std::string_view json(std::string_view field) const;
+  // What is between the quotation marks; "" when the field is no string. Escapes are left as they are: times and
+  // states, which we read again, have none.
+  std::string_view text(std::string_view field) const;
+  std::optional<uint64_t> count(std::string_view field) const;
+  nlohmann::json parsed(std::string_view field) const;  // null without the field
 
+  void set(std::string_view field, std::string json);
   // Sets a field that the event gives: over an older value only when `newer`.
-  void merge(const char* field, const json& given, bool newer) {
-    bool nothing = given.is_null() || (given.is_string() && given.get_ref<const std::string&>().empty()) ||
-                   (given.is_array() && given.empty());
-    if (!nothing && (newer || !has(field))) value[field] = given;
-  }
-
-  json value;
+  void merge(std::string_view field, std::string json, bool newer);
 
  private:
+  struct Field {
+    std::string name, json;
+  };
+
+  void read(const std::string& record);
+  std::vector<Field>::const_iterator place_of(std::string_view field) const;
+  std::string written() const;
+
   postern::Delivery& delivery_;
-  std::string collection_, key_;
+  std::string_view collection_, key_;
   uint64_t version_ = 0;
-  json before_;
+  std::vector<Field> fields_;  // by name
+  std::string before_;
 };
 
 }  // namespace openphone

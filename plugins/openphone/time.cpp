@@ -1,7 +1,6 @@
 #include "time.h"
 
 #include <chrono>
-#include <cstdio>
 
 namespace openphone {
 namespace {
@@ -51,6 +50,11 @@ std::optional<minutes> take_zone(std::string_view& text) {
   return sign * minutes(*hour * 60 + *minute);
 }
 
+// Writes a number over the `width` characters in front of `end`.
+void put_number(char* end, int width, int64_t number) {
+  for (; width > 0; --width, number /= 10) *--end = static_cast<char>('0' + number % 10);
+}
+
 }  // namespace
 
 std::optional<int64_t> parse_time(std::string_view text) {
@@ -80,11 +84,14 @@ std::string format_time(int64_t unix_ms) {
   auto midnight = floor<days>(point);
   year_month_day date(midnight);
   hh_mm_ss clock(point - midnight);
-  char text[64];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  std::string text = "0000-00-00T00:00:00.000Z";
+  put_number(&text[4], 4, static_cast<int>(date.year()));
+  put_number(&text[7], 2, static_cast<unsigned>(date.month()));
+  put_number(&text[10], 2, static_cast<unsigned>(date.day()));
+  put_number(&text[13], 2, clock.hours().count());
+  put_number(&text[16], 2, clock.minutes().count());
+  put_number(&text[19], 2, clock.seconds().count());
+  put_number(&text[23], 3, clock.subseconds().count());
   return text;
 }
 

@@ -10,11 +10,12 @@ namespace postern::store::sqlite {
 namespace {
 
 constexpr size_t kEventsPerBatch = 4096;
+constexpr size_t kSettlementsPerBatch = 1024;
 // Neither kind starves the other. Senders wait for the batch and settlements can, so these get a share of each batch, and go on
 // beyond it only as long as no event, of this batch or the next one, has waited for long.
 constexpr size_t kEventsPerSettlement = 9;
 constexpr size_t kSettleAtLeast = 4;
-constexpr int64_t kEventMayWaitUs = 300;
+constexpr int64_t kEventMayWaitUs = 100;
 constexpr int64_t kSettleForUs = 10'000;
 constexpr std::chrono::milliseconds kNextEventsWithin(5);
 // Of records that are not in their table yet, moved in slices.
@@ -111,8 +112,9 @@ bool Committer::take(Events& events, Settlements& settlements) {
     events.assign(std::make_move_iterator(events_.begin()), std::make_move_iterator(end));
     events_.erase(events_.begin(), end);
   }
-  settlements.assign(std::make_move_iterator(settlements_.begin()), std::make_move_iterator(settlements_.end()));
-  settlements_.clear();
+  auto last = settlements_.begin() + static_cast<ptrdiff_t>(std::min(settlements_.size(), kSettlementsPerBatch));
+  settlements.assign(std::make_move_iterator(settlements_.begin()), std::make_move_iterator(last));
+  settlements_.erase(settlements_.begin(), last);
   return true;
 }
 

@@ -50,7 +50,13 @@ std::string_view Statement::blob(int i) {
   return data == nullptr ? std::string_view() : std::string_view(data, static_cast<size_t>(sqlite3_column_bytes(statement_, i)));
 }
 
+void prepare_sqlite() {
+  // It refuses when somebody has used SQLite already, which only costs that time.
+  [[maybe_unused]] static const int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 Result<Database> Database::open(const std::string& path, bool read_only, const char* vfs) {
+  prepare_sqlite();
   Database database;
   int flags = (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX |
               SQLITE_OPEN_EXRESCODE;

@@ -16,6 +16,9 @@ namespace postern::store::sqlite {
 // be trusted after them.
 bool is_fatal(int sqlite_code);
 
+// Once per process, before anything else of SQLite: without its statistics of memory, which lock a mutex at each allocation.
+void prepare_sqlite();
+
 constexpr int kBusyTimeoutMs = 2000;  // while another program holds the database
 
 class Statement {

@@ -1,9 +1,12 @@
 #include "core/store/sqlite/dedupe_index.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace postern::store::sqlite {
 namespace {
+
+constexpr int64_t kExpireEveryMs = 3'600'000;
 
 std::string_view bytes(const DedupeIndex::Key& key) { return {reinterpret_cast<const char*>(key.data()), key.size()}; }
 
@@ -27,6 +30,26 @@ Status DedupeIndex::load(Database& database, int64_t last_seq) {
     *w.statement = std::move(*statement);
   }
 
+  if (Status s = load_filter(database); !s) return s;
+  return load_fresh(database);
+}
+
+// In the order of the table: the disk reads forward, and the filter takes any order.
+Status DedupeIndex::load_filter(Database& database) {
+  auto rows = database.prepare("SELECT key, expires_at FROM dedupe");
+  if (!rows) return rows.status();
+  int code;
+  while ((code = rows->step()) == SQLITE_ROW) {
+    std::string_view key = rows->blob(0);
+    Key parsed;
+    if (key.size() != parsed.size()) return {Code::kCorrupt, "dedupe: a malformed key"};
+    std::memcpy(parsed.data(), key.data(), key.size());
+    filter_.add(parsed, rows->integer(1));
+  }
+  return code == SQLITE_DONE ? Status::ok() : database.fault("read keys");
+}
+
+Status DedupeIndex::load_fresh(Database& database) {
   auto merged_seq = database.integer("SELECT value FROM meta WHERE name = 'dedupe_merged_seq'");
   if (!merged_seq) return merged_seq.status();
   auto rows = database.prepare("SELECT dedupe_key, dedupe_until, id FROM event WHERE seq > ?1 AND dedupe_until > 0 ORDER BY seq");
@@ -41,15 +64,21 @@ Status DedupeIndex::load(Database& database, int64_t last_seq) {
     std::memcpy(parsed.data(), key.data(), key.size());
     id.copy(entry.event_id.data(), id.size());
     entry.until_ms = rows->integer(1);
-    fresh_[parsed] = entry;
+    keep(parsed, entry);
   }
   return code == SQLITE_DONE ? Status::ok() : database.fault("read keys of events");
 }
 
+void DedupeIndex::keep(const Key& key, const Entry& entry) {
+  fresh_->keys.insert_or_assign(key, entry);
+  filter_.add(key, entry.until_ms);
+}
+
 Result<std::optional<std::string>> DedupeIndex::find(const Key& key, int64_t now_ms) {
-  for (const Map* map : {&fresh_, &frozen_}) {
-    auto found = map->find(key);
-    if (found == map->end()) continue;
+  if (!filter_.may_have(key)) return std::optional<std::string>();
+  for (const Generation* generation : {fresh_.get(), frozen_.get()}) {
+    auto found = generation->keys.find(key);
+    if (found == generation->keys.end()) continue;
     if (found->second.until_ms <= now_ms) return std::optional<std::string>();
     return std::optional<std::string>(std::string(found->second.event_id.data(), found->second.event_id.size()));
   }
@@ -66,7 +95,7 @@ void DedupeIndex::insert(const Key& key, int64_t seq, std::string_view event_id,
   Entry entry;
   event_id.copy(entry.event_id.data(), entry.event_id.size());
   entry.until_ms = until_ms;
-  fresh_.insert_or_assign(key, entry);
+  keep(key, entry);
   uncommitted_.push_back(key);
   last_seq_ = std::max(last_seq_, seq);
 }
@@ -74,7 +103,7 @@ void DedupeIndex::insert(const Key& key, int64_t seq, std::string_view event_id,
 void DedupeIndex::commit() {
   uncommitted_.clear();
   if (pass_finished_) {
-    frozen_.clear();
+    frozen_ = std::make_unique<Generation>(0);
     frozen_order_.clear();
     merged_ = 0;
     pass_finished_ = false;
@@ -84,34 +113,39 @@ void DedupeIndex::commit() {
 
 void DedupeIndex::rollback() {
   // An expired entry that was overwritten is forgotten with it: the key counts as new again, which is what it was.
-  for (const Key& key : uncommitted_) fresh_.erase(key);
+  for (const Key& key : uncommitted_) fresh_->keys.erase(key);  // the filter may say too much
   uncommitted_.clear();
   merged_ = merged_before_transaction_;
   pass_finished_ = false;
 }
 
 // Only between transactions, so that all of the generation is durable in `event`.
-void DedupeIndex::freeze() {
-  frozen_.swap(fresh_);
-  fresh_.reserve(merge_at_);  // growing it in steps would stop the committer for milliseconds
-  frozen_order_.reserve(frozen_.size());
-  for (const auto& [key, entry] : frozen_) frozen_order_.push_back(key);
+void DedupeIndex::freeze(int64_t now_ms) {
+  frozen_ = std::exchange(fresh_, std::make_unique<Generation>(merge_at_));
+  frozen_order_.reserve(frozen_->keys.size());
+  for (const auto& [key, entry] : frozen_->keys) frozen_order_.push_back(key);
   std::sort(frozen_order_.begin(), frozen_order_.end());
   frozen_seq_ = last_seq_;
+  // It walks through the whole table, which would cost more than the merging if each pass did it.
+  expires_ = now_ms - expired_at_ms_ >= kExpireEveryMs || now_ms < expired_at_ms_;
+  if (!expires_) return;
+  expired_at_ms_ = now_ms;
+  filter_.drop_expired(now_ms);
 }
 
 Status DedupeIndex::merge(size_t budget, int64_t now_ms) {
   if (frozen_order_.empty()) {
-    if (fresh_.size() < merge_at_ || !uncommitted_.empty()) return Status::ok();
-    freeze();
+    if (fresh_->keys.size() < merge_at_ || !uncommitted_.empty()) return Status::ok();
+    freeze(now_ms);
   }
   Key previous{};
   if (merged_ > 0) previous = frozen_order_[merged_ - 1];
   size_t end = std::min(frozen_order_.size(), merged_ + budget);
   for (; merged_ < end; ++merged_) {
     const Key& key = frozen_order_[merged_];
-    const Entry& entry = frozen_.find(key)->second;
-    int code = expire_.bind_blob(1, bytes(previous)).bind_blob(2, bytes(key)).bind(3, now_ms).run();
+    const Entry& entry = frozen_->keys.find(key)->second;
+    int code = SQLITE_DONE;
+    if (expires_) code = expire_.bind_blob(1, bytes(previous)).bind_blob(2, bytes(key)).bind(3, now_ms).run();
     if (code == SQLITE_DONE && entry.until_ms > now_ms) {
       code = insert_.bind_blob(1, bytes(key)).bind(2, {entry.event_id.data(), entry.event_id.size()}).bind(3, entry.until_ms).run();
     }

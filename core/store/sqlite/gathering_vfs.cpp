@@ -6,6 +6,8 @@
 #include <new>
 #include <utility>
 
+#include "core/store/sqlite/database.h"
+
 namespace postern::store::sqlite {
 namespace {
 
@@ -146,6 +148,7 @@ constexpr sqlite3_io_methods kMethods = {
 }  // namespace
 
 GatheringVfs::GatheringVfs() {
+  prepare_sqlite();
   sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
   static_cast<sqlite3_vfs&>(vfs_) = *real;
   vfs_.real = real;

@@ -10,6 +10,9 @@ namespace {
   "e.seq, e.dedupe_key, e.dedupe_until, e.received_at, e.id, e.provider, e.type, e.external_id, e.order_key, e.depth, " \
   "e.method, e.target, e.remote"
 
+// No delivery before it is queued.
+#define FIRST_OPEN "(SELECT value FROM meta WHERE name = 'delivery_open_seq')"
+
 void read_event(Statement& row, StoredEvent& event) {
   event.seq = row.integer(0);
   std::string_view key = row.blob(1);
@@ -42,7 +45,8 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
   const Wanted wanted[] = {
       {&reader->open_deliveries_,
        "SELECT d.seq, d.event, d.plugin, d.subscriber, ifnull(e.provider, ''), ifnull(e.order_key, ''), d.attempts, d.due_at FROM "
-       "delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.seq > ?1 ORDER BY d.seq LIMIT ?2"},
+       "delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.seq > ?1 AND d.seq >= " FIRST_OPEN
+       " ORDER BY d.seq LIMIT ?2"},
       {&reader->event_, "SELECT " EVENT_COLUMNS ", e.headers, e.body FROM event e WHERE e.seq = ?1"},
       {&reader->record_, "SELECT value, version FROM record WHERE plugin = ?1 AND collection = ?2 AND key = ?3"},
   };
@@ -101,7 +105,8 @@ Result<std::vector<EventRow>> Reader::events(const EventFilter& filter) {
       "SELECT " EVENT_COLUMNS
       ", CASE WHEN ?4 THEN e.headers ELSE x'' END, CASE WHEN ?4 THEN e.body ELSE x'' END, "
       "(SELECT CASE WHEN count(*) = 0 THEN 'none' WHEN max(state IN ('queued','running')) THEN 'queued' "
-      "        WHEN max(state = 'dead') THEN 'dead' ELSE 'done' END FROM delivery d WHERE d.event = e.seq) "
+      "        WHEN max(state = 'dead') THEN 'dead' ELSE 'done' END FROM delivery d "
+      " WHERE d.seq >= e.first_delivery AND d.seq < e.first_delivery + e.deliveries) "
       "FROM event e WHERE (?1 IS NULL OR e.seq = ?1) AND (?2 = 0 OR e.seq < ?2) AND (?3 = '' OR e.type GLOB ?3) "
       "ORDER BY e.seq DESC LIMIT ?5");
   if (!rows) return rows.status();
@@ -126,9 +131,12 @@ Result<std::vector<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter
       "SELECT d.seq, d.event, e.id, e.type, d.plugin, d.subscriber, d.state, d.attempts, d.due_at, d.last_error, d.settled_at, "
       "d.duration_us FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE (?1 = 0 OR d.seq < ?1)";
   if (filter.seq) sql += " AND d.seq = ?3";
-  if (filter.event) sql += " AND d.event = ?4";
+  if (filter.event) {
+    sql += " AND d.event = ?4 AND d.seq >= (SELECT first_delivery FROM event WHERE seq = ?4)"
+           " AND d.seq < (SELECT first_delivery + deliveries FROM event WHERE seq = ?4)";
+  }
   if (filter.state == "dead") sql += " AND d.state = 'dead'";
-  if (filter.state == "queued") sql += " AND d.state IN ('queued','running')";
+  if (filter.state == "queued") sql += " AND d.state IN ('queued','running') AND d.seq >= " FIRST_OPEN;
   if (filter.state == "done") sql += " AND d.state = 'done'";
   sql += " ORDER BY d.seq DESC LIMIT ?2";
   auto rows = database_.prepare(sql);

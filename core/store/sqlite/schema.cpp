@@ -1,6 +1,7 @@
 #include "core/store/sqlite/schema.h"
 
 #include <string>
+#include <vector>
 
 namespace postern::store::sqlite {
 namespace {
@@ -19,6 +20,8 @@ constexpr const char* kTables = R"sql(
     external_id TEXT NOT NULL,
     order_key TEXT NOT NULL,
     depth INTEGER NOT NULL,
+    first_delivery INTEGER NOT NULL DEFAULT 0,
+    deliveries INTEGER NOT NULL DEFAULT 0,
     method TEXT NOT NULL,
     target TEXT NOT NULL,
     remote TEXT NOT NULL,
@@ -37,9 +40,7 @@ constexpr const char* kTables = R"sql(
     settled_at INTEGER,
     duration_us INTEGER
   );
-  CREATE INDEX delivery_open ON delivery (seq) WHERE state IN ('queued', 'running');
   CREATE INDEX delivery_dead ON delivery (seq) WHERE state = 'dead';
-  CREATE INDEX delivery_event ON delivery (event);
   CREATE TABLE attempt (
     delivery INTEGER NOT NULL,
     n INTEGER NOT NULL,
@@ -64,7 +65,7 @@ constexpr const char* kTables = R"sql(
     PRIMARY KEY (plugin, collection, key)
   ) WITHOUT ROWID;
   CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-  INSERT INTO meta VALUES ('event_seq', 0), ('delivery_seq', 0), ('dedupe_merged_seq', 0);
+  INSERT INTO meta VALUES ('event_seq', 0), ('delivery_seq', 0), ('delivery_open_seq', 0), ('dedupe_merged_seq', 0);
 )sql";
 
 // What version 2 added.
@@ -79,6 +80,18 @@ constexpr const char* kRecordLog = R"sql(
     updated_at INTEGER NOT NULL
   );
   INSERT INTO meta VALUES ('record_merged_seq', 0);
+)sql";
+
+// What version 3 changed: without two indexes that every delivery had to be entered into: an event tells where its deliveries are (they are made together, one
+// after the other), and a mark from where on there can be open ones.
+constexpr const char* kTo3 = R"sql(
+  ALTER TABLE event ADD COLUMN first_delivery INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE event ADD COLUMN deliveries INTEGER NOT NULL DEFAULT 0;
+  UPDATE event SET (first_delivery, deliveries) =
+    (SELECT ifnull(min(d.seq), 0), count(*) FROM delivery d WHERE d.event = event.seq);
+  INSERT INTO meta SELECT 'delivery_open_seq', ifnull(min(seq), 0) FROM delivery WHERE state IN ('queued', 'running');
+  DROP INDEX delivery_open;
+  DROP INDEX delivery_event;
 )sql";
 
 }  // namespace
@@ -106,10 +119,12 @@ Status prepare_schema(Database& database) {
     if (Status s = database.execute("PRAGMA journal_mode=WAL"); !s) return s;
   }
   if (Status s = database.execute("BEGIN IMMEDIATE"); !s) return s;
-  if (*version == 0) {
-    if (Status s = database.execute(kTables); !s) return s;
+  std::vector<const char*> steps = {kTables, kRecordLog};
+  if (*version == 1) steps = {kRecordLog, kTo3};
+  if (*version == 2) steps = {kTo3};
+  for (const char* step : steps) {
+    if (Status s = database.execute(step); !s) return s;
   }
-  if (Status s = database.execute(kRecordLog); !s) return s;
   if (Status s = database.execute(("PRAGMA application_id=" + std::to_string(kApplicationId)).c_str()); !s) return s;
   if (Status s = database.execute(("PRAGMA user_version=" + std::to_string(kSchemaVersion)).c_str()); !s) return s;
   return database.execute("COMMIT");

@@ -1,15 +1,19 @@
 // The tables, as DESIGN's contract names them; times are Unix milliseconds. Other programs read them, so columns are only added.
 //
 //   event     one row for each webhook; appended in order of seq. `headers` are lines "Name: value\r\n", `body` the exact bytes.
-//             dedupe_key is what a duplicate is recognised by (16 bytes), until dedupe_until.
+//             dedupe_key is what a duplicate is recognised by (16 bytes), until dedupe_until. Its deliveries are `deliveries` rows
+//             from first_delivery on: they are made together.
 //   delivery  one row for each subscriber of an event. state: queued, done, dead ("running" is known to the process alone).
+//             It has no index over `event` or the queued ones, which would cost each event two more places to write to.
 //   attempt   the failed runs of a delivery.
 //   dedupe    the keys of older events, in their own order; the newest 100,000 or so are only in `event` (see dedupe_index.h).
 //   record    what handlers keep; version grows by one at each write. Complete whenever the gateway has been idle for a second.
 //   record_log  records that were written under load, above the mark record_merged_seq newer than `record` (see record_buffer.h).
-//   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq, record_merged_seq.
+//   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq, record_merged_seq, and delivery_open_seq: no delivery before it is
+//             queued.
 //
-// Version 2 added record_log and its mark: a gateway that does not know them would miss records, so it must refuse the store.
+// Version 2 added record_log and its mark: a gateway that does not know them would miss records, so it must refuse the store. Version 3
+// added first_delivery, deliveries and delivery_open_seq, and dropped the indexes that they replace.
 #pragma once
 
 #include "core/base/status.h"
@@ -17,7 +21,7 @@
 
 namespace postern::store::sqlite {
 
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 // Makes the tables in an empty database, adds what an older version lacks. Refuses a database of a newer version, or of another
 // program, untouched.

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "core/base/clock.h"
 #include "core/base/ids.h"
@@ -21,6 +22,8 @@ constexpr int kCheckpointPages = 2000;    // 8 MB of log: often and short, since
 constexpr int kRestartPages = 64'000;     // readers kept the log from starting over: insist
 constexpr size_t kMergePerEvent = 2;      // keys moved to the table for each new one, so that a pass always catches up
 constexpr size_t kMergeAtLeast = 256;
+constexpr uint64_t kMoveMarkAfter = 1024;  // settled deliveries
+constexpr size_t kMoveMarkBy = 4096;       // deliveries looked at
 constexpr size_t kBusyBatch = 32;          // events; from here on records are not written to their table directly
 
 std::string_view bytes(const ingest::DedupeKey& key) { return {reinterpret_cast<const char*>(key.data()), key.size()}; }
@@ -98,7 +101,8 @@ Status Writer::prepare_statements() {
       {&rollback_, "ROLLBACK"},
       {&insert_event_,
        "INSERT INTO event (seq, dedupe_key, dedupe_until, received_at, id, provider, type, external_id, order_key, depth, "
-       "method, target, remote, headers, body) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"},
+       "method, target, remote, headers, body, first_delivery, deliveries) "
+       "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)"},
       {&insert_delivery_,
        "INSERT INTO delivery (seq, event, plugin, subscriber, state, attempts, due_at) VALUES (?1,?2,?3,?4,'queued',0,?5)"},
       {&settle_,
@@ -109,6 +113,10 @@ Status Writer::prepare_statements() {
       {&insert_attempt_,
        "INSERT OR REPLACE INTO attempt (delivery, n, started_at, duration_us, outcome, detail) VALUES (?1,?2,?3,?4,?5,?6)"},
       {&set_seq_, "UPDATE meta SET value = CASE name WHEN 'event_seq' THEN ?1 ELSE ?2 END WHERE name IN ('event_seq', 'delivery_seq')"},
+      {&set_open_seq_, "UPDATE meta SET value = ?1 WHERE name = 'delivery_open_seq'"},
+      {&first_open_,
+       "SELECT ifnull(min(CASE WHEN state IN ('queued','running') THEN seq END), max(seq) + 1) FROM "
+       "(SELECT seq, state FROM delivery WHERE seq >= ?1 ORDER BY seq LIMIT ?2)"},
   };
   for (const Wanted& w : wanted) {
     auto statement = database_.prepare(w.sql);
@@ -126,7 +134,9 @@ Status Writer::read_marks() {
   Wanted wanted[] = {
       {"SELECT max((SELECT value FROM meta WHERE name='event_seq'), (SELECT ifnull(max(seq), 0) FROM event))", 0},
       {"SELECT max((SELECT value FROM meta WHERE name='delivery_seq'), (SELECT ifnull(max(seq), 0) FROM delivery))", 0},
-      {"SELECT count(*) FROM delivery WHERE state IN ('queued','running')", 0},
+      {"SELECT value FROM meta WHERE name = 'delivery_open_seq'", 0},
+      {"SELECT count(*) FROM delivery WHERE state IN ('queued','running') AND seq >= "
+       "(SELECT value FROM meta WHERE name = 'delivery_open_seq')", 0},
       {"SELECT count(*) FROM delivery WHERE state = 'dead'", 0},
   };
   for (Wanted& w : wanted) {
@@ -136,8 +146,9 @@ Status Writer::read_marks() {
   }
   event_seq_ = wanted[0].value;
   delivery_seq_ = wanted[1].value;
-  open_ = static_cast<uint64_t>(wanted[2].value);
-  dead_ = static_cast<uint64_t>(wanted[3].value);
+  open_seq_ = wanted[2].value;
+  open_ = static_cast<uint64_t>(wanted[3].value);
+  dead_ = static_cast<uint64_t>(wanted[4].value);
   return Status::ok();
 }
 
@@ -188,6 +199,7 @@ Status Writer::insert_event(ingest::NewEvent event, std::string& event_id, int64
   insert_event_.bind(1, e.seq).bind_blob(2, bytes(e.dedupe_key)).bind(3, e.dedupe_until).bind(4, e.received_at).bind(5, e.id);
   insert_event_.bind(6, e.provider).bind(7, e.type).bind(8, e.external_id).bind(9, e.order_key).bind(10, e.depth);
   insert_event_.bind(11, e.method).bind(12, e.target).bind(13, e.remote).bind_blob(14, e.headers).bind_blob(15, e.body);
+  insert_event_.bind(16, delivery_seq_ + 1).bind(17, static_cast<int64_t>(e.targets ? e.targets->size() : 0));
   if (Status s = run(insert_event_, "store an event"); !s) return s;
   ++batch.stored;
   return insert_deliveries(stored, batch);
@@ -199,8 +211,7 @@ Status Writer::insert_deliveries(const std::shared_ptr<const StoredEvent>& event
     int64_t seq = ++delivery_seq_;
     insert_delivery_.bind(1, seq).bind(2, event->seq).bind(3, target.plugin).bind(4, target.subscriber).bind(5, event->received_at);
     if (Status s = run(insert_delivery_, "store a delivery"); !s) return s;
-    batch.deliveries.push_back({seq, event->seq, target.plugin, target.subscriber, event->provider, event->order_key, 0,
-                                event->received_at, event});
+    batch.deliveries.push_back({seq, event->seq, target.plugin, target.subscriber, {}, {}, 0, event->received_at, event});
     ++batch.open_change;
   }
   return Status::ok();
@@ -283,11 +294,14 @@ Status Writer::commit(const Batch& batch) {
     size_t budget = batch_events_ * kMergePerEvent;
     if (Status s = dedupe_.merge(budget, wall_ms()); !s) return s;
   }
+  if (Status s = move_open_mark(batch); !s) return s;
   if (seqs_changed_) {
     if (Status s = run(set_seq_.bind(1, event_seq_).bind(2, delivery_seq_), "keep the marks"); !s) return s;
   }
   if (Status s = run(commit_, "commit"); !s) return s;
   seqs_changed_ = false;
+  if (settled_since_mark_ >= kMoveMarkAfter) settled_since_mark_ = 0;
+  open_seq_ = std::max(open_seq_, std::exchange(moved_open_seq_, 0));
   dedupe_.commit();
   records_.commit();
   open_ += static_cast<uint64_t>(batch.open_change);
@@ -295,7 +309,22 @@ Status Writer::commit(const Batch& batch) {
   return Status::ok();
 }
 
+// A few rows at a time: one delivery that stayed open for long must not make the senders wait for a walk past all the later ones.
+Status Writer::move_open_mark(const Batch& batch) {
+  settled_since_mark_ += batch.settled;
+  if (settled_since_mark_ < kMoveMarkAfter) return Status::ok();
+  ResetAtEnd reset(first_open_);
+  first_open_.bind(1, open_seq_).bind(2, static_cast<int64_t>(kMoveMarkBy));
+  if (first_open_.step() != SQLITE_ROW) return database_.fault("look for open deliveries");
+  int64_t first = first_open_.integer(0);
+  if (first <= open_seq_) return Status::ok();
+  if (Status s = run(set_open_seq_.bind(1, first), "keep the mark of open deliveries"); !s) return s;
+  moved_open_seq_ = first;
+  return Status::ok();
+}
+
 void Writer::rollback() {
+  moved_open_seq_ = 0;
   if (database_.in_transaction()) rollback_.run();
   dedupe_.rollback();
   records_.rollback();

@@ -68,6 +68,7 @@ class Writer {
   Status check_records(const Settlement& settlement);
   Status write_records(const Settlement& settlement);
   Status write_outcome(const Settlement& settlement, Batch& batch);
+  Status move_open_mark(const Batch& batch);
   Status run(Statement& statement, const char* doing);
 
   struct Lock {
@@ -87,10 +88,13 @@ class Writer {
   int wal_pages_ = 0;
   int64_t event_seq_ = 0, delivery_seq_ = 0;  // the last ones given
   bool seqs_changed_ = false;
+  int64_t open_seq_ = 0;        // no delivery before it is open
+  int64_t moved_open_seq_ = 0;  // the same, seen from the open transaction; 0: unchanged
+  uint64_t settled_since_mark_ = 0;
   size_t batch_events_ = 0;
   std::atomic<uint64_t> open_{0}, dead_{0};
   Statement begin_, commit_, rollback_;
-  Statement insert_event_, insert_delivery_, settle_, retry_, insert_attempt_, set_seq_;
+  Statement insert_event_, insert_delivery_, settle_, retry_, insert_attempt_, set_seq_, set_open_seq_, first_open_;
 };
 
 }  // namespace postern::store::sqlite

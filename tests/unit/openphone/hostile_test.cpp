@@ -97,6 +97,42 @@ TEST_F(Hostile, DepthAndSize) {
   EXPECT_THAT(settled.why, HasSubstr("bound"));
 }
 
+// 2^64, -2^63 - 1 and a fraction that no double holds exactly, next to their neighbours within 64 bits.
+TEST_F(Hostile, NumbersOfAnySize) {
+  auto with = [](const std::string& field) { return R"({"data":{"resource":{"id":"AC1",)" + field + "}}}"; };
+  const std::string wide = R"("x":[18446744073709551616,-9223372036854775809,0.1234567890123456789012],)"
+                           R"("y":"\"18446744073709551616")";
+  EXPECT_TRUE(deliver_text("message.received", with(wide)).done());
+  EXPECT_TRUE(deliver_text("message.received", with(wide + R"(,"errorCode":18446744073709551615)")).done());
+  EXPECT_EQ(message("AC1")["error_code"], "18446744073709551615");
+  host.set_record("messages", "AC1", "{}");
+  EXPECT_TRUE(deliver_text("message.received", with(R"("errorCode":-9223372036854775808)")).done());
+  EXPECT_EQ(message("AC1")["error_code"], "-9223372036854775808");
+  std::string deep = with(wide + ",\"z\":" + std::string(5000, '[') + "99999999999999999999" + std::string(5000, ']'));
+  EXPECT_TRUE(deliver_text("message.received", deep).done());
+}
+
+TEST_F(Hostile, NumbersThatAreNone) {
+  for (const char* number : {"1e999", "-", "01", "1.", ".5", "+1", "1e", "0x1", "018446744073709551616",
+                             "18446744073709551616e", "18446744073709551616x", "- 1"}) {
+    expect_dead("message.received", R"({"data":{"resource":{"id":"AC1","x":)" + std::string(number) + "}}}",
+                "not JSON");
+  }
+  expect_dead("message.received", R"({"data":{"resource":{"id":"AC1","errorCode":18446744073709551616}}})",
+              "/data/resource/errorCode: must be a string");
+  expect_dead("call.completed", R"({"data":{"resource":{"id":"AC1","duration":18446744073709551616}}})",
+              "/data/resource/duration: must be a duration");
+  expect_dead("message.received", "18446744073709551616", "must be an object");
+}
+
+TEST_F(Hostile, OfTwoFieldsOfOneNameTheLastOneCounts) {
+  EXPECT_TRUE(deliver_text("message.received", R"({"data":7,"data":{"resource":{"id":7,"text":"a","id":"AC1",)"
+                                               R"("te\u0078t":"b","status":"sent","status":null}}})")
+                  .done());
+  EXPECT_EQ(message("AC1")["text"], "b");
+  EXPECT_EQ(message("AC1")["status"], "received");
+}
+
 TEST_F(Hostile, TimesThatAreNone) {
   for (const char* time :
        {"yesterday", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z",

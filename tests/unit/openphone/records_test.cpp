@@ -139,6 +139,31 @@ TEST_F(Records, ADamagedRecordIsWrittenAnew) {
   EXPECT_EQ(message("AC1")["text"], "a");
 }
 
+// Byte for byte: fields in order, without spaces, escaped only where JSON wants it; and so they stay.
+TEST_F(Records, TheTextOfARecord) {
+  json event = current_message("AC1", "\"a\\b\"/\n\t\b\f\r\x01\x1f\x7f caf\u00e9 \U0001F600", 1);
+  event["data"]["context"]["userId"] = "U\"\x02";
+  event["data"]["resource"]["media"] = json::array({{{"url", "https://m.example/\"\x03\n"}, {"duration", 2.5}}});
+  ASSERT_TRUE(deliver(event).done());
+  std::string expected =
+      R"({"api_version":"2026-03-30","contacts":["+14155550123"],"conversation_id":"CN1",)"
+      R"("created_at":"2026-11-01T10:00:01.000Z","direction":"incoming","from":"+14155550123","id":"AC1",)"
+      R"("media":[{"duration_s":2,"url":"https://m.example/\"\u0003\n"}],"phone_number_id":"PN1","status":"received",)"
+      R"("status_at":"2026-11-01T10:00:01.000Z","text":"\"a\\b\"/\n\t\b\f\r\u0001\u001f)"
+      "\x7f caf\u00e9 \U0001F600"
+      R"(","to":["+14155550100"],"user_id":"U\"\u0002"})";
+  EXPECT_EQ(host.record("messages", "AC1")->json, expected);
+  json later = event;
+  later["type"] = "message.delivered";
+  later["createdAt"] = at(2);
+  ASSERT_TRUE(deliver(later).done());
+  expected.replace(expected.find("10:00:01.000Z\",\"text"), 8, "10:00:02");
+  EXPECT_EQ(host.record("messages", "AC1")->json, expected);
+  EXPECT_EQ(host.record("contacts", kThem)->json,
+            R"({"call_count":0,"first_seen":"2026-11-01T10:00:01.000Z","flagged":false,)"
+            R"("last_seen":"2026-11-01T10:00:01.000Z","message_count":1,"opted_out":false,"phone":"+14155550123"})");
+}
+
 TEST_F(Records, OptOutWords) {
   int n = 0;
   for (const char* word :

@@ -214,13 +214,19 @@ TEST_F(DedupeIndexTest, AMergedKeyOutlivesItsEvent) {
   for (uint64_t i = 0; i < ids.size(); ++i) EXPECT_EQ(find(i), ids[i]);
 }
 
-TEST_F(DedupeIndexTest, APassDropsWhatHasExpired) {
+TEST_F(DedupeIndexTest, OnceAnHourAPassDropsWhatHasExpired) {
   begin();
   for (uint64_t i = 1; i <= 100; ++i) insert(i, kNow + 10);
   commit();
   finish_pass(1000);
   EXPECT_EQ(count("dedupe"), 100);
-  now_ = kNow + 20;
+  now_ = kNow + 3'599'999;
+  begin();
+  for (uint64_t i = 500; i < 510; ++i) insert(i);
+  commit();
+  finish_pass(7);
+  EXPECT_EQ(count("dedupe"), 110);
+  now_ = kNow + 3'600'000;
   begin();
   for (uint64_t i = 1000; i < 1100; ++i) insert(i);
   commit();
@@ -230,7 +236,7 @@ TEST_F(DedupeIndexTest, APassDropsWhatHasExpired) {
       *database_.integer("SELECT count(*) FROM dedupe WHERE expires_at < " + std::to_string(now_) +
                          " AND key < (SELECT max(key) FROM dedupe WHERE expires_at > " + std::to_string(now_) + ")"),
       0);
-  EXPECT_EQ(*database_.integer("SELECT count(*) FROM dedupe WHERE expires_at > " + std::to_string(now_)), 100);
+  EXPECT_EQ(*database_.integer("SELECT count(*) FROM dedupe WHERE expires_at > " + std::to_string(now_)), 110);
 }
 
 TEST_F(DedupeIndexTest, AKeyTakenAgainWhileItsOldSelfIsMergedKeepsTheNewOne) {

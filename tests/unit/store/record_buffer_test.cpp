@@ -339,8 +339,7 @@ TEST_F(RecordsUnderLoadTest, AStoreOfTheFirstVersionIsTakenOver) {
   open();
   settle(done(put_delivery(1), {{"things", "a", "1", 0}}));
   close();
-  testing::Sql(path(), false)
-      .run("DROP TABLE record_log; DELETE FROM meta WHERE name = 'record_merged_seq'; PRAGMA user_version = 1");
+  testing::downgrade(path(), 1);
   open();
   EXPECT_EQ(record("a"), "1 v1");
   EXPECT_TRUE(settle(done(put_delivery(2), {{"things", "a", "2", 1}}))->status);

@@ -51,6 +51,38 @@ TEST_F(SchemaTest, OpensItsOwnAgain) {
   EXPECT_EQ(one("SELECT count(*) FROM event"), "1");
 }
 
+// Every delivery is found again, by its event and by its state.
+TEST_F(SchemaTest, TakesOverOlderVersions) {
+  using Kind = Settlement::Kind;
+  open();
+  settle(testing::settlement(put_delivery(1), Kind::kDone));
+  put(new_event(2));
+  put(new_event(3, {{"acme", "handlers"}, {"acme", "mail"}}));
+  put(new_event(4, {{"acme", "handlers"}}));
+  settle(testing::settlement(4, Kind::kDead));
+  for (int version : {1, 2}) {
+    close();
+    testing::downgrade(path(), version);
+    open();
+    EXPECT_EQ(one("PRAGMA user_version"), std::to_string(kSchemaVersion));
+    EXPECT_THAT(Sql(path()).rows("SELECT first_delivery, deliveries FROM event ORDER BY seq"), ElementsAre("1|1", "0|0", "2|2", "4|1"));
+    EXPECT_THAT(Sql(path()).rows("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"), ElementsAre("delivery_dead"));
+    EXPECT_EQ(one("SELECT value FROM meta WHERE name = 'delivery_open_seq'"), "2");
+    EXPECT_EQ(store_->counters().open, 2u);
+    EXPECT_EQ(store_->counters().dead, 1u);
+    EXPECT_EQ(store_->open_deliveries(0, 10)->size(), 2u);
+    auto events = store_->events({});
+    std::vector<std::string> states;
+    for (const EventRow& row : *events) states.push_back(row.state);
+    EXPECT_THAT(states, ElementsAre("dead", "queued", "none", "done"));
+    DeliveryFilter of_event, queued;
+    of_event.event = 3;
+    queued.state = "queued";
+    EXPECT_EQ(store_->deliveries(of_event)->size(), 2u);
+    EXPECT_EQ(store_->deliveries(queued)->size(), 2u);
+  }
+}
+
 TEST_F(SchemaTest, RefusesANewerVersionUntouched) {
   open();
   put(new_event(1));

@@ -109,6 +109,35 @@ TEST_F(SettlementTest, OpenDeliveriesComeInPages) {
   EXPECT_THAT(seen, ElementsAre(1, 2, 3, 4, 5));
 }
 
+// The mark behind which nothing is open follows what is settled, stops at what stays open, and never hides it.
+TEST_F(SettlementTest, TheMarkOfOpenDeliveriesStopsAtTheFirstOne) {
+  constexpr int64_t kMany = 12'000, kStays = 5'000;
+  auto mark = [this] { return std::stoll(one("SELECT value FROM meta WHERE name = 'delivery_open_seq'")); };
+  testing::Committed committed;
+  for (int64_t i = 1; i <= kMany; ++i) {
+    store_->submit(testing::pending(new_event(static_cast<uint64_t>(i), {{"acme", "handlers"}}), committed));
+  }
+  ASSERT_TRUE(committed.events.wait_for(kMany));
+  auto settle_all = [&](int64_t from, int64_t to) {
+    for (int64_t seq = from; seq <= to; ++seq) {
+      if (seq != kStays) store_->submit_settlement(settlement(seq, Kind::kDone));
+    }
+    return settled_.settlements.wait_for(static_cast<size_t>(to - (to >= kStays ? 1 : 0)));
+  };
+  EXPECT_EQ(mark(), 0);
+  ASSERT_TRUE(settle_all(1, 4'000));
+  EXPECT_GT(mark(), 1'000);
+  EXPECT_LE(mark(), 4'001);
+  ASSERT_TRUE(settle_all(4'001, kMany));
+  EXPECT_LE(mark(), kStays);
+  EXPECT_GT(mark(), 4'000);
+  restart();
+  EXPECT_EQ(store_->counters().open, 1u);
+  auto open = store_->open_deliveries(0, 10);
+  ASSERT_THAT(*open, SizeIs(1));
+  EXPECT_EQ(open->front().seq, kStays);
+}
+
 TEST_F(SettlementTest, TwiceIsTooLate) {
   int64_t delivery = put_delivery(1);
   EXPECT_TRUE(settle(done_with(delivery, {{"things", "a", "1", kAnyVersion}}))->status);
@@ -228,7 +257,7 @@ TEST_F(SettlementTest, EmittedEventsAreStoredWithTheirDeliveries) {
   ASSERT_TRUE(settled_.deliveries.wait_for(4));
   auto deliveries = settled_.deliveries.take();
   for (size_t i = 0; i < 4; ++i) {
-    EXPECT_EQ(deliveries[i].order_key, "key");
+    EXPECT_EQ(deliveries[i].event->order_key, "key");
     EXPECT_EQ(deliveries[i].plugin, i % 2 == 0 ? "acme" : "mailer");
     EXPECT_EQ(deliveries[i].event->depth, 1u);
     EXPECT_EQ(deliveries[i].event->seq, deliveries[i].event_seq);

@@ -219,6 +219,18 @@ class Sql {
   sqlite3* db_ = nullptr;
 };
 
+// Makes a closed store what a gateway of schema version 1 or 2 would have left: see schema.cpp.
+inline void downgrade(const std::string& path, int version) {
+  Sql sql(path, false);
+  sql.run(
+      "ALTER TABLE event DROP COLUMN first_delivery; ALTER TABLE event DROP COLUMN deliveries;"
+      "DELETE FROM meta WHERE name = 'delivery_open_seq';"
+      "CREATE INDEX delivery_open ON delivery (seq) WHERE state IN ('queued', 'running');"
+      "CREATE INDEX delivery_event ON delivery (event)");
+  if (version == 1) sql.run("DROP TABLE record_log; DELETE FROM meta WHERE name = 'record_merged_seq'");
+  sql.run("PRAGMA user_version = " + std::to_string(version));
+}
+
 // A store in a folder of its own, with observers that keep everything.
 class StoreTest : public ::testing::Test {
  protected:
