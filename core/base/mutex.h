@@ -53,7 +53,7 @@ class CondVar {
     condition_.wait(lock);
     lock.release();
   }
-  void wait_for(Mutex& mutex, std::chrono::milliseconds limit) REQUIRES(mutex) {
+  void wait_for(Mutex& mutex, std::chrono::microseconds limit) REQUIRES(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     condition_.wait_for(lock, limit);  // on the steady clock
     lock.release();

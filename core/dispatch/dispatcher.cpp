@@ -308,6 +308,7 @@ void Dispatcher::read_inbox(Settlements& finished) {
     paused_ = false;
     inbox_.ring_after_settled(0);
   }
+  wants_events_.store(scheduler_.keeps_events(), std::memory_order_relaxed);
   if (scheduler_.wants_page()) nudge_at(0);
 }
 

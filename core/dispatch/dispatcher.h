@@ -36,6 +36,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   // threads are still inside handlers: neither this dispatcher nor the plugins may be destroyed then.
   bool stop(int64_t drain_ms) EXCLUDES(mutex_);
 
+  bool wants_events() const override { return wants_events_.load(std::memory_order_relaxed); }
   void on_deliveries(std::vector<store::OpenDelivery> deliveries) override EXCLUDES(mutex_);
   void on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) override EXCLUDES(mutex_);
   void await(int64_t event_seq, OnSettled on_settled) override EXCLUDES(mutex_);
@@ -111,6 +112,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   CondVar changed_;  // the control thread has something to look at; stop() too
   Inbox inbox_;      // its bell: a worker may find something
   bool paused_ GUARDED_BY(mutex_) = false;  // until enough outcomes are durable
+  std::atomic<bool> wants_events_{true};
   uint64_t taken_ GUARDED_BY(mutex_) = 0;   // deliveries that workers took
   uint64_t taken_before_help_ GUARDED_BY(mutex_) = 0;
   int64_t help_at_ms_ GUARDED_BY(mutex_) = 0;  // 0: nobody has called for it

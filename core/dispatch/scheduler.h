@@ -49,6 +49,9 @@ class Scheduler {
   int64_t newest() const { return newest_; }
   void load(std::vector<store::OpenDelivery> page, int64_t newest, int64_t now_ms, int64_t wall_ms);
 
+  // Whether the event of a delivery that came now would be kept until its run.
+  bool keeps_events() const { return !behind_ && loaded_ < kMaxLoaded && event_bytes_ < kMaxEventBytes; }
+
   // The next delivery that may run now.
   std::optional<Entry> next(int64_t now_ms);
   // Whether next() would give one.

@@ -1,7 +1,7 @@
 // postern.events/1
 #include <postern/ext/events.h>
 
-#include <nlohmann/json.hpp>
+#include "core/ingest/json_body.h"
 
 #include "core/extension/convert.h"
 #include "core/extension/handles.h"
@@ -34,14 +34,14 @@ postern_status on_subscription(postern_host* host, postern_event_handler handler
 postern_status emit(postern_delivery* handle, postern_str type, postern_str body) {
   return contained([&]() -> postern_status {
     if (type.len == 0) return fail(POSTERN_E_INVALID, "an event needs a type");
-    if (!nlohmann::json::accept(view(body))) return fail(POSTERN_E_INVALID, "the body of an emitted event must be JSON");
+    if (!ingest::is_json(view(body))) return fail(POSTERN_E_INVALID, "the body of an emitted event must be JSON");
     return to_abi(delivery_of(handle).emit(view(type), view(body)));
   });
 }
 
 postern_status set_result(postern_delivery* handle, postern_str json) {
   return contained([&]() -> postern_status {
-    if (!nlohmann::json::accept(view(json))) return fail(POSTERN_E_INVALID, "a result must be JSON");
+    if (!ingest::is_json(view(json))) return fail(POSTERN_E_INVALID, "a result must be JSON");
     return to_abi(delivery_of(handle).set_result(view(json)));
   });
 }

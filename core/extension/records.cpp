@@ -1,7 +1,7 @@
 // postern.records/1
 #include <postern/ext/records.h>
 
-#include <nlohmann/json.hpp>
+#include "core/ingest/json_body.h"
 
 #include "core/extension/convert.h"
 #include "core/extension/handles.h"
@@ -32,7 +32,7 @@ postern_status get(postern_delivery* handle, postern_str collection, postern_str
 postern_status put(postern_delivery* handle, postern_str collection, postern_str key, postern_str json, uint64_t expected_version) {
   return contained([&]() -> postern_status {
     if (!is_fit(collection) || !is_fit(key)) return fail(POSTERN_E_INVALID, "a collection and a key have 1 to 1024 bytes");
-    if (!nlohmann::json::accept(view(json))) return fail(POSTERN_E_INVALID, "a record must be JSON");
+    if (!ingest::is_json(view(json))) return fail(POSTERN_E_INVALID, "a record must be JSON");
     return to_abi(delivery_of(handle).put_record(view(collection), view(key), view(json), expected_version));
   });
 }

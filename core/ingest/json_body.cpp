@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <nlohmann/json.hpp>
+
 #include <cstring>
 
 #include "core/ingest/json_pointer.h"
@@ -110,24 +112,30 @@ struct JsonParser::State {
   std::optional<SlowBody> slow;
 
   // Both parsers count in their own way at the limit itself; what simdjson finds too deep the second one decides.
-  simdjson::error_code parse(const std::string& text, dom::element& root) {
+  simdjson::error_code parse(std::string_view text, bool padded, dom::element& root) {
     if (parser.capacity() > kKeptCapacity) parser = dom::parser();
     if (parser.max_depth() != kMaxJsonDepth) {
       if (const auto error = parser.allocate(kInitialCapacity, kMaxJsonDepth)) return error;
     }
-    const bool padded = text.capacity() - text.size() >= simdjson::SIMDJSON_PADDING;
     return parser.parse(text.data(), text.size(), !padded).get(root);
   }
 
   static constexpr size_t kInitialCapacity = 1024;
 };
 
+bool is_json(std::string_view text) {
+  thread_local JsonParser::State state;
+  dom::element root;
+  return state.parse(text, false, root) == simdjson::SUCCESS || nlohmann::json::accept(text);
+}
+
 JsonParser::JsonParser() : state_(std::make_unique<State>()) {}
 JsonParser::~JsonParser() = default;
 
 Result<const JsonBody*> JsonParser::parse(const std::string& body) {
   dom::element root;
-  switch (state_->parse(body, root)) {
+  const bool padded = body.capacity() - body.size() >= simdjson::SIMDJSON_PADDING;
+  switch (state_->parse(body, padded, root)) {
     case simdjson::SUCCESS:
       return &state_->fast.emplace(root, body);
     case simdjson::NUMBER_ERROR:

@@ -34,8 +34,12 @@ class JsonParser {
   Result<const JsonBody*> parse(const std::string& body);
 
  private:
+  friend bool is_json(std::string_view text);
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// Whether it is one JSON text, of whatever depth. Any thread.
+bool is_json(std::string_view text);
 
 }  // namespace postern::ingest

@@ -59,6 +59,8 @@ struct SettleObserver {
 // Told of each delivery that has become durable, in order of seq; must not wait.
 struct DeliveryObserver {
   virtual ~DeliveryObserver() = default;
+  // Whether the events shall come along (OpenDelivery::event), to be handled soon. Any thread.
+  virtual bool wants_events() const { return true; }
   virtual void on_deliveries(std::vector<OpenDelivery> deliveries) = 0;
 };
 

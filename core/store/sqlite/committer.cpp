@@ -17,6 +17,7 @@ constexpr size_t kEventsPerSettlement = 9;
 constexpr size_t kSettleAtLeast = 4;
 constexpr int64_t kEventMayWaitUs = 100;
 constexpr int64_t kSettleForUs = 10'000;
+constexpr int64_t kGatherForUs = 500;
 constexpr std::chrono::milliseconds kNextEventsWithin(5);
 // Of records that are not in their table yet, moved in slices.
 constexpr size_t kMergeSlice = 64;
@@ -54,6 +55,7 @@ void Committer::submit(std::unique_ptr<ingest::PendingEvent> event) {
     work_.notify_one();
   }
   events_.push_back(std::move(event));
+  if (events_.size() == wanted_events_) work_.notify_one();
 }
 
 void Committer::submit(std::unique_ptr<Settlement> settlement) {
@@ -85,6 +87,19 @@ void Committer::run() {
   while (take(events, settlements)) commit(std::exchange(events, {}), std::exchange(settlements, {}));
 }
 
+// Every transaction has its price, whatever is in it. So one does not begin with the first of many events that are about to come: it
+// waits a moment for a good part of what usually comes together.
+void Committer::gather() {
+  if (events_.empty()) return;
+  wanted_events_ = static_cast<size_t>(usual_events_ / 2);
+  int64_t until = steady_us() + kGatherForUs;
+  for (int64_t left = kGatherForUs; events_.size() < wanted_events_ && left > 0 && !stopping_; left = until - steady_us()) {
+    work_.wait_for(mutex_, std::chrono::microseconds(left));
+  }
+  wanted_events_ = 0;
+  usual_events_ += (static_cast<double>(events_.size()) - usual_events_) / 8;
+}
+
 // False when all is written and the committer is to end.
 bool Committer::take(Events& events, Settlements& settlements) {
   MutexLock lock(mutex_);
@@ -103,6 +118,7 @@ bool Committer::take(Events& events, Settlements& settlements) {
   }
   // Senders that were just answered soon send again, and a batch of settlements alone would make them all wait for its fsync.
   if (events_.empty() && had_events_ && !stopping_) work_.wait_for(mutex_, kNextEventsWithin);
+  gather();
   had_events_ = !events_.empty();
   if (events_.size() <= kEventsPerBatch) {
     events.swap(events_);
@@ -145,7 +161,7 @@ void Committer::commit(Events events, Settlements settlements) {
 // One transaction. Settlements that have no time in this batch go to `left`, in their order.
 Status Committer::write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch) {
   int64_t started = steady_us();
-  if (Status s = writer_.begin(); !s) return s;
+  if (Status s = writer_.begin(delivery_observer_->wants_events()); !s) return s;
   for (auto& event : events) {
     if (Status s = writer_.write(*event, batch); !s) return s;
   }

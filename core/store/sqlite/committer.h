@@ -49,6 +49,7 @@ class Committer {
   using Settlements = std::vector<std::unique_ptr<Settlement>>;
 
   void run();
+  void gather() REQUIRES(mutex_);
   bool take(Events& events, Settlements& settlements) EXCLUDES(mutex_);
   void after_batch(const Status& status, Settlements left) EXCLUDES(mutex_);
   void commit(Events events, Settlements settlements);
@@ -73,6 +74,8 @@ class Committer {
   Status last_batch_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool had_events_ GUARDED_BY(mutex_) = false;  // the last batch
+  double usual_events_ GUARDED_BY(mutex_) = 0;    // in a batch, of late
+  size_t wanted_events_ GUARDED_BY(mutex_) = 0;   // the committer waits for so many; 0: it does not
 
   log::Throttle failures_{1};
   std::atomic<bool> failed_{false};

@@ -156,8 +156,9 @@ Status Writer::run(Statement& statement, const char* doing) {
   return statement.run() == SQLITE_DONE ? Status::ok() : database_.fault(doing);
 }
 
-Status Writer::begin() {
+Status Writer::begin(bool with_events) {
   batch_events_ = 0;
+  with_events_ = with_events;
   // SQLite would go on writing into the removed file, and everything would be gone with its last descriptor.
   int moved = 0;
   if (sqlite3_file_control(database_.handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0) {
@@ -182,36 +183,46 @@ Status Writer::write(ingest::PendingEvent& pending, Batch& batch) {
   }
   ingest::DedupeKey key = event.dedupe_key;
   int64_t until = event.dedupe_until;
-  if (Status s = insert_event(std::move(event), pending.event_id, pending.seq, batch); !s) return s;
+  if (Status s = insert_event(event, pending.event_id, pending.seq, batch); !s) return s;
   if (until > 0) dedupe_.insert(key, pending.seq, pending.event_id, until);
   pending.outcome = ingest::Outcome::kStored;
   ++batch_events_;
   return Status::ok();
 }
 
-Status Writer::insert_event(ingest::NewEvent event, std::string& event_id, int64_t& seq, Batch& batch) {
-  auto stored = std::make_shared<StoredEvent>();
-  static_cast<ingest::NewEvent&>(*stored) = std::move(event);
-  const StoredEvent& e = *stored;
-  seq = stored->seq = ++event_seq_;
-  event_id = stored->id = make_event_id(e.received_at, seq);
+Status Writer::insert_event(ingest::NewEvent& e, std::string& event_id, int64_t& seq, Batch& batch) {
+  seq = ++event_seq_;
+  event_id = make_event_id(e.received_at, seq);
   seqs_changed_ = true;
-  insert_event_.bind(1, e.seq).bind_blob(2, bytes(e.dedupe_key)).bind(3, e.dedupe_until).bind(4, e.received_at).bind(5, e.id);
+  insert_event_.bind(1, seq).bind_blob(2, bytes(e.dedupe_key)).bind(3, e.dedupe_until).bind(4, e.received_at).bind(5, event_id);
   insert_event_.bind(6, e.provider).bind(7, e.type).bind(8, e.external_id).bind(9, e.order_key).bind(10, e.depth);
   insert_event_.bind(11, e.method).bind(12, e.target).bind(13, e.remote).bind_blob(14, e.headers).bind_blob(15, e.body);
   insert_event_.bind(16, delivery_seq_ + 1).bind(17, static_cast<int64_t>(e.targets ? e.targets->size() : 0));
   if (Status s = run(insert_event_, "store an event"); !s) return s;
   ++batch.stored;
-  return insert_deliveries(stored, batch);
+  return e.targets && !e.targets->empty() ? insert_deliveries(e, seq, event_id, batch) : Status::ok();
 }
 
-Status Writer::insert_deliveries(const std::shared_ptr<const StoredEvent>& event, Batch& batch) {
-  if (!event->targets) return Status::ok();
-  for (const ingest::Target& target : *event->targets) {
-    int64_t seq = ++delivery_seq_;
-    insert_delivery_.bind(1, seq).bind(2, event->seq).bind(3, target.plugin).bind(4, target.subscriber).bind(5, event->received_at);
+// The event itself is moved to its deliveries, or stays whole: then it is freed by whoever made it, which is cheaper.
+Status Writer::insert_deliveries(ingest::NewEvent& event, int64_t event_seq, const std::string& event_id, Batch& batch) {
+  ingest::Targets targets = event.targets;
+  std::shared_ptr<StoredEvent> kept;
+  if (with_events_) {
+    kept = std::make_shared<StoredEvent>();
+    static_cast<ingest::NewEvent&>(*kept) = std::move(event);
+    kept->seq = event_seq;
+    kept->id = event_id;
+  }
+  int64_t due_at = kept ? kept->received_at : event.received_at;
+  for (const ingest::Target& target : *targets) {
+    OpenDelivery made{++delivery_seq_, event_seq, target.plugin, target.subscriber, {}, {}, 0, due_at, kept};
+    insert_delivery_.bind(1, made.seq).bind(2, event_seq).bind(3, target.plugin).bind(4, target.subscriber).bind(5, due_at);
     if (Status s = run(insert_delivery_, "store a delivery"); !s) return s;
-    batch.deliveries.push_back({seq, event->seq, target.plugin, target.subscriber, {}, {}, 0, event->received_at, event});
+    if (!kept) {
+      made.provider = event.provider;
+      made.order_key = event.order_key;
+    }
+    batch.deliveries.push_back(std::move(made));
     ++batch.open_change;
   }
   return Status::ok();
@@ -228,7 +239,8 @@ Status Writer::write(Settlement& settlement, Batch& batch) {
   }
   if (!written) return written;
   if (Status s = write_records(settlement); !s) return s;
-  for (ingest::NewEvent& event : settlement.emitted) {
+  for (const ingest::NewEvent& emitted : settlement.emitted) {
+    ingest::NewEvent event = emitted;  // should the batch fail, the settlement comes again
     std::string id;
     int64_t seq;
     if (Status s = insert_event(event, id, seq, batch); !s) return s;

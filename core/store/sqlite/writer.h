@@ -31,7 +31,8 @@ class Writer {
   // Locks the store against a second gateway, makes or checks the tables, reads the marks.
   Status open(const std::string& path);
 
-  Status begin();
+  // Whether the deliveries of this transaction shall bring their events along.
+  Status begin(bool with_events);
   // Stores the event or finds it a duplicate; fills in seq, event_id and outcome. A fault spoils the whole batch.
   Status write(ingest::PendingEvent& event, Batch& batch);
   // kConflict in settlement.status when a record has another version, kGone when the delivery is not open any more; then nothing
@@ -63,8 +64,8 @@ class Writer {
 
   Status prepare_statements();
   Status read_marks();
-  Status insert_event(ingest::NewEvent event, std::string& event_id, int64_t& seq, Batch& batch);
-  Status insert_deliveries(const std::shared_ptr<const StoredEvent>& event, Batch& batch);
+  Status insert_event(ingest::NewEvent& event, std::string& event_id, int64_t& seq, Batch& batch);
+  Status insert_deliveries(ingest::NewEvent& event, int64_t seq, const std::string& event_id, Batch& batch);
   Status check_records(const Settlement& settlement);
   Status write_records(const Settlement& settlement);
   Status write_outcome(const Settlement& settlement, Batch& batch);
@@ -92,6 +93,7 @@ class Writer {
   int64_t moved_open_seq_ = 0;  // the same, seen from the open transaction; 0: unchanged
   uint64_t settled_since_mark_ = 0;
   size_t batch_events_ = 0;
+  bool with_events_ = true;
   std::atomic<uint64_t> open_{0}, dead_{0};
   Statement begin_, commit_, rollback_;
   Statement insert_event_, insert_delivery_, settle_, retry_, insert_attempt_, set_seq_, set_open_seq_, first_open_;
