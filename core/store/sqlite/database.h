@@ -43,6 +43,7 @@ class Statement {
   // Steps a statement that gives no rows, and resets it: SQLITE_DONE or an error code.
   int run();
   void reset();
+  sqlite3* connection() const { return sqlite3_db_handle(statement_); }
 
   // Columns from 0.
   int64_t integer(int i) { return sqlite3_column_int64(statement_, i); }

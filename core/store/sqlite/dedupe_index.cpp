@@ -6,22 +6,48 @@
 namespace postern::store::sqlite {
 namespace {
 
-constexpr int64_t kExpireEveryMs = 3'600'000;
+constexpr size_t kRows = 32;           // of insert_many_
+constexpr size_t kSegmentShare = 16;   // a new segment is a sixteenth of all there are ...
+constexpr size_t kMostAtOnce = 5;      // ... but at most so many times the smallest: it is held in memory
 
 std::string_view bytes(const DedupeIndex::Key& key) { return {reinterpret_cast<const char*>(key.data()), key.size()}; }
+
+std::string insert_sql(size_t rows) {
+  std::string sql = "INSERT OR REPLACE INTO dedupe (segment, key, event, expires_at) VALUES ";
+  for (size_t i = 0; i < rows; ++i) {
+    std::string n = std::to_string(3 * i + 2), o = std::to_string(3 * i + 3), p = std::to_string(3 * i + 4);
+    sql += (i == 0 ? "(?1,?" : ",(?1,?") + n + ",?" + o + ",?" + p + ")";
+  }
+  return sql;
+}
+
+bool copy_key(std::string_view from, DedupeIndex::Key& to) {
+  if (from.size() != to.size()) return false;
+  std::memcpy(to.data(), from.data(), to.size());
+  return true;
+}
 
 }  // namespace
 
 Status DedupeIndex::load(Database& database, int64_t last_seq) {
   last_seq_ = last_seq;
+  if (Status s = prepare(database); !s) return s;
+  if (Status s = load_segments(database); !s) return s;
+  return load_fresh(database);
+}
+
+Status DedupeIndex::prepare(Database& database) {
   struct Wanted {
     Statement* statement;
-    const char* sql;
+    std::string sql;
   };
   const Wanted wanted[] = {
-      {&find_, "SELECT event, expires_at FROM dedupe WHERE key = ?1"},
-      {&insert_, "INSERT OR REPLACE INTO dedupe (key, event, expires_at) VALUES (?1, ?2, ?3)"},
-      {&expire_, "DELETE FROM dedupe WHERE key > ?1 AND key < ?2 AND expires_at < ?3"},
+      {&find_, "SELECT event, expires_at FROM dedupe WHERE segment = ?1 AND key = ?2"},
+      {&insert_one_, insert_sql(1)},
+      {&insert_many_, insert_sql(kRows)},
+      {&drop_,
+       "DELETE FROM dedupe WHERE segment = ?1 AND key <= ifnull((SELECT key FROM dedupe WHERE segment = ?1 ORDER BY key "
+       "LIMIT 1 OFFSET ?2), x'ffffffffffffffffffffffffffffffffff')"},
       {&set_merged_, "UPDATE meta SET value = ?1 WHERE name = 'dedupe_merged_seq'"},
   };
   for (const Wanted& w : wanted) {
@@ -29,22 +55,22 @@ Status DedupeIndex::load(Database& database, int64_t last_seq) {
     if (!statement) return statement.status();
     *w.statement = std::move(*statement);
   }
-
-  if (Status s = load_filter(database); !s) return s;
-  return load_fresh(database);
+  return Status::ok();
 }
 
-// In the order of the table: the disk reads forward, and the filter takes any order.
-Status DedupeIndex::load_filter(Database& database) {
-  auto rows = database.prepare("SELECT key, expires_at FROM dedupe");
+// In the order of the table, so that the disk reads forward.
+Status DedupeIndex::load_segments(Database& database) {
+  auto rows = database.prepare("SELECT segment, key, expires_at FROM dedupe ORDER BY segment, key");
   if (!rows) return rows.status();
   int code;
   while ((code = rows->step()) == SQLITE_ROW) {
-    std::string_view key = rows->blob(0);
-    Key parsed;
-    if (key.size() != parsed.size()) return {Code::kCorrupt, "dedupe: a malformed key"};
-    std::memcpy(parsed.data(), key.data(), key.size());
-    filter_.add(parsed, rows->integer(1));
+    Key key;
+    if (!copy_key(rows->blob(1), key)) return {Code::kCorrupt, "dedupe: a malformed key"};
+    int64_t number = rows->integer(0), until = rows->integer(2);
+    if (segments_.empty() || segments_.back().number != number) segments_.push_back({number, 0, 0});
+    segments_.back().until_ms = std::max(segments_.back().until_ms, until);
+    ++segments_.back().keys;
+    filter_.add(key, until);
   }
   return code == SQLITE_DONE ? Status::ok() : database.fault("read keys");
 }
@@ -57,14 +83,13 @@ Status DedupeIndex::load_fresh(Database& database) {
   rows->bind(1, *merged_seq);
   int code;
   while ((code = rows->step()) == SQLITE_ROW) {
-    std::string_view key = rows->blob(0), id = rows->text(2);
-    Key parsed;
+    std::string_view id = rows->text(2);
+    Key key;
     Entry entry;
-    if (key.size() != parsed.size() || id.size() != entry.event_id.size()) return {Code::kCorrupt, "event: a malformed key"};
-    std::memcpy(parsed.data(), key.data(), key.size());
+    if (!copy_key(rows->blob(0), key) || id.size() != entry.event_id.size()) return {Code::kCorrupt, "event: a malformed key"};
     id.copy(entry.event_id.data(), id.size());
     entry.until_ms = rows->integer(1);
-    keep(parsed, entry);
+    keep(key, entry);
   }
   return code == SQLITE_DONE ? Status::ok() : database.fault("read keys of events");
 }
@@ -74,21 +99,29 @@ void DedupeIndex::keep(const Key& key, const Entry& entry) {
   filter_.add(key, entry.until_ms);
 }
 
+const DedupeIndex::Entry* DedupeIndex::in_memory(const Key& key) const {
+  if (auto found = fresh_->keys.find(key); found != fresh_->keys.end()) return &found->second;
+  auto place = std::lower_bound(frozen_.begin(), frozen_.end(), key, [](const Keyed& keyed, const Key& k) { return keyed.key < k; });
+  return place != frozen_.end() && place->key == key ? &*place : nullptr;
+}
+
 Result<std::optional<std::string>> DedupeIndex::find(const Key& key, int64_t now_ms) {
   if (!filter_.may_have(key)) return std::optional<std::string>();
-  for (const Generation* generation : {fresh_.get(), frozen_.get()}) {
-    auto found = generation->keys.find(key);
-    if (found == generation->keys.end()) continue;
-    if (found->second.until_ms <= now_ms) return std::optional<std::string>();
-    return std::optional<std::string>(std::string(found->second.event_id.data(), found->second.event_id.size()));
+  if (const Entry* entry = in_memory(key)) {
+    if (entry->until_ms <= now_ms) return std::optional<std::string>();
+    return std::optional<std::string>(std::string(entry->event_id.data(), entry->event_id.size()));
   }
-  find_.bind_blob(1, bytes(key));
-  ResetAtEnd reset(find_);
-  int code = find_.step();
-  if (code == SQLITE_DONE) return std::optional<std::string>();
-  if (code != SQLITE_ROW) return Status(is_fatal(code) ? Code::kIo : Code::kUnavailable, "look up a key");
-  if (find_.integer(1) <= now_ms) return std::optional<std::string>();
-  return std::optional<std::string>(std::string(find_.text(0)));
+  // A key that was taken again after it had expired is in two segments: the newer one counts.
+  for (auto segment = segments_.rbegin(); segment != segments_.rend(); ++segment) {
+    find_.bind(1, segment->number).bind_blob(2, bytes(key));
+    ResetAtEnd reset(find_);
+    int code = find_.step();
+    if (code == SQLITE_DONE) continue;
+    if (code != SQLITE_ROW) return Status(is_fatal(code) ? Code::kIo : Code::kUnavailable, "look up a key");
+    if (find_.integer(1) <= now_ms) break;
+    return std::optional<std::string>(std::string(find_.text(0)));
+  }
+  return std::optional<std::string>();
 }
 
 void DedupeIndex::insert(const Key& key, int64_t seq, std::string_view event_id, int64_t until_ms) {
@@ -103,64 +136,88 @@ void DedupeIndex::insert(const Key& key, int64_t seq, std::string_view event_id,
 void DedupeIndex::commit() {
   uncommitted_.clear();
   if (pass_finished_) {
-    frozen_ = std::make_unique<Generation>(0);
-    frozen_order_.clear();
+    Segment made{frozen_seq_, 0, frozen_.size()};
+    for (const Keyed& keyed : frozen_) made.until_ms = std::max(made.until_ms, keyed.until_ms);
+    segments_.push_back(made);
+    frozen_ = {};
     merged_ = 0;
     pass_finished_ = false;
   }
-  merged_before_transaction_ = merged_;
+  if (std::exchange(dropped_all_, false)) expired_.pop_back();
+  merged_before_ = merged_;
 }
 
 void DedupeIndex::rollback() {
-  // An expired entry that was overwritten is forgotten with it: the key counts as new again, which is what it was.
-  for (const Key& key : uncommitted_) fresh_->keys.erase(key);  // the filter may say too much
+  // An expired entry that was overwritten is forgotten with it: the key counts as new again, which is what it was. The filter may
+  // say too much.
+  for (const Key& key : uncommitted_) fresh_->keys.erase(key);
   uncommitted_.clear();
-  merged_ = merged_before_transaction_;
-  pass_finished_ = false;
+  merged_ = merged_before_;
+  pass_finished_ = dropped_all_ = false;
 }
 
-// Only between transactions, so that all of the generation is durable in `event`.
+size_t DedupeIndex::segment_size() const {
+  size_t all = 0;
+  for (const Segment& segment : segments_) all += segment.keys;
+  return std::clamp(all / kSegmentShare, merge_at_, kMostAtOnce * merge_at_);
+}
+
+// Only between transactions, so that all of the segment is durable in `event`.
 void DedupeIndex::freeze(int64_t now_ms) {
-  frozen_ = std::exchange(fresh_, std::make_unique<Generation>(merge_at_));
-  frozen_order_.reserve(frozen_->keys.size());
-  for (const auto& [key, entry] : frozen_->keys) frozen_order_.push_back(key);
-  std::sort(frozen_order_.begin(), frozen_order_.end());
+  frozen_.reserve(fresh_->keys.size());
+  for (const auto& [key, entry] : fresh_->keys) frozen_.push_back({entry, key});
+  std::sort(frozen_.begin(), frozen_.end(), [](const Keyed& a, const Keyed& b) { return a.key < b.key; });
   frozen_seq_ = last_seq_;
-  // It walks through the whole table, which would cost more than the merging if each pass did it.
-  expires_ = now_ms - expired_at_ms_ >= kExpireEveryMs || now_ms < expired_at_ms_;
-  if (!expires_) return;
-  expired_at_ms_ = now_ms;
+  for (const Segment& segment : segments_) {
+    if (segment.until_ms <= now_ms) expired_.push_back(segment.number);
+  }
+  std::erase_if(segments_, [now_ms](const Segment& segment) { return segment.until_ms <= now_ms; });
   filter_.drop_expired(now_ms);
+  fresh_ = std::make_unique<Fresh>(segment_size());
 }
 
 Status DedupeIndex::merge(size_t budget, int64_t now_ms) {
-  if (frozen_order_.empty()) {
-    if (fresh_->keys.size() < merge_at_ || !uncommitted_.empty()) return Status::ok();
+  if (frozen_.empty()) {
+    if (fresh_->keys.size() < segment_size() || !uncommitted_.empty()) return Status::ok();
     freeze(now_ms);
   }
-  Key previous{};
-  if (merged_ > 0) previous = frozen_order_[merged_ - 1];
-  size_t end = std::min(frozen_order_.size(), merged_ + budget);
-  for (; merged_ < end; ++merged_) {
-    const Key& key = frozen_order_[merged_];
-    const Entry& entry = frozen_->keys.find(key)->second;
-    int code = SQLITE_DONE;
-    if (expires_) code = expire_.bind_blob(1, bytes(previous)).bind_blob(2, bytes(key)).bind(3, now_ms).run();
-    if (code == SQLITE_DONE && entry.until_ms > now_ms) {
-      code = insert_.bind_blob(1, bytes(key)).bind(2, {entry.event_id.data(), entry.event_id.size()}).bind(3, entry.until_ms).run();
-    }
-    if (code != SQLITE_DONE) return {is_fatal(code) ? Code::kIo : Code::kUnavailable, "merge keys"};
-    previous = key;
-  }
-  if (merged_ < frozen_order_.size() || pass_finished_) return Status::ok();
-  return finish_pass();
+  if (pass_finished_) return Status::ok();
+  if (Status s = drop_expired(budget); !s) return s;
+  return write_frozen(budget);
 }
 
-Status DedupeIndex::finish_pass() {
-  int code = set_merged_.bind(1, frozen_seq_).run();
-  if (code != SQLITE_DONE) return {is_fatal(code) ? Code::kIo : Code::kUnavailable, "merge keys"};
+Status DedupeIndex::write_frozen(size_t budget) {
+  size_t end = std::min(frozen_.size(), merged_ + budget);
+  while (merged_ < end) {
+    size_t rows = end - merged_ >= kRows ? kRows : 1;
+    Statement& insert = rows == kRows ? insert_many_ : insert_one_;
+    insert.bind(1, frozen_seq_);
+    for (size_t i = 0; i < rows; ++i) {
+      const Keyed& row = frozen_[merged_ + i];
+      int at = static_cast<int>(3 * i) + 2;
+      insert.bind_blob(at, bytes(row.key)).bind(at + 1, std::string_view(row.event_id.data(), row.event_id.size()));
+      insert.bind(at + 2, row.until_ms);
+    }
+    if (Status s = run(insert); !s) return s;
+    merged_ += rows;
+  }
+  if (merged_ < frozen_.size()) return Status::ok();
+  if (Status s = run(set_merged_.bind(1, frozen_seq_)); !s) return s;
   pass_finished_ = true;
   return Status::ok();
+}
+
+Status DedupeIndex::drop_expired(size_t budget) {
+  if (expired_.empty() || dropped_all_ || budget == 0) return Status::ok();
+  int64_t segment = expired_.back();
+  if (Status s = run(drop_.bind(1, segment).bind(2, static_cast<int64_t>(budget) - 1)); !s) return s;
+  dropped_all_ = sqlite3_changes(drop_.connection()) < static_cast<int64_t>(budget);
+  return Status::ok();
+}
+
+Status DedupeIndex::run(Statement& statement) {
+  int code = statement.run();
+  return code == SQLITE_DONE ? Status::ok() : Status(is_fatal(code) ? Code::kIo : Code::kUnavailable, "merge keys");
 }
 
 }  // namespace postern::store::sqlite

@@ -1,9 +1,10 @@
 // DedupeIndex: which events were seen, without a table keyed by random ids slowing ingest down.
 //
-// A B-tree that takes random keys one by one touches another page for each: ingest decays as it grows. So the newest keys live in
-// memory only (`event`, appended in order, is their durable form), and are merged into the table `dedupe` in order of key, 100,000
-// at once, a slice in each batch. meta.dedupe_merged_seq says up to which event the table is complete; at start the keys of
-// later events are read back. Once an hour a pass also drops what has expired.
+// A B-tree that takes random keys touches another page for each: ingest decays as it grows. So the newest keys live in memory only
+// (`event`, appended in order, is their durable form), and 100,000 or more at once go into the table `dedupe` as one segment, sorted, in
+// slices that are part of the batches: the table only ever grows at its end, and what has expired goes a whole segment at a time. A filter
+// in memory answers for nearly all new keys; the others are searched for in the segments, the newest first.
+// meta.dedupe_merged_seq says up to which event the table is complete; at start the keys of later events are read back.
 // Thread-safety: the committer's thread.
 #pragma once
 
@@ -28,8 +29,8 @@ class DedupeIndex {
  public:
   using Key = ingest::DedupeKey;
 
-  explicit DedupeIndex(size_t merge_at = 100'000)
-      : merge_at_(merge_at), fresh_(std::make_unique<Generation>(merge_at)), frozen_(std::make_unique<Generation>(0)) {}
+  // `merge_at`: how many keys make a segment, at least; more, the more there are, so that segments stay few.
+  explicit DedupeIndex(size_t merge_at = 100'000) : merge_at_(merge_at), fresh_(std::make_unique<Fresh>(merge_at)) {}
 
   // Reads back what is not merged yet. `last_seq`: the newest event there is.
   Status load(Database& database, int64_t last_seq);
@@ -42,15 +43,18 @@ class DedupeIndex {
   void commit();
   void rollback();
 
-  // Writes up to `budget` keys to the table, inside the open transaction.
+  // Writes up to `budget` keys to the table, and drops as many that have expired, inside the open transaction.
   Status merge(size_t budget, int64_t now_ms);
-  bool merging() const { return !frozen_order_.empty(); }
-  size_t in_memory() const { return fresh_->keys.size() + frozen_->keys.size(); }
+  bool merging() const { return !frozen_.empty(); }
+  size_t in_memory() const { return fresh_->keys.size() + frozen_.size(); }
 
  private:
   struct Entry {
     std::array<char, 30> event_id;
     int64_t until_ms;
+  };
+  struct Keyed : Entry {
+    Key key;
   };
   struct Hash {  // keys are SHA-256: any bytes of them are as good as a hash
     size_t operator()(const Key& key) const {
@@ -60,32 +64,45 @@ class DedupeIndex {
     }
   };
   // Keys come one by one and go all at once, so their memory is cut from large pieces.
-  struct Generation {
-    explicit Generation(size_t expected) { keys.reserve(expected); }  // growing it in steps would stop the committer for milliseconds
+  struct Fresh {
+    explicit Fresh(size_t expected) { keys.reserve(expected); }  // growing it in steps would stop the committer for milliseconds
     std::pmr::monotonic_buffer_resource memory;
     std::pmr::unordered_map<Key, Entry, Hash> keys{&memory};
   };
+  struct Segment {
+    int64_t number;    // the newest event at its time
+    int64_t until_ms;  // when the last of its keys expires
+    size_t keys;
+  };
 
-  Status load_filter(Database& database);
+  Status prepare(Database& database);
+  Status load_segments(Database& database);
   Status load_fresh(Database& database);
   void keep(const Key& key, const Entry& entry);
+  const Entry* in_memory(const Key& key) const;
+  size_t segment_size() const;
   void freeze(int64_t now_ms);
-  Status finish_pass();
+  Status write_frozen(size_t budget);
+  Status drop_expired(size_t budget);
+  Status run(Statement& statement);
 
   size_t merge_at_;
-  DedupeFilter filter_;                 // of all there are, here and in the table
-  std::unique_ptr<Generation> fresh_;   // newest keys
-  std::unique_ptr<Generation> frozen_;  // being merged; still found here until all of it is in the table
-  std::vector<Key> frozen_order_;  // its keys, sorted
-  size_t merged_ = 0;              // how many of them are in the table
-  int64_t frozen_seq_ = 0;         // the table is complete up to here once they all are
+  DedupeFilter filter_;            // of all there are, here and in the table
+  std::unique_ptr<Fresh> fresh_;   // newest keys
+  std::vector<Keyed> frozen_;      // sorted: the segment that is being written; still found here until all of it is in the table
+  std::vector<Segment> segments_;  // of the table, by number
+  std::vector<int64_t> expired_;   // segments of which rows are left
+  size_t merged_ = 0;              // how many of `frozen_` are in the table
+  int64_t frozen_seq_ = 0;         // the table is complete up to here once they all are; the number of the segment
   int64_t last_seq_ = 0;
+
+  // What the open transaction has done; rollback() takes it back.
   std::vector<Key> uncommitted_;
-  size_t merged_before_transaction_ = 0;
+  size_t merged_before_ = 0;
   bool pass_finished_ = false;
-  int64_t expired_at_ms_ = 0;  // when the last pass began that drops what has expired
-  bool expires_ = false;       // whether the pass at hand does
-  Statement find_, insert_, expire_, set_merged_;
+  bool dropped_all_ = false;  // of expired_.back()
+
+  Statement find_, insert_one_, insert_many_, drop_, set_merged_;
 };
 
 }  // namespace postern::store::sqlite

@@ -51,9 +51,11 @@ constexpr const char* kTables = R"sql(
     PRIMARY KEY (delivery, n)
   ) WITHOUT ROWID;
   CREATE TABLE dedupe (
-    key BLOB PRIMARY KEY,
+    segment INTEGER NOT NULL,
+    key BLOB NOT NULL,
     event TEXT NOT NULL,
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (segment, key)
   ) WITHOUT ROWID;
   CREATE TABLE record (
     plugin TEXT NOT NULL,
@@ -82,8 +84,8 @@ constexpr const char* kRecordLog = R"sql(
   INSERT INTO meta VALUES ('record_merged_seq', 0);
 )sql";
 
-// What version 3 changed: without two indexes that every delivery had to be entered into: an event tells where its deliveries are (they are made together, one
-// after the other), and a mark from where on there can be open ones.
+// What version 3 changed. Without two indexes that every delivery had to be entered into: an event tells where its deliveries are (they are
+// made together, one after the other), and a mark from where on there can be open ones. And with segments of dedupe, see dedupe_index.h.
 constexpr const char* kTo3 = R"sql(
   ALTER TABLE event ADD COLUMN first_delivery INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE event ADD COLUMN deliveries INTEGER NOT NULL DEFAULT 0;
@@ -92,6 +94,16 @@ constexpr const char* kTo3 = R"sql(
   INSERT INTO meta SELECT 'delivery_open_seq', ifnull(min(seq), 0) FROM delivery WHERE state IN ('queued', 'running');
   DROP INDEX delivery_open;
   DROP INDEX delivery_event;
+  ALTER TABLE dedupe RENAME TO dedupe_2;
+  CREATE TABLE dedupe (
+    segment INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    event TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (segment, key)
+  ) WITHOUT ROWID;
+  INSERT INTO dedupe SELECT 0, key, event, expires_at FROM dedupe_2 ORDER BY key;
+  DROP TABLE dedupe_2;
 )sql";
 
 }  // namespace

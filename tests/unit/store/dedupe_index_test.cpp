@@ -214,29 +214,70 @@ TEST_F(DedupeIndexTest, AMergedKeyOutlivesItsEvent) {
   for (uint64_t i = 0; i < ids.size(); ++i) EXPECT_EQ(find(i), ids[i]);
 }
 
-TEST_F(DedupeIndexTest, OnceAnHourAPassDropsWhatHasExpired) {
+// A segment goes as a whole, when the last of its keys has expired; in slices, and also if a slice is rolled back.
+TEST_F(DedupeIndexTest, APassDropsTheSegmentsThatHaveExpired) {
   begin();
-  for (uint64_t i = 1; i <= 100; ++i) insert(i, kNow + 10);
+  for (uint64_t i = 1; i <= 100; ++i) insert(i, i == 50 ? kNow + 20 : kNow + 10);
   commit();
   finish_pass(1000);
   EXPECT_EQ(count("dedupe"), 100);
-  now_ = kNow + 3'599'999;
+  now_ = kNow + 19;
   begin();
   for (uint64_t i = 500; i < 510; ++i) insert(i);
   commit();
   finish_pass(7);
   EXPECT_EQ(count("dedupe"), 110);
-  now_ = kNow + 3'600'000;
+  now_ = kNow + 20;
+  begin();
+  for (uint64_t i = 1000; i < 1200; ++i) insert(i);
+  commit();
+  begin(7);
+  EXPECT_EQ(count("dedupe"), 110);  // seven gone, seven written
+  rollback();
+  for (int i = 0; i < 10; ++i) {
+    begin(7);
+    i % 2 == 0 ? commit() : rollback();
+  }
+  finish_pass(7);
+  EXPECT_EQ(count("dedupe"), 210);
+  EXPECT_EQ(*database_.integer("SELECT count(*) FROM dedupe WHERE expires_at < " + std::to_string(kLater)), 0);
+  for (uint64_t i = 1; i <= 100; ++i) EXPECT_EQ(find(i), "");
+  for (uint64_t i = 500; i < 510; ++i) EXPECT_NE(find(i), "");
+}
+
+// Also when a restart finds the rest of them.
+TEST_F(DedupeIndexTest, WhatIsLeftOfAnExpiredSegmentGoesAfterARestart) {
+  begin();
+  for (uint64_t i = 0; i < 100; ++i) insert(i, kNow + 10);
+  commit();
+  finish_pass(1000);
+  now_ = kNow + 10;
   begin();
   for (uint64_t i = 1000; i < 1100; ++i) insert(i);
   commit();
-  finish_pass(7);
-  // A pass goes from its first key to its last one: only what lies beyond the last is left for another.
-  EXPECT_EQ(
-      *database_.integer("SELECT count(*) FROM dedupe WHERE expires_at < " + std::to_string(now_) +
-                         " AND key < (SELECT max(key) FROM dedupe WHERE expires_at > " + std::to_string(now_) + ")"),
-      0);
-  EXPECT_EQ(*database_.integer("SELECT count(*) FROM dedupe WHERE expires_at > " + std::to_string(now_)), 110);
+  begin(30);
+  commit();
+  load();
+  finish_pass(30);
+  EXPECT_EQ(*database_.integer("SELECT count(*) FROM dedupe WHERE expires_at < " + std::to_string(kLater)), 0);
+  for (uint64_t i = 1000; i < 1100; ++i) EXPECT_NE(find(i), "");
+}
+
+// Ten thousand keys in segments of different sizes, with a restart in between.
+TEST_F(DedupeIndexTest, FindsEachKeyInItsSegment) {
+  std::vector<std::string> ids;
+  for (int round = 0; round < 100; ++round) {
+    begin(50);
+    for (int i = 0; i < 100; ++i) ids.push_back(insert(ids.size()));
+    commit();
+    if (round == 50) load();
+  }
+  finish_pass(1000);
+  EXPECT_GT(*database_.integer("SELECT count(DISTINCT segment) FROM dedupe"), 3);
+  for (uint64_t i = 0; i < ids.size(); ++i) EXPECT_EQ(find(i), ids[i]);
+  EXPECT_EQ(find(ids.size()), "");
+  load();
+  for (uint64_t i = 0; i < ids.size(); ++i) EXPECT_EQ(find(i), ids[i]);
 }
 
 TEST_F(DedupeIndexTest, AKeyTakenAgainWhileItsOldSelfIsMergedKeepsTheNewOne) {

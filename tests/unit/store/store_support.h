@@ -225,6 +225,9 @@ inline void downgrade(const std::string& path, int version) {
   sql.run(
       "ALTER TABLE event DROP COLUMN first_delivery; ALTER TABLE event DROP COLUMN deliveries;"
       "DELETE FROM meta WHERE name = 'delivery_open_seq';"
+      "ALTER TABLE dedupe RENAME TO newer;"
+      "CREATE TABLE dedupe (key BLOB PRIMARY KEY, event TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;"
+      "INSERT INTO dedupe SELECT key, event, expires_at FROM newer; DROP TABLE newer;"
       "CREATE INDEX delivery_open ON delivery (seq) WHERE state IN ('queued', 'running');"
       "CREATE INDEX delivery_event ON delivery (event)");
   if (version == 1) sql.run("DROP TABLE record_log; DELETE FROM meta WHERE name = 'record_merged_seq'");
