@@ -8,20 +8,16 @@
 // Thread-safety: the committer's thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <cstring>
-#include <memory>
-#include <memory_resource>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "core/base/status.h"
 #include "core/ingest/event.h"
 #include "core/store/sqlite/database.h"
 #include "core/store/sqlite/dedupe_filter.h"
+#include "core/store/sqlite/fresh_keys.h"
 
 namespace postern::store::sqlite {
 
@@ -30,7 +26,7 @@ class DedupeIndex {
   using Key = ingest::DedupeKey;
 
   // `merge_at`: how many keys make a segment, at least; more, the more there are, so that segments stay few.
-  explicit DedupeIndex(size_t merge_at = 100'000) : merge_at_(merge_at), fresh_(std::make_unique<Fresh>(merge_at)) {}
+  explicit DedupeIndex(size_t merge_at = 100'000) : merge_at_(merge_at), fresh_(merge_at) {}
 
   // Reads back what is not merged yet. `last_seq`: the newest event there is.
   Status load(Database& database, int64_t last_seq);
@@ -46,29 +42,9 @@ class DedupeIndex {
   // Writes up to `budget` keys to the table, and drops as many that have expired, inside the open transaction.
   Status merge(size_t budget, int64_t now_ms);
   bool merging() const { return !frozen_.empty(); }
-  size_t in_memory() const { return fresh_->keys.size() + frozen_.size(); }
+  size_t in_memory() const { return fresh_.size() + frozen_.size(); }
 
  private:
-  struct Entry {
-    std::array<char, 30> event_id;
-    int64_t until_ms;
-  };
-  struct Keyed : Entry {
-    Key key;
-  };
-  struct Hash {  // keys are SHA-256: any bytes of them are as good as a hash
-    size_t operator()(const Key& key) const {
-      size_t hash;
-      std::memcpy(&hash, key.data(), sizeof hash);
-      return hash;
-    }
-  };
-  // Keys come one by one and go all at once, so their memory is cut from large pieces.
-  struct Fresh {
-    explicit Fresh(size_t expected) { keys.reserve(expected); }  // growing it in steps would stop the committer for milliseconds
-    std::pmr::monotonic_buffer_resource memory;
-    std::pmr::unordered_map<Key, Entry, Hash> keys{&memory};
-  };
   struct Segment {
     int64_t number;    // the newest event at its time
     int64_t until_ms;  // when the last of its keys expires
@@ -78,8 +54,8 @@ class DedupeIndex {
   Status prepare(Database& database);
   Status load_segments(Database& database);
   Status load_fresh(Database& database);
-  void keep(const Key& key, const Entry& entry);
-  const Entry* in_memory(const Key& key) const;
+  void keep(const SeenKey& entry);
+  const SeenKey* in_memory(const Key& key) const;
   size_t segment_size() const;
   void freeze(int64_t now_ms);
   Status write_frozen(size_t budget);
@@ -88,8 +64,8 @@ class DedupeIndex {
 
   size_t merge_at_;
   DedupeFilter filter_;            // of all there are, here and in the table
-  std::unique_ptr<Fresh> fresh_;   // newest keys
-  std::vector<Keyed> frozen_;      // sorted: the segment that is being written; still found here until all of it is in the table
+  FreshKeys fresh_;                // newest keys
+  std::vector<SeenKey> frozen_;    // sorted: the segment that is being written; still found here until all of it is in the table
   std::vector<Segment> segments_;  // of the table, by number
   std::vector<int64_t> expired_;   // segments of which rows are left
   size_t merged_ = 0;              // how many of `frozen_` are in the table
@@ -97,7 +73,6 @@ class DedupeIndex {
   int64_t last_seq_ = 0;
 
   // What the open transaction has done; rollback() takes it back.
-  std::vector<Key> uncommitted_;
   size_t merged_before_ = 0;
   bool pass_finished_ = false;
   bool dropped_all_ = false;  // of expired_.back()

@@ -205,7 +205,7 @@ Status Writer::insert_event(ingest::NewEvent& e, std::string& event_id, int64_t&
 
 // The event itself is moved to its deliveries, or stays whole: then it is freed by whoever made it, which is cheaper.
 Status Writer::insert_deliveries(ingest::NewEvent& event, int64_t event_seq, const std::string& event_id, Batch& batch) {
-  ingest::Targets targets = event.targets;
+  const std::vector<ingest::Target>& targets = *event.targets;  // a copy of the pointer would be one more for two threads to count
   std::shared_ptr<StoredEvent> kept;
   if (with_events_) {
     kept = std::make_shared<StoredEvent>();
@@ -214,7 +214,7 @@ Status Writer::insert_deliveries(ingest::NewEvent& event, int64_t event_seq, con
     kept->id = event_id;
   }
   int64_t due_at = kept ? kept->received_at : event.received_at;
-  for (const ingest::Target& target : *targets) {
+  for (const ingest::Target& target : targets) {
     OpenDelivery made{++delivery_seq_, event_seq, target.plugin, target.subscriber, {}, {}, 0, due_at, kept};
     insert_delivery_.bind(1, made.seq).bind(2, event_seq).bind(3, target.plugin).bind(4, target.subscriber).bind(5, due_at);
     if (Status s = run(insert_delivery_, "store a delivery"); !s) return s;
