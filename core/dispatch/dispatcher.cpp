@@ -1,5 +1,8 @@
 #include "core/dispatch/dispatcher.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -14,6 +17,7 @@ namespace {
 constexpr size_t kMaxSettling = 4096;  // outcomes that wait for the disk; workers pause at it
 constexpr size_t kGoOnBelow = 3840;    // and go on here: to wake them for each outcome costs more than their handlers do
 constexpr int64_t kMoreWorkersAfterMs = 2;
+constexpr int kWorkerNiceness = 5;
 constexpr int64_t kTryAgainMs = 1000;  // after the store could not read or write
 
 // Two handlers on one record get through in a few runs. One that always expects a wrong version must not keep the machine busy.
@@ -79,6 +83,8 @@ void Dispatcher::spawn_worker() {
 }
 
 void Dispatcher::work(const std::shared_ptr<Worker>& self) {
+  // Where the processor is short, senders come first: they wait for the loop and the committer. What they sent is durable and can wait.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kWorkerNiceness);
   while (auto entry = wait_for_next()) {
     run(std::move(*entry), self);
     MutexLock lock(mutex_);

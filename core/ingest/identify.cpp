@@ -40,6 +40,8 @@ bool is_fit(std::string_view text, size_t max_bytes) {
   return text.size() <= max_bytes && std::none_of(text.begin(), text.end(), is_control) && http::is_utf8(text);
 }
 
+constexpr std::string_view kSecretHeaders[] = {"authorization", "proxy-authorization", "cookie"};
+
 // The stored headers never hold what would let a reader act as the sender.
 std::string storable_headers(const http::Request& request) {
   std::string text;
@@ -47,7 +49,7 @@ std::string storable_headers(const http::Request& request) {
   for (size_t i = 0; i < request.header_count(); ++i) {
     std::string_view name = request.header_name(i);
     bool secret = false;
-    for (std::string_view s : {"authorization", "proxy-authorization", "cookie"}) secret = secret || http::equals_ignoring_case(name, s);
+    for (std::string_view s : kSecretHeaders) secret = secret || http::equals_ignoring_case(name, s);
     if (secret) continue;
     text += name;
     text += ": ";
