@@ -70,10 +70,12 @@ Status Router::add(std::string_view method, std::string_view path_template, Id i
     if (segment.is_parameter) names.push_back(std::move(segment.text));
     node = next.get();
   }
+  const bool plain = names.empty();
   if (!node->methods.try_emplace(std::string(method), Node::Leaf{id, std::move(names)}).second) {
     return {Code::kConflict,
             "route \"" + std::string(path_template) + "\": there is another one for " + std::string(method)};
   }
+  if (plain) plain_[std::string(path_template)].try_emplace(std::string(method), id);
   return Status::ok();
 }
 
@@ -95,6 +97,13 @@ const Router::Node* Router::find(const Node& node, const std::vector<std::string
 Router::Match Router::match(std::string_view method, std::string_view path) const {
   Match out;
   if (path == "*") return out;  // OPTIONS * asks about the server as a whole
+  if (const auto plain = plain_.find(path); plain != plain_.end()) {
+    if (const auto leaf = plain->second.find(method); leaf != plain->second.end()) {
+      out.kind = Match::Kind::kFound;
+      out.id = leaf->second;
+      return out;
+    }
+  }
   const std::optional<std::vector<std::string>> segments = decode_path(path);
   if (!segments) {
     out.kind = Match::Kind::kBadPath;

@@ -50,6 +50,8 @@ class Router {
                    std::vector<std::string>& values) const;
 
   Node root_;
+  // Routes without parameters, by path and method: most requests name one of them as it is written.
+  std::map<std::string, std::map<std::string, Id, std::less<>>, std::less<>> plain_;
 };
 
 }  // namespace postern::http

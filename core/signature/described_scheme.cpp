@@ -100,12 +100,14 @@ class WipeAtEnd {
 };
 
 Verdict take(const http::Request& request, const std::string& name, std::string_view& value) {
-  const auto found = request.header(name);
-  if (!found) return Verdict::kMissing;
+  size_t found = 0;
+  for (size_t i = 0; i < request.header_count(); ++i) {
+    if (!http::equals_ignoring_case(request.header_name(i), name)) continue;
+    value = request.header_value(i);
+    ++found;
+  }
   // Two parties that take different ones of two headers can be made to disagree about what was signed.
-  if (request.header(name, 1)) return Verdict::kDoubled;
-  value = *found;
-  return Verdict::kAccepted;
+  return found == 0 ? Verdict::kMissing : found == 1 ? Verdict::kAccepted : Verdict::kDoubled;
 }
 
 bool within(std::string_view timestamp, TimeUnit unit, int64_t now_ms, int64_t tolerance_ms) {
