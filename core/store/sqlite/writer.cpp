@@ -18,7 +18,7 @@
 namespace postern::store::sqlite {
 namespace {
 
-constexpr int kCheckpointPages = 2000;    // 8 MB of log: often and short, since the senders wait meanwhile
+constexpr int kCheckpointPages = 1000;    // 4 MB of log: often and short, since the senders wait meanwhile
 constexpr int kRestartPages = 64'000;     // readers kept the log from starting over: insist
 constexpr size_t kMergePerEvent = 2;      // keys moved to the table for each new one, so that a pass always catches up
 constexpr size_t kMergeAtLeast = 256;
