@@ -313,6 +313,7 @@ void Dispatcher::read_inbox(Settlements& finished) {
   if (paused_ && settling_ <= kGoOnBelow) {
     paused_ = false;
     inbox_.ring_after_settled(0);
+    inbox_.ring_one();  // whoever reads this may be no worker
   }
   wants_events_.store(scheduler_.keeps_events(), std::memory_order_relaxed);
   if (scheduler_.wants_page()) nudge_at(0);

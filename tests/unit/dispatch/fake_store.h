@@ -77,6 +77,18 @@ class FakeStore final : public store::Store {
   }
   uint32_t depth = 0;
 
+  // From now on it settles so many at once, and no more than `allowed` in all.
+  void hold(size_t allowed, size_t at_once = SIZE_MAX) {
+    std::lock_guard lock(mutex_);
+    allowed_ = allowed;
+    at_once_ = at_once;
+    changed_.notify_all();
+  }
+  size_t submitted() {
+    std::lock_guard lock(mutex_);
+    return submitted_.size();
+  }
+
   void submit_settlement(std::unique_ptr<store::Settlement> settlement) override {
     std::lock_guard lock(mutex_);
     submitted_.push_back(std::move(settlement));
@@ -136,9 +148,13 @@ class FakeStore final : public store::Store {
   void run() {
     std::unique_lock lock(mutex_);
     while (true) {
-      changed_.wait(lock, [&] { return stopping_ || !submitted_.empty() || !news_.empty(); });
-      if (submitted_.empty() && news_.empty()) return;
-      auto settlements = std::exchange(submitted_, {});
+      auto can_settle = [&] { return std::min({submitted_.size(), at_once_, allowed_}); };
+      changed_.wait(lock, [&] { return stopping_ || can_settle() > 0 || !news_.empty(); });
+      if (can_settle() == 0 && news_.empty()) return;
+      auto first = submitted_.begin(), last = first + static_cast<ptrdiff_t>(can_settle());
+      std::vector<std::unique_ptr<store::Settlement>> settlements(std::make_move_iterator(first), std::make_move_iterator(last));
+      submitted_.erase(first, last);
+      if (allowed_ != SIZE_MAX) allowed_ -= settlements.size();
       auto news = std::exchange(news_, {});
       for (auto& s : settlements) settle(*s);
       lock.unlock();
@@ -178,6 +194,7 @@ class FakeStore final : public store::Store {
   bool stopping_ = false;
   int64_t seq_ = 0;
   size_t tried_ = 0;
+  size_t allowed_ = SIZE_MAX, at_once_ = SIZE_MAX;
   store::DeliveryObserver* deliveries_ = nullptr;
   store::SettleObserver* settlements_ = nullptr;
   std::map<int64_t, std::shared_ptr<const store::StoredEvent>> events_;

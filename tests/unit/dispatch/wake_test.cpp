@@ -1,0 +1,110 @@
+// Who is woken when: workers that pause while the disk is behind, and those that come to help.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "core/dispatch/dispatcher.h"
+#include "tests/unit/dispatch/fake_store.h"
+
+namespace postern::dispatch {
+namespace {
+
+using config::milliseconds;
+
+class WakeTest : public ::testing::Test {
+ protected:
+  WakeTest() {
+    Subscriber& s = subscribers_.emplace_back();
+    s.plugin = "acme";
+    s.name = "handlers";
+    s.policies.retry = {5, milliseconds(1), 1, milliseconds(60'000), 0};
+    s.policies.breaker = {1000, milliseconds(30'000)};
+    s.policies.deadline = milliseconds(60'000);
+    targets_.add_handlers("acme", "handlers", {"acme.*"});
+  }
+  ~WakeTest() override {
+    if (dispatcher_) {
+      EXPECT_TRUE(dispatcher_->stop(60'000));
+    }
+    store_.stop();
+  }
+  void start() {
+    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, store_, kWorkers);
+    ASSERT_TRUE(store_.start(*dispatcher_, *dispatcher_, [](const Status&) {}));
+    dispatcher_->start();
+  }
+  template <typename Condition>
+  static bool eventually(Condition condition) {
+    for (int i = 0; i < 60'000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return condition();
+  }
+
+  static constexpr uint32_t kWorkers = 4;
+  std::vector<Subscriber> subscribers_;
+  ingest::TargetTable targets_;
+  testing::FakeStore store_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+};
+
+TEST_F(WakeTest, WorkersPauseWhileTheDiskIsBehindAndGoOnWhenEnoughIsDurable) {
+  constexpr size_t kAll = 9'000, kMost = 4'096, kEnough = 256;
+  std::atomic<size_t> handled = 0;
+  subscribers_[0].handle = [&](Delivery&) -> HandlerResult {
+    ++handled;
+    return {};
+  };
+  for (size_t i = 0; i < kAll; ++i) store_.add();
+  store_.hold(0);
+  start();
+  ASSERT_TRUE(eventually([&] { return store_.submitted() >= kMost; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_LT(handled, kMost + kWorkers);  // each may have been at one when it became too much
+
+  // Not before there are enough: also news of deliveries wakes nobody in vain.
+  size_t before = handled;
+  store_.hold(kEnough - kWorkers - 1);
+  store_.add();
+  ASSERT_TRUE(store_.wait_for_seen(kEnough - kWorkers - 1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(handled, before);
+
+  store_.hold(SIZE_MAX, 7);
+  ASSERT_TRUE(store_.wait_for_seen(kAll + 1));
+  EXPECT_EQ(handled, kAll + 1);
+}
+
+// Whoever asks for the status reads the news too, and may be the one who finds that it is enough.
+TEST_F(WakeTest, ThePauseEndsWhoeverReadsTheNews) {
+  constexpr size_t kAll = 12'000;
+  subscribers_[0].handle = [](Delivery&) -> HandlerResult { return {}; };
+  for (size_t i = 0; i < kAll; ++i) store_.add();
+  store_.hold(SIZE_MAX, 5);
+  std::atomic<bool> done = false;
+  start();
+  std::thread curious([&] {
+    while (!done) dispatcher_->status();
+  });
+  EXPECT_TRUE(store_.wait_for_seen(kAll));
+  done = true;
+  curious.join();
+}
+
+// Each waits for all the others: it ends only when every worker has come.
+TEST_F(WakeTest, SlowHandlersGetAllWorkers) {
+  std::atomic<uint32_t> inside = 0;
+  std::atomic<bool> met = false;
+  subscribers_[0].handle = [&](Delivery&) -> HandlerResult {
+    ++inside;
+    met = met || eventually([&] { return met || inside == kWorkers; });
+    return {};
+  };
+  start();
+  for (uint32_t i = 0; i < kWorkers; ++i) store_.add();
+  ASSERT_TRUE(store_.wait_for_seen(kWorkers));
+  EXPECT_TRUE(met);
+}
+
+}  // namespace
+}  // namespace postern::dispatch
