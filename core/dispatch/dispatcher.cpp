@@ -141,8 +141,7 @@ void Dispatcher::call_for_help() {
 }
 
 // One more worker where handlers are quick; all of them when those at work have taken nothing since.
-void Dispatcher::help() {
-  int64_t now = steady_ms();
+void Dispatcher::help(int64_t now) {
   if (help_at_ms_ == 0 || now < help_at_ms_) return;
   help_at_ms_ = 0;
   if (paused_ || !scheduler_.can_run(now)) return;

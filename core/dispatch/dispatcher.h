@@ -91,12 +91,12 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void load_pages() EXCLUDES(mutex_);
   void expire_due() EXCLUDES(mutex_);
   void resubmit_due() EXCLUDES(mutex_);
-  std::chrono::milliseconds pause() REQUIRES(mutex_);
+  std::chrono::milliseconds pause(int64_t now) REQUIRES(mutex_);
   void nudge_at(int64_t at_ms) REQUIRES(mutex_);
   void spawn_worker() REQUIRES(mutex_);
 
   void call_for_help() REQUIRES(mutex_);
-  void help() REQUIRES(mutex_);
+  void help(int64_t now) REQUIRES(mutex_);
   void announce(Inbox::News news) EXCLUDES(mutex_);
   void read_inbox(Settlements& finished) REQUIRES(mutex_);
   void on_settled_one(std::unique_ptr<store::Settlement>& settlement) REQUIRES(mutex_);

@@ -23,17 +23,18 @@ void Dispatcher::control() {
     MutexLock lock(mutex_);
     if (stopping_) return;
     read_inbox(finished);
-    help();
+    int64_t now = steady_ms();  // one for all: what is not due for the first must not be past for the last
+    help(now);
     // A retry is due, or a breaker lets one through.
-    if (!paused_ && scheduler_.can_run(steady_ms())) inbox_.ring_one();
-    std::chrono::milliseconds limit = pause();
+    if (!paused_ && scheduler_.can_run(now)) inbox_.ring_one();
+    std::chrono::milliseconds limit = pause(now);
     control_wakes_at_ = steady_ms() + limit.count();
     if (limit.count() > 0) changed_.wait_for(mutex_, limit);
   }
 }
 
-std::chrono::milliseconds Dispatcher::pause() {
-  int64_t now = steady_ms(), at = now + kLongestPauseMs;
+std::chrono::milliseconds Dispatcher::pause(int64_t now) {
+  int64_t at = now + kLongestPauseMs;
   if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->first);
   if (!resubmit_.empty()) at = std::min(at, resubmit_at_ms_);
   if (help_at_ms_ != 0) at = std::min(at, help_at_ms_);

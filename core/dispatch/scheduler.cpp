@@ -114,13 +114,9 @@ std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
   return std::nullopt;
 }
 
-bool Scheduler::can_run(int64_t now_ms) const {
-  auto is_due = [&](const Delayed& delayed) {
-    const Lane& lane = lanes_[delayed.entry.subscriber];
-    return delayed.at_ms <= now_ms && lane.stuck < kMaxStuck && lane.breaker.allows(now_ms);
-  };
-  return std::any_of(lanes_.begin(), lanes_.end(), [now_ms](const Lane& lane) { return may_start(lane, now_ms); }) ||
-         (!delayed_.empty() && is_due(delayed_.top()));
+bool Scheduler::can_run(int64_t now_ms) {
+  wake_delayed(now_ms);
+  return std::any_of(lanes_.begin(), lanes_.end(), [now_ms](const Lane& lane) { return may_start(lane, now_ms); });
 }
 
 std::optional<int64_t> Scheduler::wake_at_ms() const {

@@ -54,8 +54,8 @@ class Scheduler {
 
   // The next delivery that may run now.
   std::optional<Entry> next(int64_t now_ms);
-  // Whether next() would give one.
-  bool can_run(int64_t now_ms) const;
+  // Whether next() would give one. What is due by then counts as ready, and wake_at_ms() tells of the rest.
+  bool can_run(int64_t now_ms);
   // When next() may have something again that it does not have now; nothing when only add() or release() can help.
   std::optional<int64_t> wake_at_ms() const;
 

@@ -97,7 +97,7 @@ void Committer::gather() {
     work_.wait_for(mutex_, std::chrono::microseconds(left));
   }
   wanted_events_ = 0;
-  usual_events_ += (static_cast<double>(events_.size()) - usual_events_) / 8;
+  usual_events_ += (static_cast<double>(std::min(events_.size(), kEventsPerBatch)) - usual_events_) / 8;
 }
 
 // False when all is written and the committer is to end.

@@ -1,15 +1,18 @@
-// DedupeFilter: says at once of nearly every new key that nobody had it before, at the price of one look into memory. Without it each
+// DedupeFilter: says at once of nearly every new key that nobody had it before, at the price of a few looks into memory. Without it each
 // event would be searched for in `dedupe`, a large tree with a cache miss or a read from the disk at each step, and found missing.
 //
-// Bloom filters whose bits for one key lie in one word (Putze, Sanders, Singler: Cache-, Hash- and Space-Efficient Bloom Filters, 2007):
-// with 16 bits a key about one new key in a hundred is looked up in vain. A full part is followed by one as large as all before it,
-// so that there are few; a part goes when the last of its keys has expired, so that memory follows what is remembered.
+// Bloom filters whose bits for one key lie in one word (Putze, Sanders, Singler: Cache-, Hash- and Space-Efficient Bloom Filters, 2007).
+// A full part is followed by one half as large as what all of them remember, so that there are few; a part goes when the last of its keys
+// has expired, so that memory follows what is remembered: about 5 bytes for each key.
 // Thread-safety: one thread at a time.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <vector>
 
 #include "core/ingest/event.h"
@@ -20,12 +23,13 @@ class DedupeFilter {
  public:
   using Key = ingest::DedupeKey;
 
+  // `smallest`: for how many keys a part has room at least.
   explicit DedupeFilter(size_t smallest = 1 << 18) : smallest_(smallest) {}
 
   // False: certainly nobody added it.
   bool may_have(const Key& key) const {
     const Bits bits(key);
-    return std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) { return (part.word(bits) & bits.mask) == bits.mask; });
+    return std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) { return (*part.word(bits) & bits.mask) == bits.mask; });
   }
 
   // `until_ms`: when the key expires, Unix milliseconds.
@@ -33,7 +37,7 @@ class DedupeFilter {
     if (parts_.empty() || parts_.back().keys >= parts_.back().room) grow();
     Part& part = parts_.back();
     const Bits bits(key);
-    part.words[bits.place & part.place_mask] |= bits.mask;
+    *part.word(bits) |= bits.mask;
     part.until_ms = std::max(part.until_ms, until_ms);
     ++part.keys;
   }
@@ -44,12 +48,12 @@ class DedupeFilter {
 
   size_t bytes() const {
     size_t sum = 0;
-    for (const Part& part : parts_) sum += part.words.size() * sizeof(uint64_t);
+    for (const Part& part : parts_) sum += part.size * sizeof(uint64_t);
     return sum;
   }
 
  private:
-  static constexpr size_t kBitsPerKey = 16;
+  static constexpr size_t kBitsPerKey = 20;
   static constexpr int kBitsSet = 5;
 
   struct Bits {  // keys are cut from SHA-256: any bits of them are as good as a hash
@@ -62,22 +66,29 @@ class DedupeFilter {
     uint64_t place;
     uint64_t mask = 0;
   };
+  struct Free {
+    void operator()(uint64_t* words) const { std::free(words); }
+  };
   struct Part {
-    uint64_t word(const Bits& bits) const { return words[bits.place & place_mask]; }
-    std::vector<uint64_t> words;  // a power of two of them
-    uint64_t place_mask = 0;
+    uint64_t* word(const Bits& bits) const {
+      __extension__ using Bits128 = unsigned __int128;
+      return &words[static_cast<size_t>((Bits128{bits.place} * size) >> 64)];
+    }
+    std::unique_ptr<uint64_t[], Free> words;
+    size_t size = 0;  // of them
     size_t keys = 0, room = 0;
     int64_t until_ms = 0;
   };
 
   void grow() {
-    size_t words = 1;
-    for (const Part& part : parts_) words = std::max(words, part.words.size() * 2);
-    while (words * 64 / kBitsPerKey < smallest_) words *= 2;
+    size_t remembered = 0;
+    for (const Part& part : parts_) remembered += part.keys;
     Part& part = parts_.emplace_back();
-    part.words.resize(words);
-    part.place_mask = words - 1;
-    part.room = words * 64 / kBitsPerKey;
+    part.room = std::max(smallest_, remembered / 2);
+    part.size = (part.room * kBitsPerKey + 63) / 64;
+    // Zeroed by the system where it is first touched: the committer must not stop for it.
+    part.words.reset(static_cast<uint64_t*>(std::calloc(part.size, sizeof(uint64_t))));
+    if (!part.words) throw std::bad_alloc();
   }
 
   const size_t smallest_;

@@ -164,7 +164,7 @@ void DedupeIndex::commit() {
     Segment made{frozen_seq_, 0, frozen_.size()};
     for (const SeenKey& seen : frozen_) made.until_ms = std::max(made.until_ms, seen.until_ms);
     segments_.push_back(made);
-    frozen_ = {};
+    std::vector<SeenKey>().swap(frozen_);
     merged_ = 0;
     pass_finished_ = false;
   }
@@ -190,6 +190,9 @@ void DedupeIndex::freeze(int64_t now_ms) {
   frozen_ = std::move(fresh_).give_away();
   sort_and_keep_newest(frozen_);
   frozen_seq_ = last_seq_;
+  // What a pass before the last stop has left of this very segment is written anew.
+  std::erase_if(segments_, [this](const Segment& segment) { return segment.number == frozen_seq_; });
+  std::erase(expired_, frozen_seq_);
   for (const Segment& segment : segments_) {
     if (segment.until_ms <= now_ms) expired_.push_back(segment.number);
   }

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/log.h"
+
 namespace postern::store::sqlite {
 namespace {
 
@@ -91,7 +93,8 @@ constexpr const char* kTo3 = R"sql(
   ALTER TABLE event ADD COLUMN deliveries INTEGER NOT NULL DEFAULT 0;
   UPDATE event SET (first_delivery, deliveries) =
     (SELECT ifnull(min(d.seq), 0), count(*) FROM delivery d WHERE d.event = event.seq);
-  INSERT INTO meta SELECT 'delivery_open_seq', ifnull(min(seq), 0) FROM delivery WHERE state IN ('queued', 'running');
+  INSERT INTO meta SELECT 'delivery_open_seq', ifnull(min(seq), (SELECT value + 1 FROM meta WHERE name = 'delivery_seq'))
+    FROM delivery WHERE state IN ('queued', 'running');
   DROP INDEX delivery_open;
   DROP INDEX delivery_event;
   ALTER TABLE dedupe RENAME TO dedupe_2;
@@ -129,6 +132,10 @@ Status prepare_schema(Database& database) {
     // Only an empty file can be switched to incremental vacuum, so it is done before the first table.
     if (Status s = database.execute("PRAGMA auto_vacuum=INCREMENTAL"); !s) return s;
     if (Status s = database.execute("PRAGMA journal_mode=WAL"); !s) return s;
+  }
+  if (*version > 0) {
+    log::warn("the store is brought to this version's form: it takes minutes for many millions of events, and as much free disk as it has",
+              {{"from", *version}, {"to", kSchemaVersion}});
   }
   if (Status s = database.execute("BEGIN IMMEDIATE"); !s) return s;
   std::vector<const char*> steps = {kTables, kRecordLog};

@@ -10,8 +10,8 @@
 //             dedupe_index.h).
 //   record    what handlers keep; version grows by one at each write. Complete whenever the gateway has been idle for a second.
 //   record_log  records that were written under load, above the mark record_merged_seq newer than `record` (see record_buffer.h).
-//   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq, record_merged_seq, and delivery_open_seq: no delivery before it is
-//             queued.
+//   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq, record_merged_seq, and delivery_open_seq:
+//             no delivery before it is queued.
 //
 // Version 2 added record_log and its mark: a gateway that does not know them would miss records, so it must refuse the store. Version 3
 // added first_delivery, deliveries and delivery_open_seq, and dropped the indexes that they replace, and gave dedupe its segments.

@@ -12,17 +12,22 @@ namespace postern::dispatch {
 namespace {
 
 using config::milliseconds;
+using Outcome = HandlerOutcome;
 
 class WakeTest : public ::testing::Test {
  protected:
   WakeTest() {
+    subscribe("handlers");
+    targets_.add_handlers("acme", "handlers", {"acme.*"});
+  }
+  Subscriber& subscribe(const std::string& name) {
     Subscriber& s = subscribers_.emplace_back();
     s.plugin = "acme";
-    s.name = "handlers";
+    s.name = name;
     s.policies.retry = {5, milliseconds(1), 1, milliseconds(60'000), 0};
     s.policies.breaker = {1000, milliseconds(30'000)};
     s.policies.deadline = milliseconds(60'000);
-    targets_.add_handlers("acme", "handlers", {"acme.*"});
+    return s;
   }
   ~WakeTest() override {
     if (dispatcher_) {
@@ -89,6 +94,20 @@ TEST_F(WakeTest, ThePauseEndsWhoeverReadsTheNews) {
   EXPECT_TRUE(store_.wait_for_seen(kAll));
   done = true;
   curious.join();
+}
+
+// The retry that is due first belongs to a subscriber whose breaker is open: what is due after it must not wait for that.
+TEST_F(WakeTest, ARetryDoesNotWaitBehindAnOpenBreaker) {
+  subscribers_[0].policies.retry.base = milliseconds(50);
+  subscribers_[0].policies.breaker = {1, milliseconds(3'600'000)};
+  subscribers_[0].handle = [](Delivery&) -> HandlerResult { return {Outcome::kRetry, "down"}; };
+  Subscriber& other = subscribe("other");
+  other.policies.retry.base = milliseconds(200);
+  other.handle = [](Delivery& d) -> HandlerResult { return {d.attempt() == 1 ? Outcome::kRetry : Outcome::kDone, "busy"}; };
+  start();
+  store_.add();
+  store_.add("", "other");
+  EXPECT_TRUE(store_.wait_for_seen(3));  // the other one's second run
 }
 
 // Each waits for all the others: it ends only when every worker has come.

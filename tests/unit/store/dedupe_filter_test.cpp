@@ -30,6 +30,20 @@ TEST(DedupeFilter, FindsAllOfItsOwnAndFewOthers) {
   EXPECT_LT(filter.bytes(), kKeys * 6);
 }
 
+// However long it runs: memory follows what is remembered, not what has been seen.
+TEST(DedupeFilter, StaysAsLargeAsWhatItRemembers) {
+  constexpr uint64_t kRemembered = 20'000;
+  DedupeFilter filter(1024);
+  size_t most = 0;
+  for (uint64_t i = 0; i < 50 * kRemembered; ++i) {
+    filter.add(key(i), static_cast<int64_t>(i + kRemembered));
+    if (i % 1000 == 0) filter.drop_expired(static_cast<int64_t>(i));
+    most = std::max(most, filter.bytes());
+  }
+  EXPECT_LT(most, kRemembered * 10);
+  EXPECT_EQ(found(filter, 49 * kRemembered, 50 * kRemembered), kRemembered);
+}
+
 TEST(DedupeFilter, ForgetsAPartWhenTheLastOfItsKeysHasExpired) {
   constexpr uint64_t kRoom = 4096;
   DedupeFilter filter(kRoom);

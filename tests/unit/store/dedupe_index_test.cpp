@@ -263,6 +263,36 @@ TEST_F(DedupeIndexTest, WhatIsLeftOfAnExpiredSegmentGoesAfterARestart) {
   for (uint64_t i = 1000; i < 1100; ++i) EXPECT_NE(find(i), "");
 }
 
+// A pass that a restart cut short is done again under the same number: what it had left must not take the whole segment with it when
+// it expires, neither later nor while the segment is being written.
+TEST_F(DedupeIndexTest, APassThatWasCutShortLeavesNothingThatExpiresForAll) {
+  for (int64_t restart_at : {kNow, kNow + 1'000}) {
+    SetUp();
+    now_ = kNow;
+    seq_ += 100;
+    uint64_t base = static_cast<uint64_t>(restart_at - kNow) * 1000;
+    begin();
+    // In the order of their keys the first ones expire early.
+    std::vector<uint64_t> numbers;
+    for (uint64_t i = 0; i < kMergeAt; ++i) numbers.push_back(base + i);
+    std::sort(numbers.begin(), numbers.end(), [](uint64_t a, uint64_t b) { return key_of(a) < key_of(b); });
+    std::vector<std::string> ids;
+    for (size_t i = 0; i < kMergeAt; ++i) ids.push_back(insert(numbers[i], i < 2 ? kNow + 500 : kLater));
+    commit();
+    begin(2);
+    commit();
+    now_ = restart_at;
+    load();
+    finish_pass(2);
+    now_ = kNow + 2'000;
+    begin();
+    for (uint64_t i = 0; i < kMergeAt; ++i) insert(base + 500 + i);
+    commit();
+    finish_pass(2);
+    for (size_t i = 2; i < kMergeAt; ++i) EXPECT_EQ(find(numbers[i]), ids[i]) << i;
+  }
+}
+
 // Ten thousand keys in segments of different sizes, with a restart in between.
 TEST_F(DedupeIndexTest, FindsEachKeyInItsSegment) {
   std::vector<std::string> ids;

@@ -83,6 +83,18 @@ TEST_F(SchemaTest, TakesOverOlderVersions) {
   }
 }
 
+TEST_F(SchemaTest, TakesOverAnOlderStoreInWhichNothingIsOpen) {
+  open();
+  settle(testing::settlement(put_delivery(1), Settlement::Kind::kDone));
+  settle(testing::settlement(put_delivery(2), Settlement::Kind::kDone));
+  close();
+  testing::downgrade(path(), 2);
+  open();
+  EXPECT_EQ(one("SELECT value FROM meta WHERE name = 'delivery_open_seq'"), "3");
+  put_delivery(3);
+  EXPECT_EQ(store_->open_deliveries(0, 10)->size(), 1u);
+}
+
 TEST_F(SchemaTest, RefusesANewerVersionUntouched) {
   open();
   put(new_event(1));
