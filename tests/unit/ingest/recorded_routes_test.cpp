@@ -1,4 +1,6 @@
 // Reply routes whose requests are events as well: the answer waits until that is durable.
+#include <mutex>
+
 #include "tests/unit/ingest/reply_harness.h"
 
 namespace postern::ingest {
@@ -15,7 +17,11 @@ class RecordedRouteTest : public testing::ReplyHarness {
   RecordedRouteTest() {
     handler_ = [this](const std::shared_ptr<Reply>& reply) {
       gate_.pass();
-      sent_ = reply->send(http::Response::json(200, R"({"composed":true})"));
+      Status sent = reply->send(http::Response::json(200, R"({"composed":true})"));
+      {
+        std::lock_guard lock(sent_mutex_);  // several may be composing
+        sent_ = sent;
+      }
       after_.pass();
     };
     after_.open();
@@ -27,6 +33,13 @@ class RecordedRouteTest : public testing::ReplyHarness {
     on_loop([] {});
   }
 
+  Status sent() {
+    std::lock_guard lock(sent_mutex_);
+    return sent_;
+  }
+
+ private:
+  std::mutex sent_mutex_;
   Status sent_;
 };
 
@@ -98,7 +111,7 @@ TEST_F(RecordedRouteTest, AsksToTryAgainWhatCouldNotBeStored) {
   }
   gate_.open();
   ASSERT_TRUE(after_.wait_for_passed(2));
-  EXPECT_EQ(sent_.code(), Code::kGone) << "composed after the failure";
+  EXPECT_EQ(sent().code(), Code::kGone) << "composed after the failure";
 }
 
 TEST_F(RecordedRouteTest, TellsOfAPluginThatFailedWithoutWaitingForTheCommit) {
@@ -128,7 +141,7 @@ TEST_F(RecordedRouteTest, IsTooLateWhenThePluginIsWhateverTheStoreDid) {
   commit(sink_.take());
   EXPECT_EQ(client_->read_answer().status, 504);
   let_it_compose();
-  EXPECT_EQ(sent_.code(), Code::kGone);
+  EXPECT_EQ(sent().code(), Code::kGone);
 }
 
 // Full, down or draining: what could not be recorded must not be composed.
@@ -161,7 +174,7 @@ TEST_F(RecordedRouteTest, OutlivesTheEndOfTheLoopsCalls) {
   commit(std::move(events));
   on_loop([] {});
   let_it_compose();
-  EXPECT_EQ(sent_.code(), Code::kGone);
+  EXPECT_EQ(sent().code(), Code::kGone);
 }
 
 // Nobody was asked for an answer, so the provider's next try is the first one.
