@@ -1,11 +1,10 @@
 // postern.events/1
 #include <postern/ext/events.h>
 
-#include "core/ingest/json_body.h"
-
 #include "core/extension/convert.h"
 #include "core/extension/handles.h"
 #include "core/extension/table.h"
+#include "core/ingest/json_body.h"
 
 namespace postern::extension {
 namespace {

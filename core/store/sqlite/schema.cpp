@@ -52,13 +52,6 @@ constexpr const char* kTables = R"sql(
     detail TEXT NOT NULL,
     PRIMARY KEY (delivery, n)
   ) WITHOUT ROWID;
-  CREATE TABLE dedupe (
-    segment INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    event TEXT NOT NULL,
-    expires_at INTEGER NOT NULL,
-    PRIMARY KEY (segment, key)
-  ) WITHOUT ROWID;
   CREATE TABLE record (
     plugin TEXT NOT NULL,
     collection TEXT NOT NULL,
@@ -70,6 +63,16 @@ constexpr const char* kTables = R"sql(
   ) WITHOUT ROWID;
   CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   INSERT INTO meta VALUES ('event_seq', 0), ('delivery_seq', 0), ('delivery_open_seq', 0), ('dedupe_merged_seq', 0);
+)sql";
+
+constexpr const char* kDedupe = R"sql(
+  CREATE TABLE dedupe (
+    segment INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    event TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (segment, key)
+  ) WITHOUT ROWID;
 )sql";
 
 // What version 2 added.
@@ -98,13 +101,9 @@ constexpr const char* kTo3 = R"sql(
   DROP INDEX delivery_open;
   DROP INDEX delivery_event;
   ALTER TABLE dedupe RENAME TO dedupe_2;
-  CREATE TABLE dedupe (
-    segment INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    event TEXT NOT NULL,
-    expires_at INTEGER NOT NULL,
-    PRIMARY KEY (segment, key)
-  ) WITHOUT ROWID;
+)sql";
+
+constexpr const char* kCopyDedupe = R"sql(
   INSERT INTO dedupe SELECT 0, key, event, expires_at FROM dedupe_2 ORDER BY key;
   DROP TABLE dedupe_2;
 )sql";
@@ -138,9 +137,9 @@ Status prepare_schema(Database& database) {
               {{"from", *version}, {"to", kSchemaVersion}});
   }
   if (Status s = database.execute("BEGIN IMMEDIATE"); !s) return s;
-  std::vector<const char*> steps = {kTables, kRecordLog};
-  if (*version == 1) steps = {kRecordLog, kTo3};
-  if (*version == 2) steps = {kTo3};
+  std::vector<const char*> steps = {kTables, kDedupe, kRecordLog};
+  if (*version == 1) steps = {kRecordLog, kTo3, kDedupe, kCopyDedupe};
+  if (*version == 2) steps = {kTo3, kDedupe, kCopyDedupe};
   for (const char* step : steps) {
     if (Status s = database.execute(step); !s) return s;
   }
