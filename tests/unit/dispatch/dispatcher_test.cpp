@@ -1,6 +1,4 @@
 // The dispatcher over a store in memory, which can be held and made to fail.
-#include "core/dispatch/dispatcher.h"
-
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -9,7 +7,7 @@
 #include <future>
 #include <set>
 
-#include "tests/unit/dispatch/fake_store.h"
+#include "tests/unit/dispatch/dispatcher_harness.h"
 
 namespace postern::dispatch {
 namespace {
@@ -45,41 +43,16 @@ class Calls {
   std::vector<std::string> all_;
 };
 
-class DispatcherTest : public ::testing::Test {
+class DispatcherTest : public testing::DispatcherHarness {
  protected:
-  DispatcherTest() {
-    subscribe("handlers");
-    targets_.add_handlers("acme", "handlers", {"acme.*"});
-  }
   ~DispatcherTest() override {
     if (dispatcher_) {
-      EXPECT_TRUE(dispatcher_->stop(60'000));
+      EXPECT_TRUE(dispatcher_->stop(60'000));  // before what the handlers write to
     }
-    store_.stop();
-  }
-
-  Subscriber& subscribe(const std::string& name) {
-    Subscriber& s = subscribers_.emplace_back();
-    s.plugin = "acme";
-    s.name = name;
-    s.policies.retry = {5, milliseconds(1), 1, milliseconds(60'000), 0};
-    s.policies.breaker = {1000, milliseconds(30'000)};
-    s.policies.deadline = milliseconds(60'000);
-    return s;
-  }
-  Subscriber& own() { return subscribers_.front(); }
-  void start(uint32_t workers = 4) {
-    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, store_, workers);
-    ASSERT_TRUE(store_.start(*dispatcher_, *dispatcher_, [](const Status&) {}));
-    dispatcher_->start();
   }
   static std::string text(const Delivery& d) { return std::to_string(d.seq()) + "." + std::to_string(d.attempt()); }
 
-  std::vector<Subscriber> subscribers_;
-  ingest::TargetTable targets_;
-  testing::FakeStore store_;
   Calls calls_;
-  std::unique_ptr<Dispatcher> dispatcher_;
 };
 
 TEST_F(DispatcherTest, RunsEachOnceAndGivesItsEffects) {

@@ -5,8 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "core/dispatch/dispatcher.h"
-#include "tests/unit/dispatch/fake_store.h"
+#include "tests/unit/dispatch/dispatcher_harness.h"
 
 namespace postern::dispatch {
 namespace {
@@ -14,32 +13,8 @@ namespace {
 using config::milliseconds;
 using Outcome = HandlerOutcome;
 
-class WakeTest : public ::testing::Test {
+class WakeTest : public testing::DispatcherHarness {
  protected:
-  WakeTest() {
-    subscribe("handlers");
-    targets_.add_handlers("acme", "handlers", {"acme.*"});
-  }
-  Subscriber& subscribe(const std::string& name) {
-    Subscriber& s = subscribers_.emplace_back();
-    s.plugin = "acme";
-    s.name = name;
-    s.policies.retry = {5, milliseconds(1), 1, milliseconds(60'000), 0};
-    s.policies.breaker = {1000, milliseconds(30'000)};
-    s.policies.deadline = milliseconds(60'000);
-    return s;
-  }
-  ~WakeTest() override {
-    if (dispatcher_) {
-      EXPECT_TRUE(dispatcher_->stop(60'000));
-    }
-    store_.stop();
-  }
-  void start() {
-    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, store_, kWorkers);
-    ASSERT_TRUE(store_.start(*dispatcher_, *dispatcher_, [](const Status&) {}));
-    dispatcher_->start();
-  }
   template <typename Condition>
   static bool eventually(Condition condition) {
     for (int i = 0; i < 60'000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -47,22 +22,18 @@ class WakeTest : public ::testing::Test {
   }
 
   static constexpr uint32_t kWorkers = 4;
-  std::vector<Subscriber> subscribers_;
-  ingest::TargetTable targets_;
-  testing::FakeStore store_;
-  std::unique_ptr<Dispatcher> dispatcher_;
 };
 
 TEST_F(WakeTest, WorkersPauseWhileTheDiskIsBehindAndGoOnWhenEnoughIsDurable) {
   constexpr size_t kAll = 9'000, kMost = 4'096, kEnough = 256;
   std::atomic<size_t> handled = 0;
-  subscribers_[0].handle = [&](Delivery&) -> HandlerResult {
+  own().handle = [&](Delivery&) -> HandlerResult {
     ++handled;
     return {};
   };
   for (size_t i = 0; i < kAll; ++i) store_.add();
   store_.hold(0);
-  start();
+  start(kWorkers);
   ASSERT_TRUE(eventually([&] { return store_.submitted() >= kMost; }));
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_LT(handled, kMost + kWorkers);  // each may have been at one when it became too much
@@ -83,11 +54,11 @@ TEST_F(WakeTest, WorkersPauseWhileTheDiskIsBehindAndGoOnWhenEnoughIsDurable) {
 // Whoever asks for the status reads the news too, and may be the one who finds that it is enough.
 TEST_F(WakeTest, ThePauseEndsWhoeverReadsTheNews) {
   constexpr size_t kAll = 12'000;
-  subscribers_[0].handle = [](Delivery&) -> HandlerResult { return {}; };
+  own().handle = [](Delivery&) -> HandlerResult { return {}; };
   for (size_t i = 0; i < kAll; ++i) store_.add();
   store_.hold(SIZE_MAX, 5);
   std::atomic<bool> done = false;
-  start();
+  start(kWorkers);
   std::thread curious([&] {
     while (!done) dispatcher_->status();
   });
@@ -98,13 +69,13 @@ TEST_F(WakeTest, ThePauseEndsWhoeverReadsTheNews) {
 
 // The retry that is due first belongs to a subscriber whose breaker is open: what is due after it must not wait for that.
 TEST_F(WakeTest, ARetryDoesNotWaitBehindAnOpenBreaker) {
-  subscribers_[0].policies.retry.base = milliseconds(50);
-  subscribers_[0].policies.breaker = {1, milliseconds(3'600'000)};
-  subscribers_[0].handle = [](Delivery&) -> HandlerResult { return {Outcome::kRetry, "down"}; };
+  own().policies.retry.base = milliseconds(50);
+  own().policies.breaker = {1, milliseconds(3'600'000)};
+  own().handle = [](Delivery&) -> HandlerResult { return {Outcome::kRetry, "down"}; };
   Subscriber& other = subscribe("other");
   other.policies.retry.base = milliseconds(200);
   other.handle = [](Delivery& d) -> HandlerResult { return {d.attempt() == 1 ? Outcome::kRetry : Outcome::kDone, "busy"}; };
-  start();
+  start(kWorkers);
   store_.add();
   store_.add("", "other");
   EXPECT_TRUE(store_.wait_for_seen(3));  // the other one's second run
@@ -114,12 +85,12 @@ TEST_F(WakeTest, ARetryDoesNotWaitBehindAnOpenBreaker) {
 TEST_F(WakeTest, SlowHandlersGetAllWorkers) {
   std::atomic<uint32_t> inside = 0;
   std::atomic<bool> met = false;
-  subscribers_[0].handle = [&](Delivery&) -> HandlerResult {
+  own().handle = [&](Delivery&) -> HandlerResult {
     ++inside;
     met = met || eventually([&] { return met || inside == kWorkers; });
     return {};
   };
-  start();
+  start(kWorkers);
   for (uint32_t i = 0; i < kWorkers; ++i) store_.add();
   ASSERT_TRUE(store_.wait_for_seen(kWorkers));
   EXPECT_TRUE(met);

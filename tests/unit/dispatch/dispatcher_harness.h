@@ -1,0 +1,52 @@
+// The dispatcher over a store in memory, with one subscriber for the events of "acme" and room for more.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/dispatch/dispatcher.h"
+#include "tests/unit/dispatch/fake_store.h"
+
+namespace postern::dispatch::testing {
+
+class DispatcherHarness : public ::testing::Test {
+ protected:
+  DispatcherHarness() {
+    subscribe("handlers");
+    targets_.add_handlers("acme", "handlers", {"acme.*"});
+  }
+  ~DispatcherHarness() override {
+    if (dispatcher_) {
+      EXPECT_TRUE(dispatcher_->stop(60'000));
+    }
+    store_.stop();
+  }
+
+  // Before start(). Retries come at once, the breaker stays closed, and there is a minute for each run.
+  Subscriber& subscribe(const std::string& name) {
+    using config::milliseconds;
+    Subscriber& s = subscribers_.emplace_back();
+    s.plugin = "acme";
+    s.name = name;
+    s.policies.retry = {5, milliseconds(1), 1, milliseconds(60'000), 0};
+    s.policies.breaker = {1000, milliseconds(30'000)};
+    s.policies.deadline = milliseconds(60'000);
+    return s;
+  }
+  Subscriber& own() { return subscribers_.front(); }
+  void start(uint32_t workers = 4) {
+    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, store_, workers);
+    ASSERT_TRUE(store_.start(*dispatcher_, *dispatcher_, [](const Status&) {}));
+    dispatcher_->start();
+  }
+
+  std::vector<Subscriber> subscribers_;
+  ingest::TargetTable targets_;
+  FakeStore store_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+};
+
+}  // namespace postern::dispatch::testing
