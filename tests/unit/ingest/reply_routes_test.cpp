@@ -240,6 +240,7 @@ TEST_F(ReplyRouteTest, RecoversFromThreadsThatHung) {
   }
   for (auto& client : hanging) EXPECT_EQ(client->read_answer().status, 504);
   EXPECT_EQ(ask("/answer").status, 200) << "they are replaced";
+  ASSERT_TRUE(eventually([&] { return pool_->status().busy == kThreads; })) << "idle again, else the next call brings a thread of its own";
   EXPECT_EQ(ask("/quick").status, 504);
   EXPECT_EQ(ask("/answer").status, 503) << "but not without end";
   gate_.open();
