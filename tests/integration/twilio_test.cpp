@@ -70,6 +70,7 @@ struct PublicUrl {
   std::string signed_for;
   std::string stream;
 };
+void PrintTo(const PublicUrl& url, std::ostream* out) { *out << url.written; }
 class TwilioUrlTest : public ::testing::TestWithParam<PublicUrl> {};
 
 TEST_P(TwilioUrlTest, TheStreamIsWhereTheGatewayIs) {

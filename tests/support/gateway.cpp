@@ -119,6 +119,9 @@ milliseconds Gateway::restart() {
 }
 
 std::string Gateway::log() const { return read_file(folder_ + "/gateway.log"); }
+bool Gateway::logs(const std::string& text) const {
+  return eventually(milliseconds(10000), [&] { return log().find(text) != std::string::npos; });
+}
 std::string Gateway::config() const { return read_file(config_file()); }
 void Gateway::write_config(const std::string& yaml) const { write_file(config_file(), yaml); }
 

@@ -56,6 +56,8 @@ class Gateway {
   std::string socket_path() const { return folder_ + "/admin.sock"; }
   std::string store_path() const { return folder_ + "/events.db"; }
   std::string log() const;
+  // Whether a line with `text` comes: lines are written by a thread of their own, so that one may be later than the answer.
+  bool logs(const std::string& text) const;
   const std::string& standard_secret() const { return standard_secret_; }
   const std::string& legacy_key() const { return legacy_key_; }
   const std::string& own_secret() const { return own_secret_; }
