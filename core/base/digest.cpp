@@ -20,11 +20,13 @@ Sha256 sha256(std::string_view bytes) {
   return stream.finish();
 }
 
-std::string sha256_hex(std::string_view bytes) {
+std::string sha256_hex(std::string_view bytes) { return to_hex(sha256(bytes)); }
+
+std::string to_hex(const Sha256& digest) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   text.reserve(64);
-  for (unsigned char byte : sha256(bytes)) {
+  for (unsigned char byte : digest) {
     text += kDigits[byte >> 4];
     text += kDigits[byte & 15];
   }

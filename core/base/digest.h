@@ -25,6 +25,7 @@ class Sha256Stream {
 Sha256 sha256(std::string_view bytes);
 
 // 64 lower-case hexadecimal digits.
+std::string to_hex(const Sha256& digest);
 std::string sha256_hex(std::string_view bytes);
 
 }  // namespace postern

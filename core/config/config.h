@@ -69,6 +69,14 @@ struct RouteOverride {
   std::optional<uint64_t> max_body;  // bytes
   std::optional<int> reject_status;  // 400, 401 or 403
   std::optional<bool> ordered;
+  std::optional<milliseconds> dedupe_window;
+};
+
+// What an operator may say of a plugin's events.
+struct EventOverride {
+  std::string type;  // glob, with or without the plugin's name before it
+  Mark mark;
+  std::optional<bool> critical;  // somebody must hear of it when a delivery dies
 };
 
 struct Plugin {
@@ -79,6 +87,7 @@ struct Plugin {
   std::map<std::string, Mark> config_marks;  // JSON pointer → place; "" is the `config:` itself
   Policies policies;
   std::vector<RouteOverride> routes;
+  std::vector<EventOverride> events;  // in the order of the file; the last that matches counts
   bool at_fault = false;  // its entry has faults: asking the plugin itself would only tell of them again
 };
 

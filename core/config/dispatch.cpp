@@ -55,8 +55,6 @@ void read_dispatch(Section& dispatch, Config& config) {
   read_policies(dispatch, config.policies);
 }
 
-void read_dedupe(Section& dedupe, Config& config) {
-  dedupe.duration("window", config.dedupe_window, {1min, days(365)});
-}
+bool read_dedupe(Section& dedupe, milliseconds& window) { return dedupe.duration("window", window, {1min, days(365)}); }
 
 }  // namespace postern::config

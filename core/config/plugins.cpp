@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "core/config/addresses.h"
 #include "core/config/json.h"
@@ -16,6 +17,8 @@ using namespace std::chrono_literals;
 
 constexpr size_t kMaxName = 32;
 constexpr size_t kMaxRoutePath = 1024;
+constexpr size_t kMaxType = 256;
+constexpr std::string_view kGateway = "postern";  // the provider of the gateway's own events
 constexpr uint64_t kMaxBody = 1ull << 30;
 
 bool is_name(std::string_view name) {
@@ -32,6 +35,8 @@ void read_name(Section& entry, const Config& config, Plugin& plugin) {
     entry.fault(name->value->mark, "name",
                 fmt::format("{} is not a plugin's name; it is a lower-case letter, then at most {} of a-z, 0-9 and _",
                             quote(name->value->text), kMaxName - 1));
+  if (plugin.name == kGateway)
+    entry.fault(name->value->mark, "name", quote(plugin.name) + " is the gateway's own name; give the plugin another");
   for (const Plugin& other : config.plugins)
     if (other.name == plugin.name)
       entry.fault(name->value->mark, "name",
@@ -67,25 +72,45 @@ RouteOverride read_route(Section& section, const Member& member) {
   read_reject_status(section, route);
   bool ordered = false;
   if (section.flag("ordered", ordered)) route.ordered = ordered;
+  milliseconds window{0};
+  section.section("dedupe", [&](Section& dedupe) {
+    if (read_dedupe(dedupe, window)) route.dedupe_window = window;
+  });
   return route;
 }
 
-// The keys are paths, chosen by the plugin: what is an unknown one, only the plugin's routes can tell.
-void read_routes(Section& entry, Plugin& plugin) {
-  const Member* routes = entry.find("routes");
-  if (!routes || routes->value->kind == Kind::kNull) return;
-  const std::string what = entry.path("routes");
-  if (routes->value->kind != Kind::kMapping) {
-    entry.fault(routes->value->mark, "routes",
-                fmt::format("must be a mapping (path: settings), not {}", describe(routes->value->kind)));
+// A mapping whose keys are the plugin's (paths, types): what is an unknown one, the file alone cannot tell.
+void read_mapping(Section& entry, const char* key, const char* shape, const std::function<void(Section&, const Member&)>& read) {
+  const Member* mapping = entry.find(key);
+  if (!mapping || mapping->value->kind == Kind::kNull) return;
+  const std::string what = entry.path(key);
+  if (mapping->value->kind != Kind::kMapping) {
+    entry.fault(mapping->value->mark, key, fmt::format("must be a mapping ({}), not {}", shape, describe(mapping->value->kind)));
     return;
   }
-  for (const Member& member : routes->value->members) {
+  for (const Member& member : mapping->value->members) {
+    Section section(entry.context(), *member.value, member.mark, fmt::format("{}[{}]", what, quote(member.key)));
+    read(section, member);
+  }
+}
+
+void read_routes(Section& entry, Plugin& plugin) {
+  read_mapping(entry, "routes", "path: settings", [&](Section& section, const Member& member) {
     if (!member.key.starts_with('/') || member.key.size() > kMaxRoutePath)
       entry.fault(member.mark, "routes", quote(member.key) + " is not a route's path; it begins with /");
-    Section section(entry.context(), *member.value, member.mark, fmt::format("{}[{}]", what, quote(member.key)));
     plugin.routes.push_back(read_route(section, member));
-  }
+  });
+}
+
+void read_events(Section& entry, Plugin& plugin) {
+  read_mapping(entry, "events", "type: settings", [&](Section& section, const Member& member) {
+    if (member.key.empty() || member.key.size() > kMaxType)
+      entry.fault(member.mark, "events", quote(member.key) + " is not an event's type, where * stands for anything");
+    EventOverride event{member.key, member.mark, {}};
+    bool critical = false;
+    if (section.flag("critical", critical)) event.critical = critical;
+    plugin.events.push_back(std::move(event));
+  });
 }
 
 void read_plugin(Section& entry, Config& config) {
@@ -102,6 +127,7 @@ void read_plugin(Section& entry, Config& config) {
   }
   read_policies(entry, plugin.policies);
   read_routes(entry, plugin);
+  read_events(entry, plugin);
   config.plugins.push_back(std::move(plugin));
 }
 

@@ -12,7 +12,8 @@ void read_gateway(Section& gateway, Config& config);
 void read_admin(Section& admin, Config& config);  // after read_gateway: their addresses must differ
 void read_store(Section& store, Config& config);
 void read_dispatch(Section& dispatch, Config& config);
-void read_dedupe(Section& dedupe, Config& config);
+// dedupe: of the gateway or of one route. False when it sets no window.
+bool read_dedupe(Section& dedupe, milliseconds& window);
 
 // retry, breaker and deadline; what the section does not set stays as it is in `policies`.
 void read_policies(Section& section, Policies& policies);

@@ -42,9 +42,9 @@ const char* to_text(Breaker::State state) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets, store::Store& store,
-                       uint32_t workers)
-    : subscribers_(subscribers), targets_(targets), store_(store), workers_(workers), scheduler_(subscribers) {
+Dispatcher::Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets,
+                       const CriticalTypes& critical, store::Store& store, uint32_t workers)
+    : subscribers_(subscribers), targets_(targets), critical_(critical), store_(store), workers_(workers), scheduler_(subscribers) {
   for (const Subscriber& s : subscribers) accounts_.push_back({s.plugin, s.name, "closed", 0, 0, 0, 0, {}});
 }
 
@@ -255,15 +255,24 @@ void Dispatcher::decide(store::Settlement& settlement, const Subscriber& subscri
   settlement.detail = result.why.empty() ? "the handler gave no reason" : std::move(result.why);
   const config::Retry& policy = subscriber.policies.retry;
   if (result.outcome == HandlerOutcome::kDead || settlement.attempts >= policy.attempts) {
-    settlement.kind = Kind::kDead;
-    log::warn("a delivery is dead", {{"delivery", settlement.delivery}, {"subscriber", subscriber.name},
-                                     {"attempts", settlement.attempts}, {"error", settlement.detail}});
-    return;
+    return give_up(settlement, subscriber, delivery);
   }
   settlement.kind = Kind::kRetry;
   int64_t delay = retry_delay_ms(policy, settlement.attempts, random_share());
   if (auto wanted = delivery.wanted_delay_ms()) delay = std::min<int64_t>(*wanted, policy.cap.count());
   settlement.due_at = wall_ms() + delay;
+}
+
+void Dispatcher::give_up(store::Settlement& settlement, const Subscriber& subscriber, const Delivery& delivery) const {
+  settlement.kind = store::Settlement::Kind::kDead;
+  const store::StoredEvent& event = delivery.event();
+  bool critical = critical_.contains(event.provider, event.type);
+  log::write(critical ? log::Level::kError : log::Level::kWarn, "a delivery is dead; `postern dead show` tells more",
+             {{"delivery", settlement.delivery}, {"event_id", event.id}, {"subscriber", subscriber.name},
+              {"attempts", settlement.attempts}, {"error", settlement.detail}});
+  if (!critical) return;
+  settlement.emitted.push_back(death_notice(settlement, event, subscriber.name));
+  address(settlement.emitted, delivery);
 }
 
 // An emitted event goes its own way from here: to whoever takes its type.

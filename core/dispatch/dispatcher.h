@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/base/mutex.h"
+#include "core/dispatch/critical_types.h"
 #include "core/dispatch/delivery.h"
 #include "core/dispatch/inbox.h"
 #include "core/dispatch/scheduler.h"
@@ -27,8 +28,9 @@ namespace postern::dispatch {
 
 class Dispatcher final : public store::DeliveryObserver, public store::SettleObserver, public ingest::ResultBoard {
  public:
-  // `subscribers` and `targets` (who takes which emitted event) do not change and outlive the dispatcher.
-  Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets, store::Store& store, uint32_t workers);
+  // `subscribers`, `targets` (who takes which emitted event) and `critical` do not change and outlive the dispatcher.
+  Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets, const CriticalTypes& critical,
+             store::Store& store, uint32_t workers);
   ~Dispatcher() override;
 
   void start() EXCLUDES(mutex_);
@@ -84,6 +86,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void bury(Entry entry, const std::string& why) EXCLUDES(mutex_);
   void settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) EXCLUDES(mutex_);
   void decide(store::Settlement& settlement, const Subscriber& subscriber, HandlerResult result, Delivery& delivery);
+  void give_up(store::Settlement& settlement, const Subscriber& subscriber, const Delivery& delivery) const;
   void address(std::vector<ingest::NewEvent>& emitted, const Delivery& by) const;
   void feed_breaker(const Entry& entry, HandlerOutcome outcome) REQUIRES(mutex_);
 
@@ -105,6 +108,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
 
   const std::vector<Subscriber>& subscribers_;
   const ingest::TargetTable& targets_;
+  const CriticalTypes& critical_;
   store::Store& store_;
   const uint32_t workers_;
 

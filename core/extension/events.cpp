@@ -30,6 +30,15 @@ postern_status on_subscription(postern_host* host, postern_event_handler handler
   return POSTERN_OK;
 }
 
+postern_status critical(postern_host* host, postern_str type_glob) {
+  return contained([&]() -> postern_status {
+    if (!in_init(host)) return fail(POSTERN_E_STATE, "types are marked in init");
+    if (type_glob.len == 0) return fail(POSTERN_E_INVALID, "a critical type needs a name");
+    host->registrations.critical.push_back(copy(type_glob));
+    return POSTERN_OK;
+  });
+}
+
 postern_status emit(postern_delivery* handle, postern_str type, postern_str body) {
   return contained([&]() -> postern_status {
     if (type.len == 0) return fail(POSTERN_E_INVALID, "an event needs a type");
@@ -82,6 +91,7 @@ const void* events() {
     t.set_result = set_result;
     t.complete = complete;
     t.retry_after = retry_after;
+    t.critical = critical;
     return t;
   }();
   return &table;

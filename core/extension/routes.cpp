@@ -1,6 +1,8 @@
 // postern.routes/1
 #include <postern/ext/routes.h>
 
+#include <algorithm>
+
 #include "core/extension/convert.h"
 #include "core/extension/handles.h"
 #include "core/extension/reply_handles.h"
@@ -13,6 +15,8 @@ namespace {
 using ingest::Expression;
 using ingest::Reply;
 using ingest::Route;
+
+constexpr uint64_t kLongestWindowMs = 365ull * 24 * 3600 * 1000;
 
 // "a, b" → {"a", "b"}
 std::vector<std::string> split_list(std::string_view text) {
@@ -98,10 +102,12 @@ Status describe(const postern_host& host, const postern_route_desc& desc, Route&
   route.rules.content_types = split_list(view(desc.content_types));
   route.max_body = desc.max_body;
   route.wait_ms = desc.wait_ms;
+  route.dedupe_window_ms = static_cast<int64_t>(std::min(desc.dedupe_window_ms, kLongestWindowMs));
   route.ordered = (desc.flags & POSTERN_ROUTE_UNORDERED) == 0;
   if (Status s = add_schemes(host, desc, route); !s) return s;
   if (Status s = parse_into(desc.type_from, "type_from", route.type_from); !s) return s;
   if (Status s = parse_into(desc.order_key_from, "order_key_from", route.order_key_from); !s) return s;
+  if (Status s = parse_into(desc.content_from, "content_from", route.content_from); !s) return s;
   if (Status s = parse_into(desc.unsigned_id_from, "unsigned_id_from", route.unsigned_id_from); !s) return s;
   for (const std::string& text : split_list(view(desc.required))) {
     if (Status s = parse_into(borrow(text), "required", route.required.emplace_back()); !s) return s;

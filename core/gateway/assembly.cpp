@@ -29,6 +29,7 @@ Status apply(const config::RouteOverride* set, const config::Config& config, ing
   if (set->max_body) route.max_body = *set->max_body;
   if (set->reject_status) route.reject_status = *set->reject_status;
   if (set->ordered) route.ordered = *set->ordered;
+  if (set->dedupe_window) route.dedupe_window_ms = set->dedupe_window->count();
   if (set->deadline) route.deadline_ms = set->deadline->count();
   if (set->rate) route.rules.rate = std::make_shared<admission::TokenBucket>(*set->rate);
   auto allow = admission::AddressList::parse(set->allow);
@@ -87,6 +88,7 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
   }
   add_routes(config, plugin, **instance, faults);
   add_handlers(plugin, **instance);
+  mark_critical(plugin, **instance);
   add_health_checks(plugin, **instance, faults);
   instances_.push_back(std::move(*instance));
 }
@@ -120,6 +122,13 @@ void Assembly::add_handlers(const config::Plugin& plugin, plugin::Instance& inst
   targets_.add_handlers(plugin.name, kOwnHandlers, std::move(globs));
   subscribers_.push_back({plugin.name, kOwnHandlers, plugin.policies, true, "",
                           [&instance](dispatch::Delivery& delivery) { return instance.handle(delivery); }});
+}
+
+void Assembly::mark_critical(const config::Plugin& plugin, const plugin::Instance& instance) {
+  for (const std::string& glob : instance.registrations().critical) critical_.mark(plugin.name, glob, true);
+  for (const config::EventOverride& set : plugin.events) {
+    if (set.critical) critical_.mark(plugin.name, set.type, *set.critical);
+  }
 }
 
 // A check named as the library goes by the name that the YAML gives the plugin, so that two instances of one library differ.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/config/config.h"
+#include "core/dispatch/critical_types.h"
 #include "core/dispatch/subscriber.h"
 #include "core/ingest/route.h"
 #include "core/ingest/target_table.h"
@@ -29,6 +30,7 @@ class Assembly {
   const std::vector<std::unique_ptr<plugin::Instance>>& instances() const { return instances_; }
   const ingest::RouteTable& routes() const { return routes_; }
   const ingest::TargetTable& targets() const { return targets_; }
+  const dispatch::CriticalTypes& critical() const { return critical_; }
   const std::vector<dispatch::Subscriber>& subscribers() const { return subscribers_; }
   struct HealthCheck {
     std::string name;  // the answer's key, unique
@@ -50,6 +52,7 @@ class Assembly {
   void add_routes(const config::Config& config, const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults);
   void add_handlers(const config::Plugin& plugin, plugin::Instance& instance);
   void add_subscription(const config::Subscription& subscription, Faults& faults);
+  void mark_critical(const config::Plugin& plugin, const plugin::Instance& instance);
   void add_health_checks(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults);
   plugin::Instance* find(const std::string& name);
 
@@ -57,6 +60,7 @@ class Assembly {
   std::vector<CallThreads> call_threads_;
   ingest::RouteTable routes_;
   ingest::TargetTable targets_;
+  dispatch::CriticalTypes critical_;
   std::vector<dispatch::Subscriber> subscribers_;
   std::vector<HealthCheck> health_checks_;
 };

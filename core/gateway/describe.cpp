@@ -43,6 +43,7 @@ json describe_routes(const Assembly& assembly) {
                     {"wait_ms", route->wait_ms},
                     {"deadline_ms", route->kind == ingest::Route::Kind::kReply ? json(route->deadline_ms) : json(nullptr)},
                     {"recorded", route->stores()},
+                    {"dedupe_window_ms", route->dedupe_window_ms != 0 ? json(route->dedupe_window_ms) : json(nullptr)},
                     {"reject_status", route->reject_status}});
   }
   return list;

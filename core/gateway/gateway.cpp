@@ -69,7 +69,8 @@ Status Gateway::open() {
   auto store = store::sqlite::SqliteStore::open(config_.store_path, limits);
   if (!store) return store.status();
   store_ = std::move(*store);
-  dispatcher_ = std::make_unique<dispatch::Dispatcher>(assembly_->subscribers(), assembly_->targets(), *store_, config_.workers);
+  dispatcher_ = std::make_unique<dispatch::Dispatcher>(assembly_->subscribers(), assembly_->targets(), assembly_->critical(), *store_,
+                                                       config_.workers);
   views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_plugins(*assembly_); },
                                                          [this] { return describe_routes(*assembly_); }, [this] { return describe(); }});
   admin_worker_ = std::make_unique<admin::Worker>();

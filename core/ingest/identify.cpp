@@ -11,11 +11,10 @@ namespace postern::ingest {
 namespace {
 
 // Lengths before the parts, so that no two lists of parts read the same.
-class DedupeHash {
+class PartsHash {
  public:
-  explicit DedupeHash(const Route& route) {
-    add(route.provider);
-    add(route.path);
+  void add(const Expression::Value& value) {
+    for (size_t i = 0; i < value.size(); ++i) add(value.part(i));
   }
   void add(std::string_view part) {
     char digits[24];
@@ -24,12 +23,7 @@ class DedupeHash {
     stream_.add({digits, static_cast<size_t>(end - digits) + 1});
     stream_.add(part);
   }
-  DedupeKey finish() {
-    Sha256 digest = stream_.finish();
-    DedupeKey key;
-    std::copy_n(digest.begin(), key.size(), key.begin());
-    return key;
-  }
+  Sha256 finish() { return stream_.finish(); }
 
  private:
   Sha256Stream stream_;
@@ -59,6 +53,15 @@ std::string storable_headers(const http::Request& request) {
   return text;
 }
 
+// Who gives no id is known by what it says.
+std::string content_id(const Route& route, const Subject& subject) {
+  auto content = route.content_from.evaluate(subject);
+  if (!content) return "sha256:" + sha256_hex(subject.request.body());
+  PartsHash hash;
+  hash.add(*content);
+  return "sha256:" + to_hex(hash.finish());
+}
+
 Status name_event(const Route& route, const signature::Scheme* scheme, const Subject& subject, NewEvent& event) {
   for (const Expression& required : route.required) {
     if (!required.evaluate(subject)) return {Code::kInvalid, "a required field is missing"};
@@ -69,15 +72,18 @@ Status name_event(const Route& route, const signature::Scheme* scheme, const Sub
   event.type.append(route.provider).append(1, '.').append(kind);
   if (!is_fit(event.type, kMaxTypeBytes)) return {Code::kInvalid, "the event's type is too long or not plain text"};
 
-  DedupeHash hash(route);
+  PartsHash hash;
+  hash.add(route.provider);
+  hash.add(route.path);
   if (auto id = route.id_from(scheme).evaluate(subject)) {
-    for (size_t i = 0; i < id->size(); ++i) hash.add(id->part(i));
+    hash.add(*id);
     event.external_id = std::move(id->text);
   } else {
-    event.external_id = "sha256:" + sha256_hex(subject.request.body());
+    event.external_id = content_id(route, subject);
     hash.add(event.external_id);
   }
-  event.dedupe_key = hash.finish();
+  Sha256 digest = hash.finish();
+  std::copy_n(digest.begin(), event.dedupe_key.size(), event.dedupe_key.begin());
   if (!is_fit(event.external_id, kMaxIdBytes)) return {Code::kInvalid, "the event's id is too long or not plain text"};
 
   if (!route.ordered) return Status::ok();

@@ -137,7 +137,8 @@ std::unique_ptr<Ingest::Pending> Ingest::make_pending(const Route& route, NewEve
   pending->event = std::move(event);
   pending->event.received_at = wall_ms();
   pending->event.remote = exchange.remote;
-  pending->event.dedupe_until = pending->event.received_at + parts_.dedupe_window_ms;
+  int64_t window_ms = route.dedupe_window_ms != 0 ? route.dedupe_window_ms : parts_.dedupe_window_ms;
+  pending->event.dedupe_until = pending->event.received_at + window_ms;
   pending->event.targets = parts_.targets.match(route.provider, pending->event.type);
   pending->handled = !pending->event.targets->empty();
   pending->observer = this;

@@ -5,7 +5,7 @@
 namespace postern::ingest {
 
 bool Route::uses(Expression::Source source) const {
-  bool uses = type_from.uses(source) || order_key_from.uses(source) || unsigned_id_from.uses(source);
+  bool uses = type_from.uses(source) || order_key_from.uses(source) || content_from.uses(source) || unsigned_id_from.uses(source);
   for (const SchemeUse& use : schemes) uses = uses || use.id_from.uses(source);
   for (const Expression& expression : required) uses = uses || expression.uses(source);
   return uses;

@@ -33,12 +33,14 @@ struct Route {
   std::vector<SchemeUse> schemes;  // empty: unsigned
   Expression unsigned_id_from;
   Expression type_from, order_key_from;
+  Expression content_from;  // what makes two requests without an id the same; empty: the whole body
   std::vector<Expression> required;
   admission::Rules rules;
   uint64_t max_body = 0;   // bytes
   int64_t wait_ms = 0;     // 0: acknowledge when durable
   int reject_status = 401;
   bool ordered = true;
+  int64_t dedupe_window_ms = 0;  // how long a repeated event is recognised; 0: the gateway's
 
   // Reply routes.
   ReplyHandler reply;

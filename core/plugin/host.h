@@ -44,6 +44,7 @@ struct Registrations {
   std::vector<std::shared_ptr<const signature::Scheme>> schemes;
   std::vector<ingest::Route> routes;
   std::vector<Handler> handlers;
+  std::vector<std::string> critical;  // globs of event types
   Handler subscription;  // function null: takes no subscriptions
   std::vector<Sample> samples;
   std::vector<HealthCheck> health_checks;

@@ -42,9 +42,9 @@ struct Settlement {
   int64_t due_at = 0;       // Unix milliseconds; for kRetry
   std::string outcome;      // of a failed attempt: "retry", "dead", "timeout", "exception"
   std::string detail;       // and why
-  std::vector<RecordWrite> records;         // these three only with kDone
-  std::vector<ingest::NewEvent> emitted;
-  std::string result_json;
+  std::vector<RecordWrite> records;         // only with kDone
+  std::vector<ingest::NewEvent> emitted;    // by the handler with kDone, by the dispatcher with kDead
+  std::string result_json;                  // only with kDone
 
   // Filled in by the store.
   Status status;          // not ok: nothing of it was written; kConflict: a record had another version

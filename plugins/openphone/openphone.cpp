@@ -46,6 +46,8 @@ class OpenPhone final : public postern::Plugin {
     for (std::string_view type : kCallTypes) setup.on(type, &handle_call);
     setup.on("opt_out", [](Delivery&) {});  // our own follow-on event, for subscribers
     setup.on("*", &OpenPhone::unknown);
+    setup.critical("message.received");  // what a customer wrote, and that they want to hear no more
+    setup.critical("opt_out");
     setup.health("openphone", [this] { return health(); });
   }
 

@@ -184,6 +184,28 @@ TEST(LifeTest, NoUpdateIsLost) {
   EXPECT_EQ(ids.size(), static_cast<size_t>(kEvents));
 }
 
+// Two conversations with one contact, a thousand times: of both, the contact's record has what each of them wrote.
+TEST(LifeTest, TwoHandlersOnOneRecordLoseNothing) {
+  Gateway gateway(with_probe("workers: 8"));
+  constexpr int kContacts = 1000;
+  std::string all;
+  for (int i = 0; i < 2 * kContacts; ++i) {
+    const std::string id = std::to_string(i), contact = "contact-" + std::to_string(i / 2);
+    all += request_text("POST", "/probe", {{"Content-Type", "application/json"}},
+                        R"({"id":")" + id + R"(","type":"test","do":"done","key":"conversation-)" + id + R"(","record":")" + contact + "\"}");
+  }
+  WireClient client = gateway.connect();
+  client.send(all);
+  for (int i = 0; i < 2 * kContacts; ++i) ASSERT_TRUE(client.read_response());
+  ASSERT_TRUE(eventually(kSoon, [&] { return gateway.store().deliveries("done") == 2 * kContacts; })) << gateway.log();
+  ASSERT_TRUE(eventually(kSoon, [&] { return gateway.store().number("SELECT count(*) FROM record") == kContacts; }));
+  for (const auto& row : gateway.store().rows("SELECT key, value FROM record")) {
+    const auto ids = nlohmann::json::parse(row[1]);
+    EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 2u) << row[0] << ": " << row[1];
+  }
+  EXPECT_EQ(gateway.store().number("SELECT max(attempts) FROM delivery"), 1) << "a rerun costs no attempt";
+}
+
 TEST(LifeTest, BacklogThatIsFullIsTold) {
   Gateway gateway(with_probe("max_backlog: 3, retry: {base: 10m}"));
   std::optional<Response> refused;

@@ -77,6 +77,8 @@ struct Route {
   bool unordered = false;
   milliseconds deadline = {};
   bool recorded = false;
+  std::string_view content_from = {};
+  milliseconds dedupe_window = {};
 };
 
 // postern_sample_desc: see ext/routes.h. Headers are name, value, name, value, …
@@ -180,6 +182,12 @@ class Setup {
     add("handler", type_glob, tables_.events, POSTERN_EXT_EVENTS, [&](const postern_ext_events& table) {
       return table.on(tables_.host, to_abi(type_glob), &detail::run_handler, &slot);
     });
+  }
+
+  // Somebody must hear of it when a delivery of such an event dies: see critical() in ext/events.h.
+  void critical(std::string_view type_glob) {
+    add("critical type", type_glob, tables_.events, POSTERN_EXT_EVENTS,
+        [&](const postern_ext_events& table) { return table.critical(tables_.host, to_abi(type_glob)); });
   }
 
   // Takes the deliveries of `subscriptions:` that name this plugin.
@@ -307,6 +315,8 @@ inline void Setup::add_route(const Route& route, uint32_t kind, postern_reply_ha
   if (route.unordered) desc.flags |= POSTERN_ROUTE_UNORDERED;
   if (route.recorded) desc.flags |= POSTERN_ROUTE_RECORDED;
   desc.deadline_ms = to_u32(route.deadline);
+  desc.content_from = to_abi(route.content_from);
+  desc.dedupe_window_ms = static_cast<uint64_t>(std::max<int64_t>(0, route.dedupe_window.count()));
   desc.reply = reply;
   desc.user = user;
   add("route", route.path, tables_.routes, POSTERN_EXT_ROUTES,

@@ -161,6 +161,15 @@ postern_status add_subscription_handler(postern_host* handle, postern_event_hand
   return POSTERN_OK;
 }
 
+postern_status add_critical(postern_host* handle, postern_str type_glob) {
+  HostState& host = HostState::of(handle);
+  std::lock_guard lock(host.mutex);
+  if (host.phase != Phase::kInit) return POSTERN_E_STATE;
+  if (type_glob.len == 0) return host.refuse("a critical type without a name");
+  host.critical.push_back(to_string(type_glob));
+  return POSTERN_OK;
+}
+
 }  // namespace
 
 // With the mutex held. Versions are compared here and nowhere earlier, as in a store's transaction.
@@ -199,7 +208,8 @@ void HostState::settle(Attempt& attempt, postern_status outcome, std::string why
 
 const postern_ext_events kEvents = {
     &add_handler,    &add_subscription_handler, &id,   &type,    &provider, &external_id, &order_key, &received_at,
-    &attempt_number, &idempotency_key,          &with, &request, &emit,     &set_result,  &complete,  &retry_after};
+    &attempt_number, &idempotency_key,          &with, &request, &emit,     &set_result,  &complete,  &retry_after,
+    &add_critical};
 const postern_ext_records kRecords = {&get, &put};
 
 }  // namespace postern::testing

@@ -339,6 +339,8 @@ const std::vector<SchemeDeclaration>& FakeHost::schemes() const { return state_-
 const std::vector<RouteDeclaration>& FakeHost::routes() const { return state_->routes; }
 const std::vector<SampleDeclaration>& FakeHost::samples() const { return state_->samples; }
 
+const std::vector<std::string>& FakeHost::critical_types() const { return state_->critical; }
+
 std::vector<std::string> FakeHost::handled_types() const {
   std::vector<std::string> globs;
   for (const Handler& handler : state_->handlers) globs.push_back(handler.glob);

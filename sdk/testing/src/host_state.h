@@ -134,6 +134,7 @@ struct HostState {
   std::vector<SampleDeclaration> samples;
   std::vector<Handler> handlers;
   std::optional<Handler> subscription_handler;
+  std::vector<std::string> critical;  // globs
   std::vector<HealthCheck> checks;
   std::map<RecordKey, StoredRecord> records;
   std::vector<Emitted> emitted;

@@ -122,7 +122,7 @@ std::string fault_of(const HostState& host, const postern_route_desc& d, const R
     if (!known) return "scheme '" + name + "' was not added before";
     if (is_unknown_expression(id_from, false)) return "not an expression: " + id_from;
   }
-  for (const std::string* text : {&r.type_from, &r.order_key_from, &r.unsigned_id_from}) {
+  for (const std::string* text : {&r.type_from, &r.order_key_from, &r.unsigned_id_from, &r.content_from}) {
     if (is_unknown_expression(*text, false)) return "not an expression: " + *text;
   }
   if (is_unknown_expression(r.required, true)) return "not a list of expressions: " + r.required;
@@ -150,7 +150,9 @@ postern_status add_route(postern_host* handle, const postern_route_desc* theirs)
                      d.flags,
                      d.kind,
                      d.deadline_ms,
-                     d.reply != nullptr};
+                     d.reply != nullptr,
+                     to_string(d.content_from),
+                     d.dedupe_window_ms};
   for (size_t i = 0; i < d.schemes_len; ++i) {
     r.schemes.emplace_back(to_string(d.schemes[i].scheme), to_string(d.schemes[i].id_from));
   }

@@ -2,7 +2,8 @@
 //
 //   POST /probe   {"id": "a", "type": "x", "key": "k", "do": "done"}
 //
-//   done         append the id to the record order/KEY (a JSON array), answer with it as result
+//   done         append the id to the record order/KEY (a JSON array; order/RECORD with "record": "RECORD"), answer with it as
+//                result
 //   retry        fail, at every attempt
 //   retry_once   fail at the first attempt, then as done
 //   dead         fail for good
@@ -69,7 +70,8 @@ postern_status append_to(postern_instance* self, postern_delivery* delivery, pos
 }
 
 postern_status append_to_order(postern_instance* self, postern_delivery* delivery, const std::string& id) {
-  const postern_str key = self->events->order_key(delivery);
+  const std::string record = member(view(self->http->body(self->events->request(delivery))), "record");
+  const postern_str key = record.empty() ? self->events->order_key(delivery) : str(record);
   return append_to(self, delivery, key.len == 0 ? str("none") : key, id);
 }
 

@@ -24,7 +24,7 @@ class Archive {
     dispatch::Subscriber& s = subscribers_.emplace_back();
     s.plugin = "acme";
     s.name = "handlers";
-    dispatcher_ = std::make_unique<dispatch::Dispatcher>(subscribers_, targets_, *store_, 1);
+    dispatcher_ = std::make_unique<dispatch::Dispatcher>(subscribers_, targets_, critical_, *store_, 1);
     views_ = std::make_unique<Views>(Sources{*store_, *dispatcher_, [] { return nlohmann::json{{"what", "plugins"}}; },
                                              [] { return nlohmann::json{{"what", "routes"}}; },
                                              [] { return nlohmann::json{{"version", "1.2.3"}}; }});
@@ -62,6 +62,7 @@ class Archive {
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::vector<dispatch::Subscriber> subscribers_;
   ingest::TargetTable targets_;
+  dispatch::CriticalTypes critical_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<Views> views_;
 };

@@ -56,7 +56,7 @@ plugins:
     breaker: {failures: 2}
     deadline: 1m
     routes:
-      /hooks/acme: {wait: 5s, rate: 30/m, allow: [0.0.0.0/0], max_body: 256KiB, reject_status: 403, ordered: false}
+      /hooks/acme: {wait: 5s, rate: 30/m, allow: [0.0.0.0/0], max_body: 256KiB, reject_status: 403, ordered: false, dedupe: {window: 1d}}
       /hooks/other:
       /answers: {deadline: 2500ms}
   - name: mailer
@@ -128,6 +128,8 @@ TEST(Config, PluginsAndInheritance) {
   EXPECT_EQ(acme.routes[0].max_body, 256u << 10);
   EXPECT_EQ(acme.routes[0].reject_status, 403);
   EXPECT_EQ(acme.routes[0].ordered, false);
+  EXPECT_EQ(acme.routes[0].dedupe_window, days(1));
+  EXPECT_FALSE(acme.routes[1].dedupe_window);
   EXPECT_EQ(acme.routes[1].path, "/hooks/other");
   EXPECT_FALSE(acme.routes[1].wait || acme.routes[1].rate || acme.routes[1].max_body || acme.routes[1].ordered);
   EXPECT_FALSE(acme.routes[0].deadline || acme.routes[1].deadline) << "a plugin's or a dispatch's deadline is another one";
@@ -151,6 +153,20 @@ TEST(Config, PluginsAndInheritance) {
   EXPECT_EQ(again.policies.retry.attempts, 8u);  // its plugin's
   EXPECT_EQ(again.policies.retry.base, 1min);
   EXPECT_EQ(again.policies.deadline, 5s);
+}
+
+TEST(Config, CriticalEvents) {
+  const Loaded loaded = load_text(kGateway +
+                                  "plugins:\n"
+                                  "  - {name: a, library: a.so, events: {b.*: {critical: true}, b.c: {critical: false}, d: }}\n");
+  ASSERT_THAT(told(loaded), ElementsAre());
+  const std::vector<EventOverride>& events = loaded.config.plugins[0].events;
+  ASSERT_EQ(events.size(), 3u);
+  EXPECT_EQ(events[0].type, "b.*");
+  EXPECT_EQ(events[0].critical, true);
+  EXPECT_EQ(events[1].type, "b.c");
+  EXPECT_EQ(events[1].critical, false);
+  EXPECT_FALSE(events[2].critical);
 }
 
 TEST(Config, MarksOfAPluginsConfig) {
@@ -310,7 +326,8 @@ TEST(Config, ShippedCommentsAreSound) {
   EXPECT_EQ(c.admin.listen, "127.0.0.1:8081");
   EXPECT_EQ(c.plugins.size(), 1u);
   EXPECT_EQ(c.plugins[0].routes.size(), 1u);
-  EXPECT_EQ(c.subscriptions.size(), 1u);
+  EXPECT_EQ(c.plugins[0].events.size(), 1u);
+  EXPECT_EQ(c.subscriptions.size(), 2u);
   EXPECT_EQ(c.trusted_proxies.size(), 2u);
   EXPECT_EQ(c.loops, defaults.loops);
   EXPECT_EQ(c.max_body, defaults.max_body);

@@ -38,13 +38,14 @@ class DispatcherHarness : public ::testing::Test {
   }
   Subscriber& own() { return subscribers_.front(); }
   void start(uint32_t workers = 4) {
-    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, store_, workers);
+    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, critical_, store_, workers);
     ASSERT_TRUE(store_.start(*dispatcher_, *dispatcher_, [](const Status&) {}));
     dispatcher_->start();
   }
 
   std::vector<Subscriber> subscribers_;
   ingest::TargetTable targets_;
+  CriticalTypes critical_;
   FakeStore store_;
   std::unique_ptr<Dispatcher> dispatcher_;
 };

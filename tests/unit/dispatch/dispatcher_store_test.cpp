@@ -35,7 +35,7 @@ class DispatcherStoreTest : public ::testing::Test {
     auto opened = store::sqlite::SqliteStore::open(path(), {});
     ASSERT_TRUE(opened.is_ok()) << opened.status().message();
     store_ = std::move(*opened);
-    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, *store_, workers);
+    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, critical_, *store_, workers);
     ASSERT_TRUE(store_->start(*dispatcher_, *dispatcher_, [](const Status&) { ADD_FAILURE() << "the store failed"; }));
     dispatcher_->start();
   }
@@ -67,6 +67,7 @@ class DispatcherStoreTest : public ::testing::Test {
   store::testing::Committed committed_;
   std::vector<Subscriber> subscribers_;
   ingest::TargetTable targets_;
+  CriticalTypes critical_;
   store::testing::Gathered<std::string> calls_;
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<Dispatcher> dispatcher_;

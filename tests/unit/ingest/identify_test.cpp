@@ -150,6 +150,22 @@ TEST_F(IdentifyTest, ValuesAreBounded) {
   }
 }
 
+// For providers that give no id: a repetition has the same content where it counts, and other times around it.
+TEST_F(IdentifyTest, WithoutAnIdTheContentCounts) {
+  route_.content_from = expression("json:/from+json:/text");
+  std::string first = R"({"type":"t","from":"a","text":"b","sent":1})";
+  std::string again = R"({"sent":2,"text":"b","from":"a","type":"t"})";
+  EXPECT_EQ(event(first).dedupe_key, event(again).dedupe_key);
+  EXPECT_EQ(event(first).external_id, event(again).external_id);
+  EXPECT_THAT(event(first).external_id, ::testing::MatchesRegex("sha256:[0-9a-f]{64}"));
+  EXPECT_NE(event(R"({"from":"a","text":"c"})").dedupe_key, event(first).dedupe_key);
+  EXPECT_NE(event(R"({"from":"a:b","text":"c"})").dedupe_key, event(R"({"from":"a","text":"b:c"})").dedupe_key);
+  std::string large = R"({"from":"a","text":")" + std::string(100'000, 'x');
+  EXPECT_NE(event(large + "1\"}").dedupe_key, event(large + "2\"}").dedupe_key) << "however long";
+  EXPECT_EQ(event(R"({"id":"E1","from":"a","text":"b"})").external_id, "E1") << "an id comes first";
+  EXPECT_NE(event(R"({"other":1})").dedupe_key, event(R"({"other":2})").dedupe_key) << "nothing of it there: the body";
+}
+
 TEST_F(IdentifyTest, AHeaderIsHeldToTheSameBounds) {
   route_.unsigned_id_from = expression("header:x-id");
   EXPECT_THAT(refusal("{}", "X-Id: \xff\xfe\r\n"), HasSubstr("id is"));

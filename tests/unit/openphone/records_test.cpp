@@ -185,6 +185,7 @@ TEST_F(Records, AnOptOutIsEmittedWithItsFacts) {
   Settled settled = say("AC1", "Stop.", 1);
   ASSERT_THAT(settled.emitted, SizeIs(1));
   EXPECT_EQ(settled.emitted[0].type, "openphone.opt_out");
+  EXPECT_THAT(host.critical_types(), ::testing::ElementsAre("message.received", "opt_out")) << "nobody may miss that";
   EXPECT_EQ(json::parse(settled.emitted[0].body), (json{{"contact", kThem},
                                                         {"word", "STOP"},
                                                         {"message_id", "AC1"},

@@ -114,7 +114,7 @@ SIZE(postern_route_scheme, 32);
 AT(postern_route_scheme, scheme, 0);
 AT(postern_route_scheme, id_from, 16);
 
-SIZE(postern_route_desc, 176);
+SIZE(postern_route_desc, 200);
 AT(postern_route_desc, struct_size, 0);
 AT(postern_route_desc, kind, 4);
 AT(postern_route_desc, method, 8);
@@ -133,6 +133,8 @@ AT(postern_route_desc, deadline_ms, 152);
 AT(postern_route_desc, reserved, 156);
 AT(postern_route_desc, reply, 160);
 AT(postern_route_desc, user, 168);
+AT(postern_route_desc, content_from, 176);
+AT(postern_route_desc, dedupe_window_ms, 192);
 IS(postern_route_desc, reply, postern_reply_handler);
 
 SIZE(postern_sample_desc, 104);
@@ -152,7 +154,7 @@ AT(postern_ext_routes, add_sample, 8);
 IS(postern_ext_routes, add, postern_status (*)(postern_host*, const postern_route_desc*));
 IS(postern_ext_routes, add_sample, postern_status (*)(postern_host*, const postern_sample_desc*));
 
-SIZE(postern_ext_events, 128);
+SIZE(postern_ext_events, 136);
 AT(postern_ext_events, on, 0);
 AT(postern_ext_events, on_subscription, 8);
 AT(postern_ext_events, id, 16);
@@ -169,6 +171,7 @@ AT(postern_ext_events, emit, 96);
 AT(postern_ext_events, set_result, 104);
 AT(postern_ext_events, complete, 112);
 AT(postern_ext_events, retry_after, 120);
+AT(postern_ext_events, critical, 128);
 IS(postern_ext_events, on, postern_status (*)(postern_host*, postern_str, postern_event_handler, void*));
 IS(postern_ext_events, on_subscription, postern_status (*)(postern_host*, postern_event_handler, void*));
 IS(postern_ext_events, id, postern_str (*)(const postern_delivery*));
@@ -185,6 +188,7 @@ IS(postern_ext_events, emit, postern_status (*)(postern_delivery*, postern_str, 
 IS(postern_ext_events, set_result, postern_status (*)(postern_delivery*, postern_str));
 IS(postern_ext_events, complete, postern_status (*)(postern_delivery*, postern_status, postern_str));
 IS(postern_ext_events, retry_after, postern_status (*)(postern_delivery*, uint64_t));
+IS(postern_ext_events, critical, postern_status (*)(postern_host*, postern_str));
 
 SIZE(postern_ext_records, 16);
 AT(postern_ext_records, get, 0);

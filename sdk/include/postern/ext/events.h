@@ -56,6 +56,10 @@ typedef struct postern_ext_events {
 
   /* Delays the next attempt to `ms` milliseconds from now, overriding the policy; takes effect with a POSTERN_RETRY. */
   postern_status (*retry_after)(postern_delivery* delivery, uint64_t ms);
+
+  /* [main] In init. When a delivery of an event of this type dies, somebody must hear of it: the host makes an event
+   * "postern.delivery.dead" of it, for whoever subscribes to that. `type_glob` as in on(). The operator may say otherwise. */
+  postern_status (*critical)(postern_host* host, postern_str type_glob);
 } postern_ext_events;
 
 #ifdef __cplusplus

@@ -34,7 +34,7 @@ enum {
  * only one tried. */
 typedef struct postern_route_scheme {
   postern_str scheme;  /* the name given to postern.schemes */
-  postern_str id_from; /* EXPRESSION; empty, or nothing found: the SHA-256 of the body */
+  postern_str id_from; /* EXPRESSION; empty, or nothing found: content_from */
 } postern_route_scheme;
 
 /* [worker] On threads that event handlers never occupy. Compose the answer: send() and return POSTERN_OK, or detach() and return
@@ -62,6 +62,9 @@ typedef struct postern_route_desc {
   uint32_t reserved;
   postern_reply_handler reply;  /* reply routes */
   void* user;
+  postern_str content_from;     /* EXPRESSION; a request without an id is identified by the SHA-256 of this; empty or nothing
+                                   found: of its whole body */
+  uint64_t dedupe_window_ms;    /* how long a repeated event is recognised; 0: the gateway's */
 } postern_route_desc;
 
 /* SIZED. A request as the provider would send it, for `postern send NAME SAMPLE`. In the body and the header values

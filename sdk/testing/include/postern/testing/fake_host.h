@@ -59,6 +59,8 @@ struct RouteDeclaration {
   uint32_t kind = 0;         // POSTERN_ROUTE_EVENT, POSTERN_ROUTE_REPLY
   uint32_t deadline_ms = 0;  // as declared; 0: 10 s
   bool has_handler = false;
+  std::string content_from = {};
+  uint64_t dedupe_window_ms = 0;  // as declared; 0: the gateway's
 };
 
 struct SampleDeclaration {
@@ -217,7 +219,8 @@ class FakeHost {
   const std::vector<SchemeDeclaration>& schemes() const;
   const std::vector<RouteDeclaration>& routes() const;
   const std::vector<SampleDeclaration>& samples() const;
-  std::vector<std::string> handled_types() const;  // the globs, in the order of on()
+  std::vector<std::string> handled_types() const;          // the globs, in the order of on()
+  const std::vector<std::string>& critical_types() const;  // likewise, of critical()
 
  private:
   std::unique_ptr<HostState> state_;
