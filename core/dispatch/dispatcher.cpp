@@ -4,12 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
+#include "core/base/backoff.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/dispatch/retry_policy.h"
 
 namespace postern::dispatch {
 namespace {
@@ -24,20 +23,6 @@ constexpr int64_t kTryAgainMs = 1000;  // after the store could not read or writ
 int64_t conflict_delay_ms(uint32_t conflicts) {
   constexpr uint32_t kFree = 10, kMaxDoublings = 5;
   return conflicts < kFree ? 0 : 1 << std::min(conflicts - kFree, kMaxDoublings);
-}
-
-double random_share() {
-  thread_local std::mt19937_64 generator(std::random_device{}());
-  return std::uniform_real_distribution<double>(0, 1)(generator);
-}
-
-const char* to_text(Breaker::State state) {
-  switch (state) {
-    case Breaker::State::kClosed: return "closed";
-    case Breaker::State::kOpen: return "open";
-    case Breaker::State::kHalfOpen: return "half_open";
-  }
-  return "closed";
 }
 
 }  // namespace
@@ -258,7 +243,8 @@ void Dispatcher::decide(store::Settlement& settlement, const Subscriber& subscri
     return give_up(settlement, subscriber, delivery);
   }
   settlement.kind = Kind::kRetry;
-  int64_t delay = retry_delay_ms(policy, settlement.attempts, random_share());
+  Backoff backoff{policy.base.count(), policy.factor, policy.cap.count(), policy.jitter};
+  int64_t delay = backoff_ms(backoff, settlement.attempts, random_share());
   if (auto wanted = delivery.wanted_delay_ms()) delay = std::min<int64_t>(*wanted, policy.cap.count());
   settlement.due_at = wall_ms() + delay;
 }

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/dispatch/breaker.h"
+#include "core/base/breaker.h"
 #include "core/dispatch/subscriber.h"
 #include "core/store/rows.h"
 
@@ -82,7 +82,7 @@ class Scheduler {
 
  private:
   struct Lane {
-    explicit Lane(config::Breaker policy) : breaker(policy) {}
+    explicit Lane(config::Breaker policy) : breaker(policy.failures, policy.open_for.count()) {}
     std::deque<Entry> ready;
     Breaker breaker;
     size_t stuck = 0;

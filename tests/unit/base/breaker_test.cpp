@@ -1,13 +1,13 @@
-#include "core/dispatch/breaker.h"
+#include "core/base/breaker.h"
 
 #include <gtest/gtest.h>
 
-namespace postern::dispatch {
+namespace postern {
 namespace {
 
 using State = Breaker::State;
 
-Breaker breaker() { return Breaker({3, config::milliseconds(100)}); }
+Breaker breaker() { return Breaker(3, 100); }
 
 Breaker opened_at(int64_t now) {
   Breaker b = breaker();
@@ -27,6 +27,7 @@ TEST(BreakerTest, OpensAfterFailuresInARow) {
   EXPECT_EQ(b.state(), State::kOpen);
   EXPECT_FALSE(b.allows(1099));
   EXPECT_EQ(b.opens_again_at_ms(), 1100);
+  EXPECT_EQ(b.opens(), 1u);
 }
 
 TEST(BreakerTest, LetsOneTrialThrough) {
@@ -45,6 +46,7 @@ TEST(BreakerTest, ATrialThatFailsOpensAgain) {
   EXPECT_EQ(b.state(), State::kOpen);
   EXPECT_FALSE(b.allows(1599));
   EXPECT_TRUE(b.allows(1600));
+  EXPECT_EQ(b.opens(), 1u) << "it never closed in between";
 }
 
 TEST(BreakerTest, ATrialThatSucceedsCloses) {
@@ -77,4 +79,4 @@ TEST(BreakerTest, FailuresOfTheOthersDoNotEndTheTrial) {
 }
 
 }  // namespace
-}  // namespace postern::dispatch
+}  // namespace postern
