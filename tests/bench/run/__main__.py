@@ -11,7 +11,7 @@ import time
 
 import machine
 import report
-from measure import CALL_STATUS, CALLS, MESSAGES, Comparison, Generator, measure
+from measure import CALL_STATUS, CALLS, EMPTY, MESSAGES, Comparison, Generator, measure
 from servers import Failure, Nginx, Postern, end
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -20,6 +20,7 @@ BAR_CONNECTIONS = 256
 LEAST_RATIO = 0.35  # of nginx's rate
 LEAST_SETTLED = 0.1  # of the acknowledged events, meanwhile
 LEAST_STORED = 0.7  # of the rate with an empty store
+LEAST_DRAINED = 0.5  # of the rate at which the same events came in
 GIB = 2**30
 
 
@@ -47,7 +48,7 @@ def parse(arguments):
 
 def missing(build):
     """What cannot be done without, as one sentence; None when all is there."""
-    for name in ("postern", "postern_load", "plugins/openphone.so"):
+    for name in ("postern", "postern_load", "plugins/openphone.so", "tests/plugins/empty.so"):
         if not os.path.exists(os.path.join(build, name)):
             return f"{build}/{name} is missing; build it: cmake --preset release && cmake --build --preset release"
     return None if Nginx.binary() else "nginx is not installed; packaging/install-dependencies.sh test installs it"
@@ -76,7 +77,8 @@ class Bench:
         self.generator = Generator(options.build)
         self.fill = None
         pairs = len(CONNECTIONS) - 1 + options.rounds * (4 if with_twilio else 2)
-        self.progress = report.Progress(2 * pairs + 2)
+        self.drained = []
+        self.progress = report.Progress(2 * pairs + options.rounds + 2)
 
     def nginx(self):
         return Nginx(os.path.join(self.folder, "nginx"))
@@ -142,20 +144,41 @@ class Bench:
                      "store_mib": full.store_mib(), "dead": after["dead"], "version": full.status()["version"]}
         self.progress.done(f"{self.fill['drain_settled_per_s']:,.0f}/s")
 
+    def drain(self):
+        """What a delivery costs from queued to settled: an empty handler works off what came in under full load."""
+        for number in range(self.options.rounds):
+            with self.postern(EMPTY) as server:
+                self.progress.begin(f"postern: drain, round {number + 1} of {self.options.rounds}")
+                load = measure(self.generator, server, EMPTY, BAR_CONNECTIONS, self.options.seconds)
+                begin, before = time.monotonic(), server.counters()
+                after = server.drain(lambda queued: self.progress.tell(f"{queued:,} left"))
+                rate = (after["settled"] - before["settled"]) / (time.monotonic() - begin)
+                if before["queued"] == 0:  # it kept up
+                    rate = load.settled_per_s
+                self.drained.append({"acks_per_s": load.requests_per_s, "settled_meanwhile_per_s": load.settled_per_s,
+                                     "queued": before["queued"], "settled_per_s": rate, "ratio": rate / load.requests_per_s})
+                self.progress.done(f"{rate:,.0f}/s after {load.requests_per_s:,.0f}/s")
+
     def run(self):
         comparisons = [self.against_nginx(MESSAGES, connections) for connections in CONNECTIONS]
         if self.with_twilio:
             comparisons += [self.against_nginx(traffic, BAR_CONNECTIONS) for traffic in (CALLS, CALL_STATUS)]
+        self.drain()
         comparisons.append(self.full_store())
         return comparisons
 
 
-def bars_of(comparisons):
+def median_of(drained):
+    return sorted(drained, key=lambda one: one["ratio"])[(len(drained) - 1) // 2]
+
+
+def bars_of(comparisons, drained):
     bar = next(one for one in comparisons if one.title == MESSAGES.title and one.connections == BAR_CONNECTIONS)
     stored = comparisons[-1]
     values = ((f"ratio to nginx at {BAR_CONNECTIONS} connections", bar.ratio, LEAST_RATIO),
               ("settled events for each acknowledged one meanwhile", bar.shown[1].settled_share or 0.0, LEAST_SETTLED),
-              ("rate with a full store to that with an empty one", stored.ratio, LEAST_STORED))
+              ("rate with a full store to that with an empty one", stored.ratio, LEAST_STORED),
+              ("drain with an empty handler to the rate at which it came in", median_of(drained)["ratio"], LEAST_DRAINED))
     return [{"name": name, "value": value, "wanted": wanted, "met": value >= wanted} for name, value, wanted in values]
 
 
@@ -170,6 +193,7 @@ def print_report(bench, comparisons, bars):
     report.print_table("Full store; the ratio is its rate to that of an empty one", comparisons[-1:])
     print(f"  {fill['events']:,} events were stored at {fill['acks_per_s']:,.0f}/s and handled at "
           f"{fill['drain_settled_per_s']:,.0f}/s afterwards; the store has {fill['store_mib']:,.0f} MiB then")
+    report.print_drain(bench.drained, median_of(bench.drained))
     report.print_bars(bars, not bench.options.quick)
 
 
@@ -216,11 +240,11 @@ def main(arguments):
         sys.stdout.flush()
         bench = Bench(options, folder, os.path.exists(os.path.join(options.build, "plugins", "twilio.so")))
         comparisons = bench.run()
-        bars = bars_of(comparisons)
+        bars = bars_of(comparisons, bench.drained)
         print_report(bench, comparisons, bars)
         if options.json:
             figures = {"mode": "quick" if options.quick else "full", "seconds": options.seconds, "machine": facts,
-                       "fill": bench.fill, "comparisons": [one.as_json() for one in comparisons], "bars": bars}
+                       "fill": bench.fill, "drain": bench.drained, "comparisons": [one.as_json() for one in comparisons], "bars": bars}
             with open(options.json, "w", encoding="utf-8") as file:
                 json.dump(figures, file, indent=2)
                 file.write("\n")

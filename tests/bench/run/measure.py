@@ -23,6 +23,7 @@ class Traffic:
     scheme: str  # postern_load --scheme
     path: str
     public_url: str = "https://hooks.bench.test"
+    folder: str = "plugins"  # of the build, where the plugin is
 
 
 MESSAGES = Traffic("openphone message.received", "openphone", "webhook_secrets",
@@ -30,6 +31,8 @@ MESSAGES = Traffic("openphone message.received", "openphone", "webhook_secrets",
 _TOKEN = secrets.token_hex(16)
 CALLS = Traffic("twilio incoming-call, a reply route", "twilio", "auth_tokens", _TOKEN, "twilio",
                 "/api/v1/webhooks/incoming-call")
+EMPTY = Traffic("an empty handler", "empty", "webhook_secrets", MESSAGES.secret, "standard", "/api/v1/webhooks/empty",
+                folder="tests/plugins")
 CALL_STATUS = Traffic("twilio call-status", "twilio", "auth_tokens", _TOKEN, "twilio", "/api/v1/webhooks/call-status")
 
 

@@ -79,6 +79,15 @@ def print_table(title, comparisons):
                         f"{comparison.labels[0]} may be faster than shown", "yellow"))
 
 
+def print_drain(rounds, median):
+    print("\n" + paint("Drain: an empty handler, nothing else to do", "bold"))
+    print(f"  {median['queued']:,} deliveries that came in at {median['acks_per_s']:,.0f}/s (and were settled at "
+          f"{median['settled_meanwhile_per_s']:,.0f}/s meanwhile) were settled at {median['settled_per_s']:,.0f}/s afterwards: "
+          f"{median['ratio']:.2f}")
+    if len(rounds) > 1:
+        print(f"  {len(rounds)} rounds with ratios {'  '.join(format(one['ratio'], '.2f') for one in rounds)}; this is the median one")
+
+
 def print_bars(bars, binding):
     print("\n" + paint("Bars", "bold") + ("" if binding else " (--quick: they only inform)"))
     for bar in bars:

@@ -142,7 +142,7 @@ class Postern(Server):
     def __init__(self, folder, build, traffic):
         super().__init__(folder)
         self.binary = os.path.join(build, "postern")
-        self.plugins = os.path.join(build, "plugins")
+        self.plugins = os.path.join(build, traffic.folder)
         self.traffic = traffic
 
     def prepare(self):
