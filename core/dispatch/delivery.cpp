@@ -1,12 +1,21 @@
 #include "core/dispatch/delivery.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "core/base/clock.h"
 #include "core/base/ids.h"
 
 namespace postern::dispatch {
+namespace {
+
+// A handler that writes a record twice sees its own write; the version counts on from the one it expected.
+uint64_t version_after(const store::RecordWrite& own) {
+  return own.expected_version == store::kAnyVersion ? store::kAnyVersion : own.expected_version + 1;
+}
+
+}  // namespace
 
 Delivery::Delivery(int64_t seq, uint32_t attempt, std::shared_ptr<const store::StoredEvent> event, const Subscriber& subscriber,
                    store::Store& store, OnEnd on_end)
@@ -59,15 +68,52 @@ Status Delivery::put_record(std::string_view collection, std::string_view key, s
   return Status::ok();
 }
 
+Status Delivery::remove_record(std::string_view collection, std::string_view key, uint64_t expected_version) {
+  return put_record(collection, key, {}, expected_version);
+}
+
+const store::RecordWrite* Delivery::own_write(std::string_view collection, std::string_view key) const {
+  auto own = std::find_if(records_.rbegin(), records_.rend(), [&](const auto& w) { return w.collection == collection && w.key == key; });
+  return own == records_.rend() ? nullptr : &*own;
+}
+
+Result<std::vector<store::NamedRecord>> Delivery::list_records(store::RecordFilter filter) {
+  filter.plugin = subscriber_.plugin;
+  size_t limit = filter.limit;
+  while (true) {
+    std::map<std::string, store::RecordWrite> own;  // the last write of each key in the range
+    {
+      MutexLock lock(mutex_);
+      if (ended_) return Status(Code::kGone, "the delivery has ended");
+      for (const store::RecordWrite& w : records_) {
+        if (w.collection == filter.collection && w.key > filter.after && w.key.starts_with(filter.prefix)) own[w.key] = w;
+      }
+    }
+    filter.limit = limit + own.size();  // as many may be removed
+    auto page = store_.records(filter);
+    if (!page || own.empty()) return page;
+    bool was_last = page->empty();
+    if (!was_last) {  // what lies behind it belongs to the next page
+      filter.after = page->back().key;
+      own.erase(own.upper_bound(filter.after), own.end());
+    }
+    std::erase_if(*page, [&](const auto& record) { return own.contains(record.key); });
+    for (const auto& [key, write] : own) {
+      if (!write.value.empty()) page->push_back({{write.value, version_after(write)}, key});
+    }
+    std::sort(page->begin(), page->end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+    if (page->size() > limit) page->resize(limit);
+    if (was_last || !page->empty()) return page;
+  }
+}
+
 Result<store::Record> Delivery::get_record(std::string_view collection, std::string_view key) {
   {
     MutexLock lock(mutex_);
     if (ended_) return Status(Code::kGone, "the delivery has ended");
-    // A handler that writes a record twice sees its own write; the version counts on from the one it expected.
-    auto own = std::find_if(records_.rbegin(), records_.rend(), [&](const auto& w) { return w.collection == collection && w.key == key; });
-    if (own != records_.rend()) {
-      uint64_t version = own->expected_version == store::kAnyVersion ? store::kAnyVersion : own->expected_version + 1;
-      return store::Record{own->value, version};
+    if (const store::RecordWrite* own = own_write(collection, key)) {
+      if (own->value.empty()) return Status(Code::kNotFound, "no such record");
+      return store::Record{own->value, version_after(*own)};
     }
   }
   auto found = store_.record(subscriber_.plugin, std::string(collection), std::string(key));

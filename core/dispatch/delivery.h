@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/mutex.h"
 #include "core/base/status.h"
@@ -47,6 +48,9 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
       EXCLUDES(mutex_);
   // The committed record or this delivery's own put; kNotFound. The view lives until the next get_record().
   Result<store::Record> get_record(std::string_view collection, std::string_view key) EXCLUDES(mutex_);
+  Status remove_record(std::string_view collection, std::string_view key, uint64_t expected_version) EXCLUDES(mutex_);
+  // A page of committed records with this delivery's own writes; the filter's plugin is filled in.
+  Result<std::vector<store::NamedRecord>> list_records(store::RecordFilter filter) EXCLUDES(mutex_);
   void retry_after(int64_t ms) EXCLUDES(mutex_);
   std::string& scratch() { return scratch_; }  // what get_record() over the ABI lends out
 
@@ -62,6 +66,8 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   std::optional<int64_t> wanted_delay_ms() EXCLUDES(mutex_);
 
  private:
+  // The last write of this delivery to a record; null when there is none.
+  const store::RecordWrite* own_write(std::string_view collection, std::string_view key) const REQUIRES(mutex_);
   Status check_open(size_t more_bytes) REQUIRES(mutex_);
 
   const int64_t seq_;

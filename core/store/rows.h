@@ -31,6 +31,19 @@ struct Record {
   uint64_t version = 0;
 };
 
+struct NamedRecord : Record {
+  std::string key;
+};
+
+// A page of one collection, in the order of the keys' bytes. It ends early where it gets large: only an empty one is the last.
+struct RecordFilter {
+  std::string plugin, collection;
+  std::string prefix;  // of the key
+  std::string after;   // a key: from the next one on; empty: from the first
+  size_t limit = 100;
+};
+constexpr size_t kMaxPageBytes = 4 * 1024 * 1024;  // of values; but one record at least
+
 struct EventRow : StoredEvent {
   std::string state;  // of its deliveries together: queued, done, dead, or none
 };

@@ -22,7 +22,8 @@
 namespace postern::store {
 
 struct RecordWrite {
-  std::string collection, key, value;
+  std::string collection, key;
+  std::string value;              // empty: the record is removed
   uint64_t expected_version = 0;  // 0: must not exist; kAnyVersion: whatever is there
 };
 constexpr uint64_t kAnyVersion = UINT64_MAX;
@@ -92,6 +93,7 @@ class Store : public ingest::EventSink {
   virtual Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) = 0;
   virtual Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection,
                                                const std::string& key) = 0;
+  virtual Result<std::vector<NamedRecord>> records(const RecordFilter& filter) = 0;
   virtual Result<std::vector<EventRow>> events(const EventFilter& filter) = 0;
   virtual Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter) = 0;
   virtual Result<std::vector<AttemptRow>> attempts(int64_t delivery) = 0;

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,7 @@ class Committer {
   std::optional<Record> record(const std::string& plugin, const std::string& collection, const std::string& key) const {
     return writer_.record(plugin, collection, key);
   }
+  std::map<std::string, Record> records(const RecordFilter& filter) const { return writer_.records(filter); }
 
  private:
   using Events = std::vector<std::unique_ptr<ingest::PendingEvent>>;

@@ -100,6 +100,37 @@ Result<std::optional<Record>> Reader::record(const std::string& plugin, const st
   return std::optional<Record>(Record{std::string(record_.text(0)), static_cast<uint64_t>(record_.integer(1))});
 }
 
+Result<std::vector<NamedRecord>> Reader::records(const RecordFilter& filter, const std::map<std::string, Record>& newest) {
+  auto rows = database_.prepare(
+      "SELECT key, value, version FROM record WHERE plugin = ?1 AND collection = ?2 AND key >= ?3 AND key > ?4 ORDER BY key");
+  if (!rows) return rows.status();
+  rows->bind(1, filter.plugin).bind(2, filter.collection).bind(3, filter.prefix).bind(4, filter.after);
+  std::vector<NamedRecord> page;
+  size_t bytes = 0;
+  auto is_full = [&] { return page.size() >= filter.limit || bytes >= kMaxPageBytes; };
+  auto add = [&](std::string_view key, std::string_view value, uint64_t version) {
+    bytes += value.size();
+    page.push_back({{std::string(value), version}, std::string(key)});
+  };
+  auto next = newest.begin();
+  auto add_newest_up_to = [&](std::string_view key) {  // and not that one
+    for (; next != newest.end() && (key.empty() || next->first < key) && !is_full(); ++next) {
+      if (next->second.version != 0) add(next->first, next->second.value, next->second.version);
+    }
+  };
+  int code = SQLITE_DONE;
+  while (!is_full() && (code = rows->step()) == SQLITE_ROW) {
+    std::string_view key = rows->text(0);
+    if (!key.starts_with(filter.prefix)) break;
+    add_newest_up_to(key);
+    if (is_full() || newest.contains(std::string(key))) continue;
+    add(key, rows->text(1), static_cast<uint64_t>(rows->integer(2)));
+  }
+  if (code != SQLITE_DONE && code != SQLITE_ROW) return database_.fault("list records");
+  add_newest_up_to("");
+  return page;
+}
+
 Result<std::vector<EventRow>> Reader::events(const EventFilter& filter) {
   auto rows = database_.prepare(
       "SELECT " EVENT_COLUMNS

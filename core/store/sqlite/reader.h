@@ -2,6 +2,7 @@
 // Thread-safety: one thread at a time per Reader.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@ class Reader {
   Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit);
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq);
   Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key);
+  // `newest`: what is not in the table yet, by key; of version 0: removed. It hides what the table has.
+  Result<std::vector<NamedRecord>> records(const RecordFilter& filter, const std::map<std::string, Record>& newest);
   Result<std::vector<EventRow>> events(const EventFilter& filter);
   Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter);
   Result<std::vector<AttemptRow>> attempts(int64_t delivery);

@@ -46,6 +46,7 @@ Status RecordBuffer::load(Database& database) {
   const Wanted wanted[] = {
       {&version_, "SELECT version FROM record WHERE plugin=?1 AND collection=?2 AND key=?3"},
       {&put_, "INSERT OR REPLACE INTO record (plugin, collection, key, value, version, updated_at) VALUES (?1,?2,?3,?4,?5,?6)"},
+      {&remove_, "DELETE FROM record WHERE plugin=?1 AND collection=?2 AND key=?3"},
       {&append_,
        "INSERT INTO record_log (seq, plugin, collection, key, value, version, updated_at) VALUES (?1,?2,?3,?4,?5,?6,?7)"},
       {&set_merged_, "UPDATE meta SET value = ?1 WHERE name = 'record_merged_seq'"},
@@ -99,6 +100,38 @@ std::optional<Record> RecordBuffer::find(const std::string& id) const {
   return Record{entry->value, entry->version};
 }
 
+// Both maps as one, in order: of equal keys the newer one.
+template <typename Visit>
+void RecordBuffer::visit(const RecordFilter& filter, Visit visit) const {
+  const std::string collection = id_of(filter.plugin, filter.collection, "");
+  const std::string prefix = collection + filter.prefix, after = collection + filter.after;
+  auto first = [&](const Map& map) { return after < prefix ? map.lower_bound(prefix) : map.upper_bound(after); };
+  auto in_page = [&](const Map& map, Map::const_iterator at) { return at != map.end() && at->first.starts_with(prefix); };
+  auto fresh = first(fresh_), frozen = first(frozen_);
+  for (bool more = true; more;) {
+    bool has_fresh = in_page(fresh_, fresh), has_frozen = in_page(frozen_, frozen);
+    if (!has_fresh && !has_frozen) return;
+    int order = !has_frozen ? -1 : !has_fresh ? 1 : fresh->first.compare(frozen->first);
+    const auto& newest = order <= 0 ? *fresh : *frozen;
+    more = visit(std::string_view(newest.first).substr(collection.size()), newest.second);
+    if (order <= 0) ++fresh;
+    if (order >= 0) ++frozen;
+  }
+}
+
+std::map<std::string, Record> RecordBuffer::list(const RecordFilter& filter) const {
+  std::map<std::string, Record> found;
+  size_t bytes = 0, live = 0;
+  MutexLock lock(mutex_);
+  visit(filter, [&](std::string_view key, const Entry& entry) {
+    found.emplace(key, Record{entry.value, entry.version});
+    bytes += entry.value.size();  // as the page will count
+    if (entry.version != 0) ++live;
+    return live < filter.limit && bytes < kMaxPageBytes;
+  });
+  return found;
+}
+
 Result<uint64_t> RecordBuffer::version(const std::string& id) {
   if (auto found = pending_.find(id); found != pending_.end()) return found->second.version;
   if (entries_ > 0) {
@@ -129,6 +162,10 @@ Status RecordBuffer::write(std::string id, const std::string& value, uint64_t ve
 
 Status RecordBuffer::put(const std::string& id, const Entry& entry) {
   Name name = parse(id);
+  if (entry.version == 0) {
+    int code = remove_.bind(1, name.plugin).bind(2, name.collection).bind(3, name.key).run();
+    return code == SQLITE_DONE ? Status::ok() : database_->fault("remove a record");
+  }
   put_.bind(1, name.plugin).bind(2, name.collection).bind(3, name.key).bind(4, entry.value);
   int code = put_.bind(5, static_cast<int64_t>(entry.version)).bind(6, entry.updated_at).run();
   return code == SQLITE_DONE ? Status::ok() : database_->fault("write a record");

@@ -41,12 +41,14 @@ class RecordBuffer {
   // Reads back what is not merged yet. The database outlives the buffer.
   Status load(Database& database) EXCLUDES(mutex_);
 
-  // The committed record, if it is in memory; otherwise the table has it, or nobody.
+  // The committed record, if it is in memory; otherwise the table has it, or nobody. Version 0: it was removed.
   std::optional<Record> find(const std::string& id) const EXCLUDES(mutex_);
+  // What is in memory of a page, by key, removed ones too: they hide what the table has. Whole up to the key of the last one.
+  std::map<std::string, Record> list(const RecordFilter& filter) const EXCLUDES(mutex_);
 
   // Inside the open transaction. 0: there is no such record.
   Result<uint64_t> version(const std::string& id) EXCLUDES(mutex_);
-  // `direct`: into the table, as far as that is allowed now.
+  // An empty value and version 0 remove it. `direct`: into the table, as far as that is allowed now.
   Status write(std::string id, const std::string& value, uint64_t version, int64_t now_ms, bool direct) EXCLUDES(mutex_);
   // Moves up to `budget` records into the table, and drops as many rows of the log that are merged.
   Status merge(size_t budget) EXCLUDES(mutex_);
@@ -85,6 +87,8 @@ class RecordBuffer {
     std::vector<uint8_t> counts_ = std::vector<uint8_t>(kSlots);
   };
 
+  template <typename Visit>
+  void visit(const RecordFilter& filter, Visit visit) const REQUIRES(mutex_);
   const Entry* in_maps(const std::string& id) const REQUIRES(mutex_);
   Status put(const std::string& id, const Entry& entry);
   Status finish_pass();
@@ -109,7 +113,7 @@ class RecordBuffer {
   int64_t merged_seq_ = 0;                  // the table is complete up to here
   int64_t purge_next_ = 1, purge_before_ = 1;  // rows of the log below it are gone: in the open transaction, before it
   Database* database_ = nullptr;
-  Statement version_, put_, append_, set_merged_, purge_;
+  Statement version_, put_, remove_, append_, set_merged_, purge_;
 };
 
 }  // namespace postern::store::sqlite

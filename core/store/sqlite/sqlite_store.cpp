@@ -1,5 +1,6 @@
 #include "core/store/sqlite/sqlite_store.h"
 
+#include <map>
 #include <utility>
 
 namespace postern::store::sqlite {
@@ -44,8 +45,12 @@ Result<std::shared_ptr<const StoredEvent>> SqliteStore::event(int64_t seq) {
 }
 Result<std::optional<Record>> SqliteStore::record(const std::string& plugin, const std::string& collection, const std::string& key) {
   // In this order: what leaves the memory between the two looks is in the table by then.
-  if (auto found = committer_.record(plugin, collection, key)) return found;
+  if (auto found = committer_.record(plugin, collection, key)) return found->version == 0 ? std::nullopt : found;
   return with_reader([&](Reader& r) { return r.record(plugin, collection, key); });
+}
+Result<std::vector<NamedRecord>> SqliteStore::records(const RecordFilter& filter) {
+  std::map<std::string, Record> newest = committer_.records(filter);  // first, as above
+  return with_reader([&](Reader& r) { return r.records(filter, newest); });
 }
 Result<std::vector<EventRow>> SqliteStore::events(const EventFilter& filter) {
   return with_reader([&](Reader& r) { return r.events(filter); });

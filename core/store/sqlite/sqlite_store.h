@@ -29,6 +29,7 @@ class SqliteStore final : public Store {
   Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit) override;
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) override;
   Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key) override;
+  Result<std::vector<NamedRecord>> records(const RecordFilter& filter) override;
   Result<std::vector<EventRow>> events(const EventFilter& filter) override;
   Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter) override;
   Result<std::vector<AttemptRow>> attempts(int64_t delivery) override;

@@ -114,6 +114,7 @@ Status Writer::prepare_statements() {
        "INSERT OR REPLACE INTO attempt (delivery, n, started_at, duration_us, outcome, detail) VALUES (?1,?2,?3,?4,?5,?6)"},
       {&set_seq_, "UPDATE meta SET value = CASE name WHEN 'event_seq' THEN ?1 ELSE ?2 END WHERE name IN ('event_seq', 'delivery_seq')"},
       {&set_open_seq_, "UPDATE meta SET value = ?1 WHERE name = 'delivery_open_seq'"},
+      {&set_removed_version_, "INSERT OR REPLACE INTO meta VALUES ('record_removed_version', ?1)"},
       {&first_open_,
        "SELECT ifnull(min(CASE WHEN state IN ('queued','running') THEN seq END), max(seq) + 1) FROM "
        "(SELECT seq, state FROM delivery WHERE seq >= ?1 ORDER BY seq LIMIT ?2)"},
@@ -138,6 +139,7 @@ Status Writer::read_marks() {
       {"SELECT count(*) FROM delivery WHERE state IN ('queued','running') AND seq >= "
        "(SELECT value FROM meta WHERE name = 'delivery_open_seq')", 0},
       {"SELECT count(*) FROM delivery WHERE state = 'dead'", 0},
+      {"SELECT ifnull((SELECT value FROM meta WHERE name = 'record_removed_version'), 0)", 0},
   };
   for (Wanted& w : wanted) {
     auto value = database_.integer(w.sql);
@@ -149,6 +151,7 @@ Status Writer::read_marks() {
   open_seq_ = wanted[2].value;
   open_ = static_cast<uint64_t>(wanted[3].value);
   dead_ = static_cast<uint64_t>(wanted[4].value);
+  removed_version_ = static_cast<uint64_t>(wanted[5].value);
   return Status::ok();
 }
 
@@ -251,22 +254,37 @@ Status Writer::write(Settlement& settlement, Batch& batch) {
 Status Writer::check_records(const Settlement& settlement) {
   checked_.clear();
   for (const RecordWrite& w : settlement.records) {
-    Checked now{RecordBuffer::id_of(settlement.plugin, w.collection, w.key), 0};
+    Checked write{RecordBuffer::id_of(settlement.plugin, w.collection, w.key), 0, 0};
     // Written twice by one settlement: the second write finds what the first one makes.
-    auto own = std::find_if(checked_.rbegin(), checked_.rend(), [&](const Checked& c) { return c.id == now.id; });
+    auto own = std::find_if(checked_.rbegin(), checked_.rend(), [&](const Checked& c) { return c.id == write.id; });
     if (own != checked_.rend()) {
-      now.version = own->version + 1;
+      write.seen = own->seen;
+      write.made = own->made;
     } else {
-      auto stored = records_.version(now.id);
+      auto stored = records_.version(write.id);
       if (!stored) return stored.status();
-      now.version = *stored;
+      write.seen = write.made = *stored;
     }
-    if (w.expected_version != kAnyVersion && w.expected_version != now.version) {
+    if (w.expected_version != kAnyVersion && w.expected_version != write.seen) {
       return {Code::kConflict, "record " + w.collection + "/" + w.key + " was written by somebody else meanwhile"};
     }
-    checked_.push_back(std::move(now));
+    if (w.value.empty()) {
+      note_removed(write.made);
+      write.seen = write.made = 0;
+    } else {
+      ++write.seen;
+      write.made = (write.made == 0 ? removed_version_ : write.made) + 1;
+    }
+    checked_.push_back(std::move(write));
   }
   return Status::ok();
+}
+
+// A record that is made anew must not get a version that a handler may have read of the removed one.
+void Writer::note_removed(uint64_t version) {
+  if (version <= removed_version_) return;
+  removed_version_ = version;
+  removed_version_changed_ = true;
 }
 
 Status Writer::write_records(const Settlement& settlement) {
@@ -274,7 +292,7 @@ Status Writer::write_records(const Settlement& settlement) {
   int64_t now = wall_ms();
   bool direct = batch_events_ < kBusyBatch;
   for (size_t i = 0; i < checked_.size(); ++i) {
-    Status s = records_.write(std::move(checked_[i].id), settlement.records[i].value, checked_[i].version + 1, now, direct);
+    Status s = records_.write(std::move(checked_[i].id), settlement.records[i].value, checked_[i].made, now, direct);
     if (!s) return s;
   }
   return Status::ok();
@@ -310,8 +328,11 @@ Status Writer::commit(const Batch& batch) {
   if (seqs_changed_) {
     if (Status s = run(set_seq_.bind(1, event_seq_).bind(2, delivery_seq_), "keep the marks"); !s) return s;
   }
+  if (removed_version_changed_) {
+    if (Status s = run(set_removed_version_.bind(1, static_cast<int64_t>(removed_version_)), "keep the versions"); !s) return s;
+  }
   if (Status s = run(commit_, "commit"); !s) return s;
-  seqs_changed_ = false;
+  seqs_changed_ = removed_version_changed_ = false;
   if (settled_since_mark_ >= kMoveMarkAfter) settled_since_mark_ = 0;
   open_seq_ = std::max(open_seq_, std::exchange(moved_open_seq_, 0));
   dedupe_.commit();

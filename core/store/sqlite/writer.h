@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,7 @@ class Writer {
   std::optional<Record> record(const std::string& plugin, const std::string& collection, const std::string& key) const {
     return records_.find(RecordBuffer::id_of(plugin, collection, key));
   }
+  std::map<std::string, Record> records(const RecordFilter& filter) const { return records_.list(filter); }
 
   // Moves the log into the database file when it has grown. Errors of its fsync count as those of a commit.
   Status checkpoint_if_due();
@@ -67,6 +69,7 @@ class Writer {
   Status insert_event(ingest::NewEvent& event, std::string& event_id, int64_t& seq, Batch& batch);
   Status insert_deliveries(ingest::NewEvent& event, int64_t seq, const std::string& event_id, Batch& batch);
   Status check_records(const Settlement& settlement);
+  void note_removed(uint64_t version);
   Status write_records(const Settlement& settlement);
   Status write_outcome(const Settlement& settlement, Batch& batch);
   Status move_open_mark(const Batch& batch);
@@ -83,9 +86,12 @@ class Writer {
   RecordBuffer records_;
   struct Checked {
     std::string id;
-    uint64_t version;
+    uint64_t seen;  // the version as the handler counts after this write; 0: no record
+    uint64_t made;  // the version that this write gives; 0: it removes
   };
-  std::vector<Checked> checked_;  // the records of the settlement at hand, with the versions they have now
+  std::vector<Checked> checked_;   // the writes of the settlement at hand
+  uint64_t removed_version_ = 0;   // no removed record had a higher one: whoever makes it anew goes on from here
+  bool removed_version_changed_ = false;
   int wal_pages_ = 0;
   int64_t event_seq_ = 0, delivery_seq_ = 0;  // the last ones given
   bool seqs_changed_ = false;
@@ -96,7 +102,7 @@ class Writer {
   bool with_events_ = true;
   std::atomic<uint64_t> open_{0}, dead_{0};
   Statement begin_, commit_, rollback_;
-  Statement insert_event_, insert_delivery_, settle_, retry_, insert_attempt_, set_seq_, set_open_seq_, first_open_;
+  Statement insert_event_, insert_delivery_, settle_, retry_, insert_attempt_, set_seq_, set_open_seq_, set_removed_version_, first_open_;
 };
 
 }  // namespace postern::store::sqlite

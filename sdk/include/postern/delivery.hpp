@@ -8,11 +8,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "request.hpp"
 
@@ -64,6 +66,13 @@ struct Record {
   explicit operator bool() const { return exists; }
 };
 
+// One of a list().
+struct NamedRecord {
+  std::string key;
+  std::string json;
+  uint64_t version = POSTERN_RECORD_ABSENT;
+};
+
 // What a Delivery and a Pending have in common. Views live as long as it does.
 class DeliveryContext {
  public:
@@ -94,6 +103,11 @@ class DeliveryContext {
   // Effects: committed together with the outcome `done`, or not at all.
   Record get(std::string_view collection, std::string_view key);
   void put(std::string_view collection, std::string_view key, std::string_view json, uint64_t expected_version);
+  // Nothing happens to a record that is not there, when 0 (as get() says) or POSTERN_RECORD_ANY was expected.
+  void remove(std::string_view collection, std::string_view key, uint64_t expected_version);
+  // Records whose key begins with `prefix`, in the order of their keys, after the key `after`; an empty page is the end.
+  std::vector<NamedRecord> list(std::string_view collection, std::string_view prefix = {}, std::string_view after = {},
+                                uint32_t limit = 0);
   void emit(std::string_view type, std::string_view body_json) {
     detail::check(events().emit(handle(), to_abi(type), to_abi(body_json)), "emit");
   }
@@ -135,6 +149,35 @@ inline void DeliveryContext::put(std::string_view collection, std::string_view k
   const auto& records = detail::need(tables_.records, POSTERN_EXT_RECORDS);
   detail::check(records.put(handle(), to_abi(collection), to_abi(key), to_abi(json), expected_version),
                 "put of a record of " + std::string(collection));
+}
+
+inline void DeliveryContext::remove(std::string_view collection, std::string_view key, uint64_t expected_version) {
+  const auto& records = detail::need(tables_.records, POSTERN_EXT_RECORDS);
+  detail::check(records.remove(handle(), to_abi(collection), to_abi(key), expected_version),
+                "remove of a record of " + std::string(collection));
+}
+
+inline std::vector<NamedRecord> DeliveryContext::list(std::string_view collection, std::string_view prefix, std::string_view after,
+                                                      uint32_t limit) {
+  struct Page {
+    std::vector<NamedRecord> records;
+    std::exception_ptr failure;
+  } page;
+  auto visit = [](void* user, postern_str key, postern_str json, uint64_t version) -> int32_t {
+    auto& into = *static_cast<Page*>(user);
+    try {
+      into.records.push_back({std::string(to_view(key)), std::string(to_view(json)), version});
+      return 0;
+    } catch (...) {  // none may cross
+      into.failure = std::current_exception();
+      return 1;
+    }
+  };
+  const auto& records = detail::need(tables_.records, POSTERN_EXT_RECORDS);
+  postern_status status = records.list(handle(), to_abi(collection), to_abi(prefix), to_abi(after), limit, visit, &page);
+  if (page.failure) std::rethrow_exception(page.failure);
+  detail::check(status, "list of records of " + std::string(collection));
+  return std::move(page.records);
 }
 
 // A delivery whose end comes later, from any thread. Dropped without an end it is retried, so that nothing is lost.

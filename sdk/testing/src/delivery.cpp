@@ -1,5 +1,6 @@
 // Events on their way: views, effects, completion. The tables of postern.events and postern.records.
 #include <algorithm>
+#include <map>
 
 #include "host_state.h"
 #include "json_check.h"
@@ -87,6 +88,10 @@ postern_status get(postern_delivery* d, postern_str collection, postern_str key,
     RecordKey name{to_string(collection), to_string(key)};
     std::string found;
     auto own = std::find_if(attempt.writes.rbegin(), attempt.writes.rend(), [&](const auto& w) { return w.name == name; });
+    if (own != attempt.writes.rend() && own->json.empty()) {
+      *version = POSTERN_RECORD_ABSENT;
+      return POSTERN_E_NOT_FOUND;
+    }
     if (own != attempt.writes.rend()) {
       found = own->json;
       *version = own->expected == POSTERN_RECORD_ANY ? POSTERN_RECORD_ANY : own->expected + 1;
@@ -111,6 +116,39 @@ postern_status put(postern_delivery* d, postern_str collection, postern_str key,
     attempt.writes.push_back({{to_string(collection), to_string(key)}, std::move(text), expected});
     return POSTERN_OK;
   });
+}
+
+postern_status remove(postern_delivery* d, postern_str collection, postern_str key, uint64_t expected) {
+  return with_live(d, "remove", [&](Attempt& attempt) -> postern_status {
+    if (collection.len == 0 || key.len == 0) return POSTERN_E_INVALID;
+    if (auto status = charge(attempt, collection.len + key.len); status < 0) return status;
+    attempt.writes.push_back({{to_string(collection), to_string(key)}, "", expected});
+    return POSTERN_OK;
+  });
+}
+
+postern_status list(postern_delivery* d, postern_str collection, postern_str prefix, postern_str after, uint32_t limit,
+                    postern_record_visitor visit, void* user) {
+  std::map<std::string, StoredRecord> page;
+  postern_status status = with_live(d, "list", [&](Attempt& attempt) -> postern_status {
+    if (collection.len == 0 || visit == nullptr) return POSTERN_E_INVALID;
+    std::string in = to_string(collection), begin = to_string(prefix), behind = to_string(after);
+    auto fits = [&](const RecordKey& name) { return name.first == in && name.second > behind && name.second.starts_with(begin); };
+    for (const auto& [name, stored] : attempt.host->records) {
+      if (fits(name)) page[name.second] = stored;
+    }
+    for (const Attempt::Write& write : attempt.writes) {
+      if (!fits(write.name)) continue;
+      uint64_t version = write.expected == POSTERN_RECORD_ANY ? POSTERN_RECORD_ANY : write.expected + 1;
+      write.json.empty() ? void(page.erase(write.name.second)) : void(page[write.name.second] = {write.json, version});
+    }
+    return POSTERN_OK;
+  });
+  size_t left = limit == 0 ? 100 : std::min(limit, 1000u);
+  for (const auto& [key, record] : page) {
+    if (left-- == 0 || visit(user, to_abi(key), to_abi(record.json), record.version) != 0) break;
+  }
+  return status;
 }
 
 postern_status complete(postern_delivery* d, postern_status outcome, postern_str why) {
@@ -179,18 +217,29 @@ void HostState::settle(Attempt& attempt, postern_status outcome, std::string why
   attempt.borrowed.reset();
   settled.notify_all();
   if (outcome == POSTERN_OK) {
-    std::map<RecordKey, StoredRecord> written;
+    struct Written {
+      StoredRecord record;
+      uint64_t seen;  // the version as the plugin counts
+    };
+    std::map<RecordKey, Written> written;
     for (const Attempt::Write& write : attempt.writes) {
       auto stored = records.find(write.name);
-      StoredRecord& record =
-          written.try_emplace(write.name, stored == records.end() ? StoredRecord() : stored->second).first->second;
-      if (write.expected != POSTERN_RECORD_ANY && write.expected != record.version) {
+      StoredRecord before = stored == records.end() ? StoredRecord() : stored->second;
+      Written& now = written.try_emplace(write.name, Written{before, before.version}).first->second;
+      if (write.expected != POSTERN_RECORD_ANY && write.expected != now.seen) {
         delivery.rerun_wanted = true;
         return;
       }
-      record = {write.json, record.version + 1};
+      if (write.json.empty()) {
+        removed_version = std::max(removed_version, now.record.version);
+        now = {{}, 0};
+      } else {
+        now = {{write.json, (now.record.version == 0 ? removed_version : now.record.version) + 1}, now.seen + 1};
+      }
     }
-    for (auto& [name, record] : written) records[name] = std::move(record);
+    for (auto& [name, now] : written) {
+      now.seen == 0 ? void(records.erase(name)) : void(records[name] = std::move(now.record));
+    }
     emitted.insert(emitted.end(), attempt.emitted.begin(), attempt.emitted.end());
   }
   bool done = outcome == POSTERN_OK;
@@ -210,6 +259,6 @@ const postern_ext_events kEvents = {
     &add_handler,    &add_subscription_handler, &id,   &type,    &provider, &external_id, &order_key, &received_at,
     &attempt_number, &idempotency_key,          &with, &request, &emit,     &set_result,  &complete,  &retry_after,
     &add_critical};
-const postern_ext_records kRecords = {&get, &put};
+const postern_ext_records kRecords = {&get, &put, &remove, &list};
 
 }  // namespace postern::testing

@@ -137,6 +137,7 @@ struct HostState {
   std::vector<std::string> critical;  // globs
   std::vector<HealthCheck> checks;
   std::map<RecordKey, StoredRecord> records;
+  uint64_t removed_version = 0;  // no removed record had a higher one
   std::vector<Emitted> emitted;
   std::deque<DeliveryState> deliveries;
   std::deque<Attempt> attempts;

@@ -184,6 +184,14 @@ TEST_F(DeliveryTest, SeesItsOwnRecords) {
   EXPECT_EQ(delivery_->get_record("c", "k")->version, 2u);
 }
 
+TEST_F(DeliveryTest, SeesItsOwnRemovals) {
+  EXPECT_TRUE(delivery_->put_record("c", "k", "1", 0));
+  EXPECT_TRUE(delivery_->remove_record("c", "k", 1));
+  EXPECT_EQ(delivery_->get_record("c", "k").status().code(), Code::kNotFound);
+  EXPECT_TRUE(delivery_->put_record("c", "k", "2", 0));
+  EXPECT_EQ(delivery_->get_record("c", "k")->version, 1u);
+}
+
 TEST_F(DeliveryTest, DelaysAreNotNegative) {
   EXPECT_FALSE(delivery_->wanted_delay_ms());
   delivery_->retry_after(-5);

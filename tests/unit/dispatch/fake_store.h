@@ -136,6 +136,16 @@ class FakeStore final : public store::Store {
     auto found = records_.find(collection + "/" + key);
     return found == records_.end() ? std::nullopt : std::optional(found->second);
   }
+  Result<std::vector<store::NamedRecord>> records(const store::RecordFilter& filter) override {
+    std::lock_guard lock(mutex_);
+    std::vector<store::NamedRecord> page;
+    for (const auto& [name, record] : records_) {
+      std::string key = name.substr(std::min(name.size(), filter.collection.size() + 1));
+      bool fits = name.starts_with(filter.collection + "/" + filter.prefix) && key > filter.after;
+      if (fits && page.size() < filter.limit) page.push_back({record, key});
+    }
+    return page;
+  }
   Result<std::vector<store::EventRow>> events(const store::EventFilter&) override {
     return std::vector<store::EventRow>();
   }
@@ -180,6 +190,10 @@ class FakeStore final : public store::Store {
       open_.erase(open);
     }
     for (const auto& w : s.records) {
+      if (w.value.empty()) {
+        records_.erase(w.collection + "/" + w.key);
+        continue;
+      }
       store::Record& record = records_[w.collection + "/" + w.key];
       record.value = w.value;
       ++record.version;

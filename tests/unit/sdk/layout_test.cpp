@@ -190,11 +190,16 @@ IS(postern_ext_events, complete, postern_status (*)(postern_delivery*, postern_s
 IS(postern_ext_events, retry_after, postern_status (*)(postern_delivery*, uint64_t));
 IS(postern_ext_events, critical, postern_status (*)(postern_host*, postern_str));
 
-SIZE(postern_ext_records, 16);
+SIZE(postern_ext_records, 32);
 AT(postern_ext_records, get, 0);
 AT(postern_ext_records, put, 8);
+AT(postern_ext_records, remove, 16);
+AT(postern_ext_records, list, 24);
 IS(postern_ext_records, get, postern_status (*)(postern_delivery*, postern_str, postern_str, postern_str*, uint64_t*));
 IS(postern_ext_records, put, postern_status (*)(postern_delivery*, postern_str, postern_str, postern_str, uint64_t));
+IS(postern_ext_records, remove, postern_status (*)(postern_delivery*, postern_str, postern_str, uint64_t));
+IS(postern_ext_records, list,
+   postern_status (*)(postern_delivery*, postern_str, postern_str, postern_str, uint32_t, postern_record_visitor, void*));
 
 SIZE(postern_ext_http, 104);
 AT(postern_ext_http, method, 0);

@@ -186,6 +186,39 @@ TEST_F(RecordBufferTest, ARolledBackPurgeIsDoneAgain) {
   EXPECT_EQ(log_rows(), 0);
 }
 
+// ---- removal and lists
+
+TEST_F(RecordBufferTest, ARemovedRecordHidesTheTablesUntilItIsMerged) {
+  for (const char* key : {"a", "b", "c"}) put(key, "1");
+  merge_all();
+  begin();
+  buffer_->write(id("b"), "", 0, ++now_, false);
+  EXPECT_EQ(version("b"), 0u);
+  commit();
+  EXPECT_EQ(in_memory("b"), " v0");
+  EXPECT_EQ(in_table("b").substr(0, 4), "1 v1");
+  load();  // after a crash too
+  EXPECT_EQ(version("b"), 0u);
+  merge_all();
+  EXPECT_EQ(in_table("b"), "(no row)");
+  EXPECT_EQ(version("b"), 0u);
+}
+
+TEST_F(RecordBufferTest, ListsBothGenerationsAsOne) {
+  for (const char* key : {"a", "b", "c"}) put(key, "old");
+  step(1);  // a is in the table; b and c are frozen
+  for (const char* key : {"b", "d"}) put(key, "new");
+  auto keys = [&](const std::string& after, size_t limit) {
+    std::string text;
+    RecordFilter filter{"p", "c", "", after, limit};
+    for (const auto& [key, record] : buffer_->list(filter)) text += key + "=" + record.value + " ";
+    return text;
+  };
+  EXPECT_EQ(keys("", 100), "b=new c=old d=new ");
+  EXPECT_EQ(keys("b", 100), "c=old d=new ");
+  EXPECT_EQ(keys("", 2), "b=new c=old ");
+}
+
 // ---- directly into the table
 
 TEST_F(RecordBufferTest, DirectWhileNothingWaits) {
