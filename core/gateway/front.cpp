@@ -22,6 +22,7 @@ http::Service::Admission Front::on_head(http::Exchange& exchange, const http::Re
   if (head.method() == "GET" || head.method() == "HEAD") return {false, {}, 0};
   http::Response response = http::Response::error(405, "this method is not allowed here");
   response.headers.emplace_back("Allow", "GET, HEAD");
+  ingest_.meter().refused(405, ingest::Refusal::kNoMethod);
   return {true, std::move(response), 0};
 }
 
@@ -37,6 +38,7 @@ void Front::on_request(std::shared_ptr<http::Exchange> exchange) {
 }
 
 void Front::on_malformed(const http::Exchange& exchange, int status, const char* why) {
+  ingest_.meter().malformed(status);
   uint64_t suppressed = 0;
   if (!malformed_.pass(suppressed)) return;
   log::Scope scope(exchange.request_id);

@@ -25,9 +25,16 @@ http::Response acknowledgement(std::string_view status, std::string_view event_i
   return http::Response::json(200, std::move(body));
 }
 
+// admission::Rules say why by their status.
+Refusal refusal_by_rules(int status) {
+  if (status == 403) return Refusal::kAddress;
+  return status == 429 ? Refusal::kRate : Refusal::kContentType;
+}
+
 }  // namespace
 
 struct Ingest::Routed : http::Exchange::Context {
+  http::Router::Id route_id = 0;
   const Route* route = nullptr;
   http::PathParameters path;
 };
@@ -49,10 +56,12 @@ struct Ingest::Waiting {
   net::Timer deadline;
 };
 
-Ingest::Ingest(net::EventLoop& loop, Parts parts) : loop_(loop), parts_(parts), checker_(loop), replier_(loop) {}
+Ingest::Ingest(net::EventLoop& loop, Parts parts)
+    : loop_(loop), parts_(parts), meter_(parts.routes, parts.targets), checker_(loop), replier_(loop, meter_) {}
 Ingest::~Ingest() = default;
 
-void Ingest::note_refusal(const http::Exchange& exchange, int status, const char* why) {
+void Ingest::note_refusal(const http::Exchange& exchange, int status, Refusal reason, const char* why) {
+  meter_.refused(status, reason);
   uint64_t suppressed = 0;
   if (!refusals_.pass(suppressed)) return;
   log::Scope scope(exchange.request_id);
@@ -61,24 +70,31 @@ void Ingest::note_refusal(const http::Exchange& exchange, int status, const char
 
 http::Service::Admission Ingest::on_head(http::Exchange& exchange, const http::Request& head) {
   using Kind = http::Router::Match::Kind;
-  auto refused = [&](http::Response response, const char* why) {
-    note_refusal(exchange, response.status, why);
+  auto refused = [&](http::Response response, Refusal reason, const char* why) {
+    note_refusal(exchange, response.status, reason, why);
     return http::Service::Admission{true, std::move(response), 0};
   };
   http::Router::Match match = parts_.routes.router().match(head.method(), head.path());
-  if (match.kind == Kind::kBadPath) return refused(http::Response::error(400, "the path is malformed"), "malformed path");
-  if (match.kind == Kind::kNoPath) return refused(http::Response::error(404, "no such route"), "no such route");
+  if (match.kind == Kind::kBadPath) {
+    return refused(http::Response::error(400, "the path is malformed"), Refusal::kMalformed, "malformed path");
+  }
+  if (match.kind == Kind::kNoPath) return refused(http::Response::error(404, "no such route"), Refusal::kNoRoute, "no such route");
   if (match.kind == Kind::kNoMethod) {
     http::Response response = http::Response::error(405, "this method is not allowed here");
     response.headers.emplace_back("Allow", match.allow);
-    return refused(std::move(response), "no such method");
+    return refused(std::move(response), Refusal::kNoMethod, "no such method");
   }
   const Route& route = parts_.routes.route(match.id);
-  if (auto response = route.rules.refuse(head, exchange.remote, steady_us())) return refused(std::move(*response), "admission");
-  if (draining_) return refused(unavailable("the gateway is about to stop"), "draining");
-  if (Status accepting = route.stores() ? parts_.sink.accepting() : Status::ok(); !accepting) return refused(unavailable("cannot take events now"), "no room");
+  if (auto response = route.rules.refuse(head, exchange.remote, steady_us())) {
+    Refusal reason = refusal_by_rules(response->status);
+    return refused(std::move(*response), reason, "admission");
+  }
+  if (draining_) return refused(unavailable("the gateway is about to stop"), Refusal::kDraining, "draining");
+  Status accepting = route.stores() ? parts_.sink.accepting() : Status::ok();
+  if (!accepting) return refused(unavailable("cannot take events now"), Refusal::kNoRoom, "no room");
 
   auto routed = std::make_unique<Routed>();
+  routed->route_id = match.id;
   routed->route = &route;
   routed->path = std::move(match.parameters);
   exchange.context = std::move(routed);
@@ -112,7 +128,7 @@ void Ingest::on_verdict(std::shared_ptr<http::Exchange> exchange, const signatur
   if (verdict == signature::Verdict::kAccepted) return on_verified(std::move(exchange), scheme);
   const Route& route = *static_cast<Routed&>(*exchange->context).route;
   bool unknown = verdict == signature::Verdict::kUnknown;
-  note_refusal(*exchange, unknown ? 503 : route.reject_status, signature::to_text(verdict));
+  note_refusal(*exchange, unknown ? 503 : route.reject_status, to_refusal(verdict), signature::to_text(verdict));
   exchange->respond(unknown ? unavailable("the signature could not be checked")
                             : http::Response::error(route.reject_status, "the signature is not valid"));
 }
@@ -122,9 +138,10 @@ void Ingest::on_verified(std::shared_ptr<http::Exchange> exchange, const signatu
   const Route& route = *routed.route;
   auto event = identify(route, scheme, exchange->request, routed.path, parser_);
   if (!event) {
-    note_refusal(*exchange, 422, "the body is not what the route needs");
+    note_refusal(*exchange, 422, Refusal::kBody, "the body is not what the route needs");
     return exchange->respond(http::Response::error(422, event.status().message()));
   }
+  meter_.received(routed.route_id, event->type);
   if (route.kind == Route::Kind::kReply) return reply(std::move(exchange), std::move(*event));
   event->body = std::move(exchange->request.mutable_body());
   auto pending = make_pending(route, std::move(*event), *exchange);
@@ -202,7 +219,9 @@ void Ingest::acknowledge(Pending& pending) {
   switch (pending.outcome) {
     case Outcome::kStored: return pending.exchange->respond(acknowledgement("queued", pending.event_id));
     case Outcome::kDuplicate: return pending.exchange->respond(acknowledgement("duplicate_ignored", pending.event_id));
-    case Outcome::kFailed: return pending.exchange->respond(unavailable("the event could not be stored"));
+    case Outcome::kFailed:
+      meter_.refused(503, Refusal::kNotStored);
+      return pending.exchange->respond(unavailable("the event could not be stored"));
   }
 }
 

@@ -17,6 +17,7 @@
 #include "core/ingest/event.h"
 #include "core/ingest/identify.h"
 #include "core/ingest/checker.h"
+#include "core/ingest/meter.h"
 #include "core/ingest/replier.h"
 #include "core/ingest/route.h"
 #include "core/net/event_loop.h"
@@ -46,6 +47,9 @@ class Ingest final : public CommitObserver {
 
   void on_committed(std::vector<std::unique_ptr<PendingEvent>> events) override;
 
+  // Any thread.
+  Meter& meter() { return meter_; }
+
  private:
   struct Routed;    // an exchange's context
   struct Pending;   // an event on its way into the store
@@ -59,10 +63,11 @@ class Ingest final : public CommitObserver {
   void acknowledge(Pending& pending);
   void wait_for_result(std::unique_ptr<Pending> pending);
   void on_result(int64_t event_seq, const std::optional<std::string>& result);
-  void note_refusal(const http::Exchange& exchange, int status, const char* why);
+  void note_refusal(const http::Exchange& exchange, int status, Refusal reason, const char* why);
 
   net::EventLoop& loop_;
   Parts parts_;
+  Meter meter_;
   JsonParser parser_;
   Checker checker_;
   Replier replier_;

@@ -58,7 +58,7 @@ std::shared_ptr<Replier::Composing> Replier::compose(std::shared_ptr<http::Excha
   composing->deadline_ms = loop_.now_ms() + route.deadline_ms;
   composing_.insert(composing);
   if (!route.replying->submit(std::make_shared<Call>(composing->deadline_ms, route.reply, composing->reply))) {
-    note_failure(*composing, "no thread is free for a reply", "the plugin's threads are busy or stuck");
+    note_failure(*composing, Refusal::kReplyBusy, "no thread is free for a reply", "the plugin's threads are busy or stuck");
     finish(composing, unavailable("too busy to answer"));
     return nullptr;
   }
@@ -68,19 +68,19 @@ std::shared_ptr<Replier::Composing> Replier::compose(std::shared_ptr<http::Excha
 
 void Replier::on_timer(const std::shared_ptr<Composing>& composing) {
   if (!composing->reply->begun()) {
-    note_failure(*composing, "no thread is free for a reply", "the plugin's threads are busy or stuck");
+    note_failure(*composing, Refusal::kReplyBusy, "no thread is free for a reply", "the plugin's threads are busy or stuck");
     return finish(composing, unavailable("too busy to answer"));
   }
   if (loop_.now_ms() < composing->deadline_ms) return loop_.timers().arm(composing->timer, composing->deadline_ms);
-  if (composing->answer) return finish(composing, unavailable("the event could not be stored in time"));
-  note_failure(*composing, "a reply was not composed in time", "deadline");
+  if (composing->answer) return finish_unstored(composing, "the event could not be stored in time");
+  note_failure(*composing, Refusal::kReplyLate, "a reply was not composed in time", "deadline");
   finish(composing, http::Response::error(504, "the answer took too long"));
 }
 
 void Replier::on_end(const std::shared_ptr<Composing>& composing, Reply::End end) {
   if (!composing->exchange) return;  // answered already
   if (!end.response) {
-    note_failure(*composing, "a reply failed", end.why);
+    note_failure(*composing, Refusal::kReplyFailed, "a reply failed", end.why);
     return finish(composing, http::Response::error(500, "the answer could not be composed"));
   }
   if (!composing->recording) return finish(composing, std::move(*end.response));
@@ -90,8 +90,13 @@ void Replier::on_end(const std::shared_ptr<Composing>& composing, Reply::End end
 void Replier::on_recorded(const std::shared_ptr<Composing>& composing, bool durable) {
   composing->recording = false;
   if (!composing->exchange) return;
-  if (!durable) return finish(composing, unavailable("the event could not be stored"));
+  if (!durable) return finish_unstored(composing, "the event could not be stored");
   if (composing->answer) finish(composing, std::move(*composing->answer));
+}
+
+void Replier::finish_unstored(const std::shared_ptr<Composing>& composing, std::string_view why) {
+  meter_.refused(503, Refusal::kNotStored);
+  finish(composing, unavailable(why));
 }
 
 void Replier::finish(const std::shared_ptr<Composing>& composing, http::Response response) {
@@ -102,7 +107,8 @@ void Replier::finish(const std::shared_ptr<Composing>& composing, http::Response
   exchange->respond(std::move(response));
 }
 
-void Replier::note_failure(const Composing& composing, std::string_view what, std::string_view why) {
+void Replier::note_failure(const Composing& composing, Refusal reason, std::string_view what, std::string_view why) {
+  meter_.refused(reason == Refusal::kReplyBusy ? 503 : reason == Refusal::kReplyLate ? 504 : 500, reason);
   uint64_t suppressed = 0;
   if (!failures_.pass(suppressed)) return;
   log::Scope scope(composing.exchange->request_id, composing.route->provider);
@@ -112,6 +118,7 @@ void Replier::note_failure(const Composing& composing, std::string_view what, st
 void Replier::end() {
   while (!composing_.empty()) {
     std::shared_ptr<Composing> composing = *composing_.begin();
+    meter_.refused(503, Refusal::kDraining);
     finish(composing, unavailable("the gateway is about to stop"));
   }
 }

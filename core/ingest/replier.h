@@ -13,6 +13,7 @@
 
 #include "core/base/log.h"
 #include "core/http/connection.h"
+#include "core/ingest/meter.h"
 #include "core/ingest/reply.h"
 #include "core/ingest/route.h"
 #include "core/net/event_loop.h"
@@ -24,7 +25,7 @@ class Replier {
   // One exchange that waits for its answer. Touched by the loop alone.
   struct Composing;
 
-  explicit Replier(net::EventLoop& loop) : loop_(loop) {}
+  Replier(net::EventLoop& loop, Meter& meter) : loop_(loop), meter_(meter) {}
   ~Replier();
 
   // `recording`: the request is about to go into the store; call on_recorded() with what is returned here. Null: there was no room, and the
@@ -41,10 +42,12 @@ class Replier {
 
   void on_timer(const std::shared_ptr<Composing>& composing);
   void on_end(const std::shared_ptr<Composing>& composing, Reply::End end);
+  void finish_unstored(const std::shared_ptr<Composing>& composing, std::string_view why);
   void finish(const std::shared_ptr<Composing>& composing, http::Response response);
-  void note_failure(const Composing& composing, std::string_view what, std::string_view why);
+  void note_failure(const Composing& composing, Refusal reason, std::string_view what, std::string_view why);
 
   net::EventLoop& loop_;
+  Meter& meter_;
   std::unordered_set<std::shared_ptr<Composing>> composing_;
   log::Throttle failures_{20};
 };

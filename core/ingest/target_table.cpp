@@ -32,10 +32,12 @@ bool matches_type(std::string_view glob, std::string_view provider, std::string_
 }
 
 void TargetTable::add_handlers(const std::string& plugin, const std::string& name, std::vector<std::string> globs) {
+  for (const std::string& glob : globs) types_.add(plugin, glob);
   rules_.push_back({{plugin, name}, std::move(globs), true});
 }
 
 void TargetTable::add_subscription(const std::string& plugin, const std::string& name, const std::string& glob) {
+  types_.add_subscription(glob);
   rules_.push_back({{plugin, name}, {glob}, false});
 }
 

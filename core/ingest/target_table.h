@@ -10,6 +10,7 @@
 
 #include "core/base/mutex.h"
 #include "core/ingest/event.h"
+#include "core/ingest/type_table.h"
 
 namespace postern::ingest {
 
@@ -26,6 +27,10 @@ class TargetTable {
   // A subscription: takes events of any provider whose whole type matches.
   void add_subscription(const std::string& plugin, const std::string& name, const std::string& glob);
 
+  // A type that events of this provider may have, for metrics; those that are added above are known.
+  void add_type(const std::string& provider, const std::string& type) { types_.add(provider, type); }
+  const TypeTable& types() const { return types_; }
+
   Targets match(const std::string& provider, const std::string& type) const EXCLUDES(mutex_);
 
  private:
@@ -37,6 +42,7 @@ class TargetTable {
   bool matches(const Rule& rule, const std::string& provider, const std::string& type) const;
 
   std::vector<Rule> rules_;
+  TypeTable types_;
   mutable Mutex mutex_;
   // By which rules matched: there are few such sets, however many types come in.
   mutable std::map<std::vector<size_t>, Targets> shared_ GUARDED_BY(mutex_);

@@ -1,0 +1,72 @@
+#include "core/ingest/meter.h"
+
+#include <algorithm>
+
+namespace postern::ingest {
+
+const char* to_text(Refusal reason) {
+  switch (reason) {
+    case Refusal::kMalformed: return "malformed";
+    case Refusal::kTooSlow: return "too_slow";
+    case Refusal::kTooLarge: return "too_large";
+    case Refusal::kMemory: return "memory";
+    case Refusal::kConnections: return "connections";
+    case Refusal::kNoRoute: return "no_route";
+    case Refusal::kNoMethod: return "no_method";
+    case Refusal::kAddress: return "address";
+    case Refusal::kRate: return "rate";
+    case Refusal::kContentType: return "content_type";
+    case Refusal::kDraining: return "draining";
+    case Refusal::kNoRoom: return "no_room";
+    case Refusal::kSignatureMissing: return "signature_missing";
+    case Refusal::kSignatureDoubled: return "signature_doubled";
+    case Refusal::kSignatureMalformed: return "signature_malformed";
+    case Refusal::kSignatureStale: return "signature_stale";
+    case Refusal::kSignatureWrong: return "signature_wrong";
+    case Refusal::kSignatureUnchecked: return "signature_unchecked";
+    case Refusal::kBody: return "body";
+    case Refusal::kNotStored: return "not_stored";
+    case Refusal::kReplyBusy: return "reply_busy";
+    case Refusal::kReplyFailed: return "reply_failed";
+    case Refusal::kReplyLate: return "reply_late";
+  }
+  return "malformed";
+}
+
+Refusal to_refusal(signature::Verdict verdict) {
+  using signature::Verdict;
+  switch (verdict) {
+    case Verdict::kMissing: return Refusal::kSignatureMissing;
+    case Verdict::kDoubled: return Refusal::kSignatureDoubled;
+    case Verdict::kMalformed: return Refusal::kSignatureMalformed;
+    case Verdict::kStale: return Refusal::kSignatureStale;
+    case Verdict::kWrong: return Refusal::kSignatureWrong;
+    case Verdict::kAccepted:
+    case Verdict::kUnknown: break;
+  }
+  return Refusal::kSignatureUnchecked;
+}
+
+Meter::Meter(const RouteTable& routes, const TargetTable& targets) : types_(targets.types()), types_size_(types_.size()) {
+  for (const auto& route : routes.routes()) {
+    auto known = std::find_if(sources_.begin(), sources_.end(), [&](const Source& s) { return s.provider == route->provider; });
+    by_route_.push_back(static_cast<size_t>(known - sources_.begin()));
+    if (known == sources_.end()) sources_.push_back({route->provider, std::make_unique<Counter[]>(types_size_)});
+  }
+}
+
+void Meter::refused(int status, Refusal reason) {
+  auto found = std::find(kStatuses.begin(), kStatuses.end() - 1, status) - kStatuses.begin();
+  refused_[static_cast<size_t>(found) * kRefusals + static_cast<size_t>(reason)].add();
+}
+
+void Meter::malformed(int status) {
+  switch (status) {
+    case 408: return refused(status, Refusal::kTooSlow);
+    case 413: return refused(status, Refusal::kTooLarge);
+    case 503: return refused(status, Refusal::kMemory);
+    default: return refused(status, Refusal::kMalformed);
+  }
+}
+
+}  // namespace postern::ingest
