@@ -17,6 +17,7 @@
 
 #include "core/base/status.h"
 #include "core/ingest/event.h"
+#include "core/store/meter.h"
 #include "core/store/rows.h"
 
 namespace postern::store {
@@ -85,6 +86,9 @@ class Store : public ingest::EventSink {
 
   virtual void submit_settlement(std::unique_ptr<Settlement> settlement) = 0;
   virtual Counters counters() const = 0;
+  virtual const Meter& meter() const = 0;
+  // What it takes of the disk, in bytes; 0 where that cannot be told. Asks the disk.
+  virtual uint64_t size_bytes() const = 0;
   // Why events cannot be stored now, as far as the last batch tells; ok when they can.
   virtual Status condition() const = 0;
 

@@ -21,6 +21,8 @@ class EmptyStore final : public store::Store {
   void submit_settlement(std::unique_ptr<store::Settlement>) override {}
   Status condition() const override { return Status::ok(); }
   store::Counters counters() const override { return {}; }
+  const store::Meter& meter() const override { return meter_; }
+  uint64_t size_bytes() const override { return 0; }
   Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t, size_t) override { return std::vector<store::OpenDelivery>(); }
   Result<std::shared_ptr<const store::StoredEvent>> event(int64_t) override { return Status(Code::kNotFound, "no such event"); }
   Result<std::optional<store::Record>> record(const std::string&, const std::string&, const std::string&) override {
@@ -29,6 +31,9 @@ class EmptyStore final : public store::Store {
   Result<std::vector<store::EventRow>> events(const store::EventFilter&) override { return std::vector<store::EventRow>(); }
   Result<std::vector<store::DeliveryRow>> deliveries(const store::DeliveryFilter&) override { return std::vector<store::DeliveryRow>(); }
   Result<std::vector<store::AttemptRow>> attempts(int64_t) override { return std::vector<store::AttemptRow>(); }
+
+ private:
+  store::Meter meter_;
 };
 
 class Handler : public ::testing::Test {

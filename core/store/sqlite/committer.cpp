@@ -144,6 +144,7 @@ void Committer::after_batch(const Status& status, Settlements settlements) {
 void Committer::commit(Events events, Settlements settlements) {
   uint64_t bytes = 0;
   for (const auto& event : events) bytes += size_of(event->event);
+  int64_t began_us = steady_us();
   Writer::Batch batch;
   Settlements left;
   Status status = failed_ ? Status(Code::kUnavailable, "the store has failed") : write(events, settlements, left, batch);
@@ -152,10 +153,18 @@ void Committer::commit(Events events, Settlements settlements) {
     if (status.code() == Code::kIo || status.code() == Code::kCorrupt) fail(status);
   }
   waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  measure(events.size(), began_us, status);
   after_batch(status, std::move(left));
   publish(std::move(events), std::move(settlements), std::move(batch), status);
   if (failed_) return;
   if (Status checkpoint = writer_.checkpoint_if_due(); !checkpoint) fail(checkpoint);
+}
+
+void Committer::measure(size_t events, int64_t began_us, const Status& status) {
+  constexpr double kUsPerSecond = 1e6;
+  meter_.commit_seconds.observe(static_cast<double>(steady_us() - began_us) / kUsPerSecond);
+  if (events > 0) meter_.batch_events.observe(static_cast<double>(events));
+  if (!status) meter_.failed_batches.add();
 }
 
 // One transaction. Settlements that have no time in this batch go to `left`, in their order.

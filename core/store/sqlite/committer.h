@@ -40,6 +40,7 @@ class Committer {
   Status accepting() const;
   Counters counters() const;
   Status condition() const EXCLUDES(mutex_);
+  const Meter& meter() const { return meter_; }
   // A committed record that its table may not have yet.
   std::optional<Record> record(const std::string& plugin, const std::string& collection, const std::string& key) const {
     return writer_.record(plugin, collection, key);
@@ -56,6 +57,7 @@ class Committer {
   void after_batch(const Status& status, Settlements left) EXCLUDES(mutex_);
   void commit(Events events, Settlements settlements);
   Status write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch);
+  void measure(size_t events, int64_t began_us, const Status& status);
   Status merge_records(const Events& events);
   bool has_time_until(int64_t until_us) const;
   void publish_events(Events events, const Status& status);
@@ -80,6 +82,7 @@ class Committer {
   size_t wanted_events_ GUARDED_BY(mutex_) = 0;   // the committer waits for so many; 0: it does not
 
   log::Throttle failures_{1};
+  Meter meter_;
   std::atomic<bool> failed_{false};
   std::atomic<uint64_t> waiting_bytes_{0};
   std::atomic<int64_t> waiting_since_us_{0};  // since when the oldest waiting event waits (steady); 0: none does

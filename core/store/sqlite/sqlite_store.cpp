@@ -1,6 +1,8 @@
 #include "core/store/sqlite/sqlite_store.h"
 
+#include <filesystem>
 #include <map>
+#include <system_error>
 #include <utility>
 
 namespace postern::store::sqlite {
@@ -14,6 +16,17 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, 
 Status SqliteStore::start(DeliveryObserver& deliveries, SettleObserver& settlements, OnFatal on_fatal) {
   committer_.start(deliveries, settlements, std::move(on_fatal));
   return Status::ok();
+}
+
+// The file and its write-ahead log; the rest is small.
+uint64_t SqliteStore::size_bytes() const {
+  uint64_t bytes = 0;
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code missing;
+    uint64_t size = std::filesystem::file_size(path_ + suffix, missing);
+    if (!missing) bytes += size;
+  }
+  return bytes;
 }
 
 template <typename Use>

@@ -25,6 +25,8 @@ class SqliteStore final : public Store {
   void submit_settlement(std::unique_ptr<Settlement> settlement) override { committer_.submit(std::move(settlement)); }
   Counters counters() const override { return committer_.counters(); }
   Status condition() const override { return committer_.condition(); }
+  const Meter& meter() const override { return committer_.meter(); }
+  uint64_t size_bytes() const override;
 
   Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit) override;
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) override;

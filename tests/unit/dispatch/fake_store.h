@@ -115,6 +115,8 @@ class FakeStore final : public store::Store {
   Status accepting() const override { return Status::ok(); }
   Status condition() const override { return Status::ok(); }
   store::Counters counters() const override { return {}; }
+  const store::Meter& meter() const override { return meter_; }
+  uint64_t size_bytes() const override { return 0; }
   Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t after, size_t limit) override {
     std::lock_guard lock(mutex_);
     std::vector<store::OpenDelivery> page;
@@ -155,6 +157,8 @@ class FakeStore final : public store::Store {
   Result<std::vector<store::AttemptRow>> attempts(int64_t) override { return std::vector<store::AttemptRow>(); }
 
  private:
+  store::Meter meter_;
+
   void run() {
     std::unique_lock lock(mutex_);
     while (true) {
