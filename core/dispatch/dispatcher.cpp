@@ -29,8 +29,9 @@ int64_t conflict_delay_ms(uint32_t conflicts) {
 
 Dispatcher::Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets,
                        const CriticalTypes& critical, store::Store& store, uint32_t workers)
-    : subscribers_(subscribers), targets_(targets), critical_(critical), store_(store), workers_(workers), scheduler_(subscribers) {
-  for (const Subscriber& s : subscribers) accounts_.push_back({s.plugin, s.name, "closed", 0, 0, 0, 0, {}});
+    : subscribers_(subscribers), targets_(targets), critical_(critical), store_(store), workers_(workers),
+      meter_(targets.types().size()), scheduler_(subscribers) {
+  for (const Subscriber& s : subscribers) accounts_.push_back({s.plugin, s.name, "closed", 0, 0, 0, 0, {}, 0});
 }
 
 Dispatcher::~Dispatcher() { stop(0); }
@@ -209,6 +210,7 @@ void Dispatcher::settle(const std::shared_ptr<Delivery>& delivery, HandlerResult
   settling->event = delivery->event().seq;
   settling->plugin = subscriber.plugin;
   settling->own = delivery->event().provider == subscriber.plugin && subscriber.with_json.empty();
+  settling->type = targets_.types().match(delivery->event().provider, delivery->event().type);
   settling->attempts = delivery->attempt();
   settling->started_at = delivery->started_at();
   settling->duration_us = steady_us() - delivery->started_us();
@@ -343,6 +345,7 @@ void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement>& settlement) 
 }
 
 void Dispatcher::account(const Settling& settled) {
+  meter_.settled(settled.type, settled.kind, settled.duration_us);
   SubscriberStatus& status = accounts_[settled.entry.subscriber];
   switch (settled.kind) {
     case store::Settlement::Kind::kDone: ++status.done; return;
@@ -378,6 +381,7 @@ Dispatcher::Status Dispatcher::status() {
   Status status{out_.size(), scheduler_.loaded(), scheduler_.orphans(), abandoned_, accounts_};
   for (size_t i = 0; i < status.subscribers.size(); ++i) {
     status.subscribers[i].breaker = to_text(scheduler_.breaker(i).state());
+    status.subscribers[i].breaker_opens = scheduler_.breaker(i).opens();
     status.subscribers[i].failures = scheduler_.breaker(i).failures();
   }
   return status;

@@ -19,6 +19,7 @@
 #include "core/dispatch/critical_types.h"
 #include "core/dispatch/delivery.h"
 #include "core/dispatch/inbox.h"
+#include "core/dispatch/meter.h"
 #include "core/dispatch/scheduler.h"
 #include "core/dispatch/subscriber.h"
 #include "core/ingest/target_table.h"
@@ -49,6 +50,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
     uint32_t failures = 0;  // in a row
     uint64_t done = 0, retried = 0, dead = 0;
     std::string last_error;
+    uint64_t breaker_opens = 0;
   };
   struct Status {
     size_t running = 0;    // at a handler, or pending
@@ -58,6 +60,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
     std::vector<SubscriberStatus> subscribers;
   };
   Status status() EXCLUDES(mutex_);
+  const Meter& meter() const { return meter_; }
 
  private:
   using Entry = Scheduler::Entry;
@@ -76,6 +79,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   struct Settling : store::Settlement {
     Entry entry;
     bool own = false;  // of the provider's own handlers: the result that a waiting route answers
+    ingest::TypeTable::Id type = ingest::TypeTable::kOther;
   };
   void work(const std::shared_ptr<Worker>& self) EXCLUDES(mutex_);
   std::optional<Entry> wait_for_next() EXCLUDES(mutex_);
@@ -111,6 +115,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   const CriticalTypes& critical_;
   store::Store& store_;
   const uint32_t workers_;
+  Meter meter_;
 
   Mutex mutex_;
   CondVar changed_;  // the control thread has something to look at; stop() too

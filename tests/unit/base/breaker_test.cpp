@@ -22,6 +22,7 @@ TEST(BreakerTest, OpensAfterFailuresInARow) {
   for (int i = 0; i < 2; ++i) b.on_failure(false, 1000);
   EXPECT_EQ(b.state(), State::kClosed);
   EXPECT_TRUE(b.allows(1000));
+  EXPECT_EQ(b.opens(), 0u);
   EXPECT_EQ(b.opens_again_at_ms(), 0);
   b.on_failure(false, 1000);
   EXPECT_EQ(b.state(), State::kOpen);
@@ -44,6 +45,7 @@ TEST(BreakerTest, ATrialThatFailsOpensAgain) {
   b.on_start();
   b.on_failure(true, 1500);
   EXPECT_EQ(b.state(), State::kOpen);
+  EXPECT_EQ(b.opens(), 2u);
   EXPECT_FALSE(b.allows(1599));
   EXPECT_TRUE(b.allows(1600));
   EXPECT_EQ(b.opens(), 1u) << "it never closed in between";
