@@ -3,6 +3,7 @@
 #include <postern/ext/events.h>
 #include <postern/ext/http.h>
 #include <postern/ext/log.h>
+#include <postern/ext/metrics.h>
 #include <postern/ext/records.h>
 #include <postern/ext/routes.h>
 #include <postern/ext/schemes.h>
@@ -19,6 +20,7 @@ struct Known {
 constexpr Known kKnown[] = {
     {POSTERN_EXT_SCHEMES, schemes}, {POSTERN_EXT_ROUTES, routes}, {POSTERN_EXT_EVENTS, events}, {POSTERN_EXT_RECORDS, records},
     {POSTERN_EXT_HTTP, http},       {POSTERN_EXT_LOG, log},       {POSTERN_EXT_HEALTH, health},
+    {POSTERN_EXT_METRICS, metrics},
 };
 
 const void* find(std::string_view id) {

@@ -21,6 +21,7 @@ const void* records();
 const void* http();
 const void* log();
 const void* health();
+const void* metrics();
 
 }  // namespace postern::extension
 

@@ -6,12 +6,14 @@
 #include <postern/ext/health.h>
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/ingest/route.h"
+#include "core/plugin/metric.h"
 #include "core/signature/scheme.h"
 
 namespace postern::plugin {
@@ -48,6 +50,7 @@ struct Registrations {
   Handler subscription;  // function null: takes no subscriptions
   std::vector<Sample> samples;
   std::vector<HealthCheck> health_checks;
+  std::deque<postern_metric> metrics;  // their addresses are the plugin's handles
   std::vector<ConfigFault> faults;
   std::string refusal;  // why the last registration was refused: the plugin only gets a status
 };

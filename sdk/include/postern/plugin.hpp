@@ -81,6 +81,7 @@ struct Instance {
     find(tables.http, POSTERN_EXT_HTTP);
     find(tables.log, POSTERN_EXT_LOG);
     find(tables.health, POSTERN_EXT_HEALTH);
+    find(tables.metrics, POSTERN_EXT_METRICS);
     plugin->log_ = Log(tables);
   }
 

@@ -18,6 +18,7 @@
 #include "ext/health.h"
 #include "ext/http.h"
 #include "ext/log.h"
+#include "ext/metrics.h"
 #include "ext/records.h"
 #include "ext/routes.h"
 #include "ext/schemes.h"
@@ -62,6 +63,7 @@ struct HostTables {
   const postern_ext_http* http = nullptr;
   const postern_ext_log* log = nullptr;
   const postern_ext_health* health = nullptr;
+  const postern_ext_metrics* metrics = nullptr;
 };
 
 template <typename Table>

@@ -1,4 +1,4 @@
-// postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks. Part of
+// postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks, metrics. Part of
 // plugin.hpp.
 //
 // Declarations are plain structs for designated initialisers; a member left out means the host's default. What the host
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "delivery.hpp"
+#include "metrics.hpp"
 
 namespace postern::inline sdk {
 
@@ -207,6 +208,11 @@ class Setup {
     });
   }
 
+  // Metrics: shown as postern_plugin_PLUGIN_NAME; keep what is returned. See ext/metrics.h for what the gateway refuses.
+  Counter counter(const Metric& metric) { return {tables_.metrics, add_metric(metric, POSTERN_METRIC_COUNTER)}; }
+  Gauge gauge(const Metric& metric) { return {tables_.metrics, add_metric(metric, POSTERN_METRIC_GAUGE)}; }
+  Histogram histogram(const Metric& metric) { return {tables_.metrics, add_metric(metric, POSTERN_METRIC_HISTOGRAM)}; }
+
   // Something is wrong in `config:` at a JSON pointer; "" is the whole. Go on afterwards, to find the other faults.
   void config_fault(std::string_view pointer, std::string_view text) {
     if (tables_.api.config_fault != nullptr) {
@@ -237,6 +243,7 @@ class Setup {
     failures_ += (failures_.empty() ? "" : "; ") + text;
   }
 
+  postern_metric* add_metric(const Metric& metric, uint32_t kind);
   void add_route(const Route& route, uint32_t kind, postern_reply_handler reply, void* user);
 
   template <typename Table, typename Call>
@@ -321,6 +328,33 @@ inline void Setup::add_route(const Route& route, uint32_t kind, postern_reply_ha
   desc.user = user;
   add("route", route.path, tables_.routes, POSTERN_EXT_ROUTES,
       [&](const postern_ext_routes& table) { return table.add(tables_.host, &desc); });
+}
+
+inline postern_metric* Setup::add_metric(const Metric& metric, uint32_t kind) {
+  postern_metric* made = nullptr;
+  if (tables_.metrics == nullptr) return made;
+  std::vector<postern_str> labels, values;
+  for (std::string_view label : metric.labels) labels.push_back(to_abi(label));
+  bool whole = true;
+  for (const auto& row : metric.series) {
+    whole = whole && row.size() == metric.labels.size();
+    for (std::string_view value : row) values.push_back(to_abi(value));
+  }
+  postern_metric_desc desc{};
+  desc.struct_size = sizeof desc;
+  desc.kind = kind;
+  desc.name = to_abi(metric.name);
+  desc.help = to_abi(metric.help);
+  desc.labels = labels.data();
+  desc.labels_len = labels.size();
+  desc.values = values.data();
+  desc.series_len = metric.series.size();
+  desc.buckets = metric.buckets.data();
+  desc.buckets_len = metric.buckets.size();
+  add("metric", metric.name, tables_.metrics, POSTERN_EXT_METRICS, [&](const postern_ext_metrics& table) {
+    return whole ? table.add(tables_.host, &desc, &made) : POSTERN_E_INVALID;  // a row has a value for each label
+  });
+  return made;
 }
 
 inline void Setup::sample(const Sample& sample) {

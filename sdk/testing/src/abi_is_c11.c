@@ -6,6 +6,7 @@
 #include "postern/ext/health.h"
 #include "postern/ext/http.h"
 #include "postern/ext/log.h"
+#include "postern/ext/metrics.h"
 #include "postern/ext/records.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
@@ -22,13 +23,19 @@ static postern_str str(const char* text, size_t len) {
 struct postern_instance {
   const postern_host_api* api;
   postern_host* host;
+  postern_metric* seen; /* NULL where the host has no metrics */
 };
 
 static struct postern_instance the_instance;
 
+static const postern_ext_metrics* metrics_of(postern_instance* self) {
+  return self->api->get_extension(self->host, str("postern.metrics/1", 17));
+}
+
 static postern_status on_event(postern_instance* self, void* user, postern_delivery* delivery) {
   const postern_ext_records* records = self->api->get_extension(self->host, str("postern.records/1", 17));
   (void)user;
+  if (self->seen != NULL) metrics_of(self)->count(self->seen, 0, 1);
   return records->put(delivery, str("seen", 4), str("last", 4), str("{}", 2), POSTERN_RECORD_ANY);
 }
 
@@ -105,6 +112,17 @@ static postern_status init(postern_instance* self, postern_str config_json) {
   postern_status status;
   (void)config_json;
   if (events == NULL) return POSTERN_E_UNSUPPORTED;
+  self->seen = NULL;
+  if (metrics_of(self) != NULL) {
+    postern_metric_desc seen;
+    memset(&seen, 0, sizeof seen);
+    seen.struct_size = sizeof seen;
+    seen.kind = POSTERN_METRIC_COUNTER;
+    seen.name = str("seen_total", 10);
+    seen.help = str("Events that came.", 17);
+    status = metrics_of(self)->add(self->host, &seen, &self->seen);
+    if (status != POSTERN_OK) return status;
+  }
   status = events->on(self->host, str("*", 1), &on_event, NULL);
   return status == POSTERN_OK ? add_scheme_and_route(self) : status;
 }

@@ -13,6 +13,7 @@
 #include "postern/ext/health.h"
 #include "postern/ext/http.h"
 #include "postern/ext/log.h"
+#include "postern/ext/metrics.h"
 #include "postern/ext/records.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
@@ -38,6 +39,13 @@ struct HealthCheck {
   uint32_t interval_ms = 0;
   postern_health_check call = nullptr;
   void* user = nullptr;
+};
+
+// What a postern_metric* points at.
+struct MetricState {
+  HostState* host = nullptr;
+  MetricDeclaration declared;
+  std::vector<MetricValue> values;  // of each series
 };
 
 struct DeliveryState;
@@ -136,6 +144,7 @@ struct HostState {
   std::optional<Handler> subscription_handler;
   std::vector<std::string> critical;  // globs
   std::vector<HealthCheck> checks;
+  std::deque<MetricState> metrics;
   std::map<RecordKey, StoredRecord> records;
   uint64_t removed_version = 0;  // no removed record had a higher one
   std::vector<Emitted> emitted;
@@ -187,6 +196,7 @@ const void* find_table(std::string_view id);
 extern const postern_ext_events kEvents;
 extern const postern_ext_records kRecords;
 extern const postern_ext_http kHttp;
+extern const postern_ext_metrics kMetrics;
 
 inline std::string to_string(postern_str text) {
   return text.len == 0 ? std::string() : std::string(text.ptr, text.len);

@@ -89,9 +89,43 @@ postern_status handle_subscription(postern_instance* self, void*, postern_delive
   return append_to(self, delivery, str(into), std::string(view(self->events->external_id(delivery))));
 }
 
+constexpr postern_str kAsked[] = {str("done"), str("dead"), str("other")};
+
+void count(postern_instance* self, const std::string& what, size_t body_bytes) {
+  size_t series = 0;
+  while (series + 1 < std::size(kAsked) && what != view(kAsked[series])) ++series;
+  self->metrics->count(self->runs, series, 1);
+  self->metrics->observe(self->body_size, 0, static_cast<double>(body_bytes));
+}
+
+postern_status add_metrics(postern_instance* self) {
+  static constexpr postern_str kLabel = str("asked");
+  postern_metric_desc runs{};
+  runs.struct_size = sizeof runs;
+  runs.kind = POSTERN_METRIC_COUNTER;
+  runs.name = str("runs_total");
+  runs.help = str("Runs of the handler, by what they were asked to do.");
+  runs.labels = &kLabel;
+  runs.labels_len = 1;
+  runs.values = kAsked;
+  runs.series_len = std::size(kAsked);
+  const postern_status added = self->metrics->add(self->host, &runs, &self->runs);
+  if (added != POSTERN_OK) return added;
+  static constexpr double kBuckets[] = {64, 1024};
+  postern_metric_desc size{};
+  size.struct_size = sizeof size;
+  size.kind = POSTERN_METRIC_HISTOGRAM;
+  size.name = str("body_bytes");
+  size.help = str("Sizes of handled bodies.");
+  size.buckets = kBuckets;
+  size.buckets_len = std::size(kBuckets);
+  return self->metrics->add(self->host, &size, &self->body_size);
+}
+
 postern_status handle(postern_instance* self, void*, postern_delivery* delivery) {
   const std::string_view body = view(self->http->body(self->events->request(delivery)));
   const std::string what = member(body, "do");
+  count(self, what, body.size());
   const std::string id = member(body, "id");
   const bool first = self->events->attempt(delivery) == 1;
   if (what == "retry" || (what == "retry_once" && first)) return fail(self, "asked to retry", POSTERN_RETRY);
@@ -120,9 +154,11 @@ bool find(postern_instance* self, std::string_view id, const Extension*& extensi
 postern_status init(postern_instance* self, postern_str config_json) {
   if (!find(self, POSTERN_EXT_EVENTS, self->events) || !find(self, POSTERN_EXT_HTTP, self->http) ||
       !find(self, POSTERN_EXT_RECORDS, self->records) || !find(self, POSTERN_EXT_ROUTES, self->routes) ||
-      !find(self, POSTERN_EXT_SCHEMES, self->schemes)) {
+      !find(self, POSTERN_EXT_SCHEMES, self->schemes) || !find(self, POSTERN_EXT_METRICS, self->metrics)) {
     return fail(self, "an extension is missing", POSTERN_E_UNSUPPORTED);
   }
+  const postern_status metrics = add_metrics(self);
+  if (metrics != POSTERN_OK) return metrics;
   std::string prefix = member(view(config_json), "prefix");
   if (prefix.empty()) prefix = "/probe";
   postern_route_desc route{};
@@ -174,8 +210,8 @@ postern_status create(const postern_host_api* api, postern_host* host, const pos
   return POSTERN_OK;
 }
 
-constexpr postern_str kRequired[] = {str(POSTERN_EXT_EVENTS), str(POSTERN_EXT_HTTP), str(POSTERN_EXT_RECORDS),
-                                     str(POSTERN_EXT_ROUTES), str(POSTERN_EXT_SCHEMES)};
+constexpr postern_str kRequired[] = {str(POSTERN_EXT_EVENTS), str(POSTERN_EXT_HTTP),   str(POSTERN_EXT_RECORDS),
+                                     str(POSTERN_EXT_ROUTES), str(POSTERN_EXT_SCHEMES), str(POSTERN_EXT_METRICS)};
 
 }  // namespace
 

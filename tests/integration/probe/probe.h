@@ -11,6 +11,7 @@
 
 #include "postern/ext/events.h"
 #include "postern/ext/http.h"
+#include "postern/ext/metrics.h"
 #include "postern/ext/records.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
@@ -23,6 +24,9 @@ struct postern_instance {
   const postern_ext_records* records = nullptr;
   const postern_ext_routes* routes = nullptr;
   const postern_ext_schemes* schemes = nullptr;
+  const postern_ext_metrics* metrics = nullptr;
+  postern_metric* runs = nullptr;      // runs_total{asked="done|dead|other"}
+  postern_metric* body_size = nullptr; // body_bytes
   int64_t activated_ms = 0;  // Unix milliseconds
   std::mutex mutex;
   std::vector<std::thread> threads;          // of pending deliveries and detached replies; guarded by mutex

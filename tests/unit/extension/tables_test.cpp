@@ -7,6 +7,7 @@
 #include <postern/ext/health.h>
 #include <postern/ext/http.h>
 #include <postern/ext/log.h>
+#include <postern/ext/metrics.h>
 #include <postern/ext/records.h>
 #include <postern/ext/routes.h>
 #include <postern/ext/schemes.h>
@@ -36,7 +37,7 @@ constexpr Known kKnown[] = {
     {POSTERN_EXT_SCHEMES, sizeof(postern_ext_schemes)}, {POSTERN_EXT_ROUTES, sizeof(postern_ext_routes)},
     {POSTERN_EXT_EVENTS, sizeof(postern_ext_events)},   {POSTERN_EXT_RECORDS, sizeof(postern_ext_records)},
     {POSTERN_EXT_HTTP, sizeof(postern_ext_http)},       {POSTERN_EXT_LOG, sizeof(postern_ext_log)},
-    {POSTERN_EXT_HEALTH, sizeof(postern_ext_health)},
+    {POSTERN_EXT_HEALTH, sizeof(postern_ext_health)},   {POSTERN_EXT_METRICS, sizeof(postern_ext_metrics)},
 };
 
 template <typename Extension>

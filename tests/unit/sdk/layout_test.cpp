@@ -10,6 +10,7 @@
 #include "postern/ext/health.h"
 #include "postern/ext/http.h"
 #include "postern/ext/log.h"
+#include "postern/ext/metrics.h"
 #include "postern/ext/records.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
@@ -239,6 +240,30 @@ AT(postern_ext_health, report, 8);
 IS(postern_ext_health, add, postern_status (*)(postern_host*, postern_str, uint32_t, postern_health_check, void*));
 IS(postern_ext_health, report, postern_status (*)(postern_health_report*, uint32_t, postern_str, postern_str));
 
+SIZE(postern_metric_desc, 88);
+AT(postern_metric_desc, struct_size, 0);
+AT(postern_metric_desc, kind, 4);
+AT(postern_metric_desc, name, 8);
+AT(postern_metric_desc, help, 24);
+AT(postern_metric_desc, labels, 40);
+AT(postern_metric_desc, labels_len, 48);
+AT(postern_metric_desc, values, 56);
+AT(postern_metric_desc, series_len, 64);
+AT(postern_metric_desc, buckets, 72);
+AT(postern_metric_desc, buckets_len, 80);
+
+SIZE(postern_ext_metrics, 40);
+AT(postern_ext_metrics, add, 0);
+AT(postern_ext_metrics, count, 8);
+AT(postern_ext_metrics, set, 16);
+AT(postern_ext_metrics, change, 24);
+AT(postern_ext_metrics, observe, 32);
+IS(postern_ext_metrics, add, postern_status (*)(postern_host*, const postern_metric_desc*, postern_metric**));
+IS(postern_ext_metrics, count, postern_status (*)(postern_metric*, size_t, uint64_t));
+IS(postern_ext_metrics, set, postern_status (*)(postern_metric*, size_t, double));
+IS(postern_ext_metrics, change, postern_status (*)(postern_metric*, size_t, double));
+IS(postern_ext_metrics, observe, postern_status (*)(postern_metric*, size_t, double));
+
 static_assert(std::is_same_v<postern_event_handler, postern_status (*)(postern_instance*, void*, postern_delivery*)>);
 static_assert(std::is_same_v<postern_reply_handler,
                              postern_status (*)(postern_instance*, void*, const postern_request*, postern_reply*)>);
@@ -282,6 +307,9 @@ VALUE(POSTERN_HEALTHY, 1);
 VALUE(POSTERN_CONFIGURED, 2);
 VALUE(POSTERN_DEGRADED, 3);
 VALUE(POSTERN_UNHEALTHY, 4);
+VALUE(POSTERN_METRIC_COUNTER, 1);
+VALUE(POSTERN_METRIC_GAUGE, 2);
+VALUE(POSTERN_METRIC_HISTOGRAM, 3);
 VALUE(POSTERN_ABI_MAJOR, 1);
 VALUE(POSTERN_ABI_MINOR, 0);
 VALUE(POSTERN_RECORD_ABSENT, 0);
@@ -299,4 +327,5 @@ TEST(AbiLayout, ExtensionIds) {
   EXPECT_STREQ(POSTERN_EXT_HTTP, "postern.http/1");
   EXPECT_STREQ(POSTERN_EXT_LOG, "postern.log/1");
   EXPECT_STREQ(POSTERN_EXT_HEALTH, "postern.health/1");
+  EXPECT_STREQ(POSTERN_EXT_METRICS, "postern.metrics/1");
 }

@@ -68,6 +68,21 @@ struct SampleDeclaration {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
+struct MetricDeclaration {
+  uint32_t kind = 0;  // POSTERN_METRIC_…
+  std::string name, help;
+  std::vector<std::string> labels;
+  std::vector<std::vector<std::string>> series;  // the labels' values; none where there are no labels
+  std::vector<double> buckets;                   // as given; none: the host's
+};
+
+// What one series of a metric says.
+struct MetricValue {
+  bool there = true;             // false: there is no such metric or series
+  double value = 0;              // counted, set, or the sum of what was observed
+  std::vector<double> observed;  // histograms: each value, in order
+};
+
 // A request in front of a scheme's functions or of a reply handler.
 struct Request {
   std::string method = "POST", target = "/";  // the target raw: "/a%20b?c=d"
@@ -215,6 +230,9 @@ class FakeHost {
 
   std::vector<HealthResult> health();  // runs every check
   std::vector<LogLine> log() const;
+  std::vector<MetricDeclaration> metrics() const;
+  // `values`: those of its labels.
+  MetricValue metric(std::string_view name, const std::vector<std::string>& values = {}) const;
   std::vector<std::string> misuses() const;
   const std::vector<SchemeDeclaration>& schemes() const;
   const std::vector<RouteDeclaration>& routes() const;
