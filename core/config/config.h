@@ -108,6 +108,13 @@ struct Admin {
   std::vector<std::string> allow_details;  // CIDR: who sees health details on the public listeners
 };
 
+// When /api/health/dispatch says degraded.
+struct Health {
+  uint64_t max_waiting = 1000;  // deliveries that are not settled
+  double min_success = 0.5;     // share of the handlers' runs within the window
+  milliseconds window{300000};
+};
+
 struct Config {
   std::string file;
   std::vector<Listen> listen;
@@ -124,6 +131,7 @@ struct Config {
   uint64_t max_backlog = 5000000;
   milliseconds drain{20000};
   Policies policies;
+  Health health;
   milliseconds dedupe_window{std::chrono::hours(72)};
   std::string plugin_dir = "/usr/lib/postern/plugins";
   std::vector<Plugin> plugins;

@@ -1,4 +1,4 @@
-// store:, dispatch:, dedupe: and the policies that plugins and subscriptions may set as well.
+// store:, dispatch:, dedupe:, health: and the policies that plugins and subscriptions may set as well.
 
 #include "core/config/sections.h"
 
@@ -56,5 +56,11 @@ void read_dispatch(Section& dispatch, Config& config) {
 }
 
 bool read_dedupe(Section& dedupe, milliseconds& window) { return dedupe.duration("window", window, {1min, days(365)}); }
+
+void read_health(Section& health, Config& config) {
+  health.count("max_waiting", config.health.max_waiting, Range<uint64_t>{1, 1000000000000});
+  health.real("min_success", config.health.min_success, {0, 1});
+  health.duration("window", config.health.window, {1s, days(1)});
+}
 
 }  // namespace postern::config

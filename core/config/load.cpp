@@ -19,6 +19,7 @@ void read_root(Context& context, const Node& node, Config& config) {
   root.section("store", [&](Section& section) { read_store(section, config); });
   root.section("dispatch", [&](Section& section) { read_dispatch(section, config); });
   root.section("dedupe", [&](Section& section) { read_dedupe(section, config.dedupe_window); });
+  root.section("health", [&](Section& section) { read_health(section, config); });
   root.text("plugin_dir", config.plugin_dir);
   read_plugins(root, config);
   read_subscriptions(root, config);

@@ -14,6 +14,7 @@ void read_store(Section& store, Config& config);
 void read_dispatch(Section& dispatch, Config& config);
 // dedupe: of the gateway or of one route. False when it sets no window.
 bool read_dedupe(Section& dedupe, milliseconds& window);
+void read_health(Section& health, Config& config);
 
 // retry, breaker and deadline; what the section does not set stays as it is in `policies`.
 void read_policies(Section& section, Policies& policies);

@@ -47,6 +47,7 @@ dispatch:
   retry: {attempts: 6, base: 30s, factor: 3, cap: 2h, jitter: 0.2}
   breaker: {failures: 7, open_for: 1m}
 dedupe: {window: 1d12h}
+health: {max_waiting: 50, min_success: 0.9, window: 30s}
 plugin_dir: /opt/plugins
 plugins:
   - name: acme
@@ -97,6 +98,9 @@ TEST(Config, EveryKey) {
   EXPECT_EQ(c.store_path, "/var/lib/postern/events.db");
   EXPECT_EQ(c.workers, 4u);
   EXPECT_EQ(c.max_backlog, 5000u);
+  EXPECT_EQ(c.health.max_waiting, 50u);
+  EXPECT_EQ(c.health.min_success, 0.9);
+  EXPECT_EQ(c.health.window, 30s);
   EXPECT_EQ(c.drain, 10s);
   EXPECT_EQ(c.policies.deadline, 15s);
   EXPECT_EQ(c.policies.retry.factor, 3.0);
@@ -342,6 +346,9 @@ TEST(Config, ShippedCommentsAreSound) {
   EXPECT_EQ(c.store_path, defaults.store_path);
   EXPECT_EQ(c.workers, defaults.workers);
   EXPECT_EQ(c.max_backlog, defaults.max_backlog);
+  EXPECT_EQ(c.health.max_waiting, defaults.health.max_waiting);
+  EXPECT_EQ(c.health.min_success, defaults.health.min_success);
+  EXPECT_EQ(c.health.window, defaults.health.window);
   EXPECT_EQ(c.drain, defaults.drain);
   EXPECT_EQ(c.policies.deadline, defaults.policies.deadline);
   EXPECT_EQ(c.policies.retry.attempts, defaults.policies.retry.attempts);

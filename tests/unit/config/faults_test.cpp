@@ -71,7 +71,7 @@ TEST(Faults, KeysAndTypes) {
       {"plugins:\n  -\n  - {name: a, library: a.so}\n",
        {"3:3 plugins[0].name is missing", "3:3 plugins[0].library is missing"}},
       {"\"\\e[31m\\u009b\": 1\n",
-       {"2:1 unknown key '\\x1b[31m\\x9b'; known: gateway, admin, store, dispatch, dedupe, plugin_dir, plugins, "
+       {"2:1 unknown key '\\x1b[31m\\x9b'; known: gateway, admin, store, dispatch, dedupe, health, plugin_dir, plugins, "
         "subscriptions"}},
   });
 }
@@ -107,6 +107,12 @@ TEST(Faults, Ranges) {
        {"2:32 dispatch.breaker.failures: '0' is out of range; it goes from 1 to 1000000"}},
       {"dispatch: {breaker: {open_for: 0}}\n",
        {"2:32 dispatch.breaker.open_for: '0' is out of range; it goes from 1ms to 1d"}},
+      {"health: {max_waiting: 0}\n", {"2:23 health.max_waiting: '0' is out of range; it goes from 1 to 1000000000000"}},
+      {"health: {min_success: 50}\n", {"2:23 health.min_success: '50' is out of range; it goes from 0 to 1"}},
+      {"health: {min_success: half}\n", {"2:23 health.min_success: 'half' is not a number"}},
+      {"health: {window: 500ms}\n", {"2:18 health.window: '500ms' is out of range; it goes from 1s to 1d"}},
+      {"health: {window: 5}\n", {"2:18 health.window: '5' is not a duration; write it like 250ms, 5s, 10m, 1h30m or 3d"}},
+      {"health: {max_wating: 5}\n", {"2:10 unknown key 'max_wating'; did you mean 'max_waiting'?"}},
       {"dedupe: {window: 59s}\n", {"2:18 dedupe.window: '59s' is out of range; it goes from 1m to 365d"}},
       {"dedupe: {window: 366d}\n", {"2:18 dedupe.window: '366d' is out of range; it goes from 1m to 365d"}},
       {"dedupe: {window: 9999999999999d}\n", {"2:18 dedupe.window: '9999999999999d' is too large"}},
