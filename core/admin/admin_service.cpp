@@ -8,11 +8,12 @@
 #include <charconv>
 
 #include "core/http/target.h"
+#include "core/observe/metrics.h"
 
 namespace postern::admin {
 namespace {
 
-enum Route : http::Router::Id { kStatus, kPlugins, kRoutes, kEvents, kEvent, kDead, kDeadOne, kAlive, kHealth, kHealthOne };
+enum Route : http::Router::Id { kStatus, kPlugins, kRoutes, kEvents, kEvent, kDead, kDeadOne, kAlive, kHealth, kHealthOne, kMetrics };
 
 constexpr size_t kDefaultLimit = 50;
 constexpr size_t kMaxLimit = 10'000;
@@ -48,14 +49,14 @@ struct AdminService::Call : http::Exchange::Context {
 };
 
 AdminService::AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const observe::HealthBoard& health,
-                           std::string token)
-    : loop_(loop), worker_(worker), views_(views), health_(health), token_(std::move(token)) {
+                           std::string token, bool open_metrics)
+    : loop_(loop), worker_(worker), views_(views), health_(health), token_(std::move(token)), open_metrics_(open_metrics) {
   constexpr struct {
     const char* path;
     Route route;
   } kPaths[] = {{"/admin/v1/status", kStatus}, {"/admin/v1/plugins", kPlugins}, {"/admin/v1/routes", kRoutes},
                 {"/admin/v1/events", kEvents}, {"/admin/v1/events/{id}", kEvent}, {"/admin/v1/dead", kDead},
-                {"/admin/v1/dead/{seq}", kDeadOne}, {"/health", kAlive}, {"/api/health", kHealth},
+                {"/admin/v1/dead/{seq}", kDeadOne}, {"/metrics", kMetrics}, {"/health", kAlive}, {"/api/health", kHealth},
                 {"/api/health/", kHealth}, {"/api/health/{name}", kHealthOne}};
   for (const auto& p : kPaths) static_cast<void>(router_.add("GET", p.path, p.route));
 }
@@ -71,7 +72,8 @@ bool AdminService::authorized(const http::Request& head) const {
 
 http::Service::Admission AdminService::on_head(http::Exchange& exchange, const http::Request& head) {
   using Kind = http::Router::Match::Kind;
-  if (!authorized(head)) {
+  bool open = open_metrics_ && head.method() == "GET" && head.path() == "/metrics";
+  if (!open && !authorized(head)) {
     http::Response response = http::Response::error(401, "the admin token is required: Authorization: Bearer …");
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
     return {true, std::move(response), 0};
@@ -104,6 +106,12 @@ http::Response AdminService::answer(const Call& call, const http::Request& reque
   int64_t before = number(query, "before", 0);
   switch (call.route) {
     case kStatus: return http::Response::json(200, dump(views_.status()));
+    case kMetrics: {
+      http::Response response;
+      response.body = views_.metrics();
+      response.content_type = observe::kMetricsContentType;
+      return response;
+    }
     case kPlugins: return http::Response::json(200, dump(views_.plugins()));
     case kRoutes: return http::Response::json(200, dump(views_.routes()));
     case kEvents: {

@@ -2,6 +2,7 @@
 // by the token. Answers are made on a thread of their own, since they wait for the disk.
 //   GET /admin/v1/status | plugins | routes | events?limit=&before=&type= | events/ID | dead?limit=&before= | dead/SEQ
 //   GET /health, /api/health/…  with details
+//   GET /metrics                for Prometheus
 // Thread-safety: the loop's thread; the worker only computes.
 #pragma once
 
@@ -18,8 +19,9 @@ namespace postern::admin {
 
 class AdminService final : public http::Service {
  public:
-  // `token`: what a bearer must show; empty for the unix socket.
-  AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const observe::HealthBoard& health, std::string token);
+  // `token`: what a bearer must show; empty for the unix socket. `open_metrics`: /metrics needs none.
+  AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const observe::HealthBoard& health, std::string token,
+               bool open_metrics = false);
 
   http::ConnectionSet& connections() { return connections_; }
 
@@ -39,6 +41,7 @@ class AdminService final : public http::Service {
   const Views& views_;
   const observe::HealthBoard& health_;
   const std::string token_;
+  const bool open_metrics_;
   http::Router router_;
   http::ConnectionSet connections_;
 };

@@ -92,6 +92,7 @@ json Views::status() const {
 
 json Views::plugins() const { return sources_.plugins(); }
 json Views::routes() const { return sources_.routes(); }
+std::string Views::metrics() const { return sources_.metrics(); }
 
 Result<json> Views::events(const store::EventFilter& filter) const {
   auto rows = sources_.store.events(filter);

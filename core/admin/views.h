@@ -19,6 +19,7 @@ struct Sources {
   std::function<nlohmann::json()> plugins;  // what the running configuration has
   std::function<nlohmann::json()> routes;
   std::function<nlohmann::json()> gateway;  // version, start, listeners, connections
+  std::function<std::string()> metrics;     // as text for Prometheus
 };
 
 class Views {
@@ -28,6 +29,7 @@ class Views {
   nlohmann::json status() const;
   nlohmann::json plugins() const;
   nlohmann::json routes() const;
+  std::string metrics() const;
   Result<nlohmann::json> events(const store::EventFilter& filter) const;
   // With content, deliveries and failed attempts. kNotFound where there is no such id.
   Result<nlohmann::json> event(const std::string& event_id) const;

@@ -11,7 +11,7 @@
 namespace postern::gateway {
 namespace {
 
-constexpr std::string_view kOwnHealthChecks[] = {"database", "webhook_url"};  // the gateway's
+constexpr std::string_view kOwnHealthChecks[] = {"database", "dispatch", "webhook_url"};  // the gateway's
 constexpr const char* kOwnHandlers = "handlers";  // the delivery's `subscriber`
 
 std::string path_of(const config::Config& config, const config::Plugin& plugin) {
@@ -90,6 +90,7 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
   add_handlers(plugin, **instance);
   mark_critical(plugin, **instance);
   add_health_checks(plugin, **instance, faults);
+  check_metrics(plugin, **instance, faults);
   instances_.push_back(std::move(*instance));
 }
 
@@ -103,6 +104,7 @@ void Assembly::add_routes(const config::Config& config, const config::Plugin& pl
     const config::RouteOverride* set = found == overrides.end() ? nullptr : found->second;
     config::Mark mark = set == nullptr ? plugin.mark : set->mark;
     if (Status s = apply(set, config, route); !s) faults.push_back({mark, s.message()});
+    add_types(route);
     std::string path = route.path;
     if (Status s = routes_.add(std::move(route)); !s) faults.push_back({mark, "plugin " + plugin.name + ": route " + path + ": " + s.message()});
   }
@@ -128,6 +130,33 @@ void Assembly::mark_critical(const config::Plugin& plugin, const plugin::Instanc
   for (const std::string& glob : instance.registrations().critical) critical_.mark(plugin.name, glob, true);
   for (const config::EventOverride& set : plugin.events) {
     if (set.critical) critical_.mark(plugin.name, set.type, *set.critical);
+  }
+}
+
+// For metrics: what a route's events are called where that does not depend on the request.
+void Assembly::add_types(const ingest::Route& route) {
+  using Source = ingest::Expression::Source;
+  targets_.add_type(route.provider, "unknown");
+  for (const auto& parts : route.type_from.alternatives()) {
+    bool constant = std::all_of(parts.begin(), parts.end(), [](const auto& part) { return part.source == Source::kConst; });
+    if (!constant) continue;
+    std::string type;
+    for (const auto& part : parts) type += (type.empty() ? "" : ":") + part.name;
+    targets_.add_type(route.provider, type);
+  }
+}
+
+// "a" with the metric "b_c" and "a_b" with "c" would be shown as one.
+void Assembly::check_metrics(const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults) const {
+  for (const postern_metric& metric : instance.registrations().metrics) {
+    std::string name = observe::metric_name(plugin.name, metric.name);
+    for (const auto& other : instances_) {
+      const auto& theirs = other->registrations().metrics;
+      auto same = [&](const postern_metric& m) { return observe::metric_name(other->name(), m.name) == name; };
+      if (std::none_of(theirs.begin(), theirs.end(), same)) continue;
+      faults.push_back({plugin.mark, "plugin " + plugin.name + ": the metric " + name + " is shown for plugin " + other->name() +
+                                         " already; name the plugin otherwise"});
+    }
   }
 }
 

@@ -11,6 +11,7 @@
 #include "core/dispatch/subscriber.h"
 #include "core/ingest/route.h"
 #include "core/ingest/target_table.h"
+#include "core/observe/metrics.h"
 #include "core/plugin/instance.h"
 
 namespace postern::gateway {
@@ -38,11 +39,7 @@ class Assembly {
     const plugin::HealthCheck* check;
   };
   const std::vector<HealthCheck>& health_checks() const { return health_checks_; }
-  struct CallThreads {
-    std::string plugin;
-    const char* purpose;  // "verify", "reply"
-    std::shared_ptr<ingest::CallPool> pool;
-  };
+  using CallThreads = observe::MetricSources::CallThreads;
   const std::vector<CallThreads>& call_threads() const { return call_threads_; }
 
  private:
@@ -53,6 +50,8 @@ class Assembly {
   void add_handlers(const config::Plugin& plugin, plugin::Instance& instance);
   void add_subscription(const config::Subscription& subscription, Faults& faults);
   void mark_critical(const config::Plugin& plugin, const plugin::Instance& instance);
+  void add_types(const ingest::Route& route);
+  void check_metrics(const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults) const;
   void add_health_checks(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults);
   plugin::Instance* find(const std::string& name);
 

@@ -9,13 +9,11 @@
 #include <future>
 
 #include "core/base/clock.h"
-#include "core/extension/table.h"
+#include "core/observe/metrics.h"
 
 namespace postern::gateway {
 namespace {
 
-constexpr std::chrono::milliseconds kHealthInterval(30'000);
-constexpr std::chrono::milliseconds kStoreInterval(5'000);
 constexpr uint64_t kMaxBytesOnTheirWay = 256 * 1024 * 1024;  // of requests that are not whole yet
 constexpr size_t kMaxAdminConnections = 64;
 constexpr rlim_t kReservedFiles = 100;  // for the store, plugins, the admin side
@@ -29,17 +27,6 @@ uint32_t loops_for(const config::Config& config) {
 
 http::Timeouts timeouts_of(const config::Deadlines& d) {
   return {d.head.count(), d.body.count(), d.write.count(), d.idle.count()};
-}
-
-observe::HealthReport to_report(const Status& status, const postern_health_report& report) {
-  using observe::Health;
-  if (!status) return {Health::kUnhealthy, status.message(), "{}"};
-  switch (report.status) {
-    case POSTERN_HEALTHY: return {Health::kHealthy, report.message, report.details_json};
-    case POSTERN_CONFIGURED: return {Health::kConfigured, report.message, report.details_json};
-    case POSTERN_DEGRADED: return {Health::kDegraded, report.message, report.details_json};
-    default: return {Health::kUnhealthy, report.message.empty() ? "the check gave no result" : report.message, report.details_json};
-  }
 }
 
 }  // namespace
@@ -72,7 +59,8 @@ Status Gateway::open() {
   dispatcher_ = std::make_unique<dispatch::Dispatcher>(assembly_->subscribers(), assembly_->targets(), assembly_->critical(), *store_,
                                                        config_.workers);
   views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_plugins(*assembly_); },
-                                                         [this] { return describe_routes(*assembly_); }, [this] { return describe(); }});
+                                                         [this] { return describe_routes(*assembly_); }, [this] { return describe(); },
+                                                         [sources = metric_sources()] { return observe::metrics_text(sources); }});
   admin_worker_ = std::make_unique<admin::Worker>();
   add_health_checks();
   return open_listeners();
@@ -108,27 +96,15 @@ Status Gateway::open_listeners() {
   return Status::ok();
 }
 
-void Gateway::add_health_checks() {
-  using observe::Health;
-  using observe::HealthReport;
-  health_.add("database", kStoreInterval, [this]() -> HealthReport {
-    Status accepting = store_->condition();
-    nlohmann::json details = {{"queued", store_->counters().open}, {"dead", store_->counters().dead}};
-    if (accepting) return {Health::kHealthy, "events are stored", details.dump()};
-    return {Health::kUnhealthy, accepting.message(), details.dump()};
-  });
-  health_.add("webhook_url", kHealthInterval, [this]() -> HealthReport {
-    if (config_.public_url.empty()) return {Health::kDegraded, "gateway.public_url is not set", "{}"};
-    return {Health::kConfigured, "providers call the public URL", nlohmann::json({{"public_url", config_.public_url}}).dump()};
-  });
-  for (const Assembly::HealthCheck& c : assembly_->health_checks()) {
-    auto interval = c.check->interval_ms == 0 ? kHealthInterval : std::chrono::milliseconds(c.check->interval_ms);
-    health_.add(c.name, interval, [instance = c.instance, check = c.check] {
-      postern_health_report report;
-      Status status = instance->check(*check, &report);
-      return to_report(status, report);
-    });
-  }
+observe::MetricSources Gateway::metric_sources() {
+  observe::MetricSources sources{*store_, *dispatcher_, assembly_->targets().types(), {}, assembly_->call_threads(), {}, started_at_};
+  sources.loops = [this] {
+    std::vector<observe::MetricSources::Loop> list;
+    for (const auto& loop : loops_) list.push_back({&loop->front->ingest().meter(), loop->front->connections().size()});
+    return list;
+  };
+  for (const auto& instance : assembly_->instances()) sources.plugins.push_back({instance->name(), &instance->registrations().metrics});
+  return sources;
 }
 
 bool Gateway::room_for_connection() const {
@@ -144,6 +120,7 @@ Status Gateway::serve_public(Loop& loop) {
   for (const auto& listener : listeners_) {
     loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, *listener, [this, &loop](std::unique_ptr<net::Stream> stream) {
       if (!room_for_connection()) {
+        loop.front->ingest().meter().refused(503, ingest::Refusal::kConnections);
         constexpr std::string_view kBusy =
             "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         stream->write(kBusy.data(), kBusy.size());
@@ -157,7 +134,8 @@ Status Gateway::serve_public(Loop& loop) {
 }
 
 Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std::string& token) {
-  loop.admins.push_back(std::make_unique<admin::AdminService>(loop.loop, *admin_worker_, *views_, health_, token));
+  bool open_metrics = config_.admin.open_metrics;
+  loop.admins.push_back(std::make_unique<admin::AdminService>(loop.loop, *admin_worker_, *views_, health_, token, open_metrics));
   admin::AdminService& service = *loop.admins.back();
   loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, listener, [this, &loop, &service](std::unique_ptr<net::Stream> stream) {
     if (service.connections().size() >= kMaxAdminConnections) return;

@@ -22,6 +22,7 @@
 #include "core/gateway/assembly.h"
 #include "core/gateway/front.h"
 #include "core/net/listener.h"
+#include "core/observe/metrics.h"
 #include "core/store/sqlite/sqlite_store.h"
 
 namespace postern::gateway {
@@ -57,6 +58,7 @@ class Gateway {
   Status serve_public(Loop& loop);
   Status serve_admin(Loop& loop, const net::Listener& listener, const std::string& token);
   void add_health_checks();
+  observe::MetricSources metric_sources();
   bool room_for_connection() const;
   void limit_connections();
   int wait_for_signal();

@@ -33,9 +33,9 @@ class AdminServiceTest : public http::testing::ConnectionTest {
     ConnectionTest::TearDown();
   }
   // The service that answers from now on.
-  void serve_with(const std::string& token) {
+  void serve_with(const std::string& token, bool open_metrics = false) {
     on_loop([&] {
-      service_of_test_ = std::make_unique<AdminService>(loop_, worker_, archive_.views(), health_, token);
+      service_of_test_ = std::make_unique<AdminService>(loop_, worker_, archive_.views(), health_, token, open_metrics);
       service_.head = [this](http::Exchange& e, const http::Request& head) {
         return service_of_test_->on_head(e, head);
       };
@@ -94,6 +94,26 @@ TEST_F(AdminServiceTest, TakesNoTokenFromTheQuery) {
 TEST_F(AdminServiceTest, AsksForNoTokenWhereThereIsNone) {
   EXPECT_EQ(status_with(""), 200);
   EXPECT_EQ(status_with("Bearer whatever"), 200);
+}
+
+TEST_F(AdminServiceTest, MetricsNeedTheTokenToo) {
+  serve_with(kToken);
+  EXPECT_EQ(ask("/metrics").status, 401);
+  Client::Answer answer = ask("/metrics", "Authorization: Bearer correct horse\r\n");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "# metrics\n");
+  EXPECT_TRUE(answer.has("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n")) << answer.head;
+}
+
+TEST_F(AdminServiceTest, OpenMetricsOpenNothingElse) {
+  serve_with(kToken, true);
+  EXPECT_EQ(ask("/metrics").status, 200);
+  EXPECT_EQ(ask("/metrics?x=1").status, 200);
+  EXPECT_EQ(ask("/metrics", "Authorization: Bearer wrong\r\n").status, 200);
+  for (const char* path : {"/metrics/", "/metrics/../admin/v1/status", "/Metrics", "//metrics", "/admin/v1/status", "/health", "/"}) {
+    EXPECT_EQ(ask(path).status, 401) << path;
+  }
+  EXPECT_EQ(ask("/metrics", "Content-Length: 0\r\n", "POST").status, 401);
 }
 
 // ---- where

@@ -27,7 +27,8 @@ class Archive {
     dispatcher_ = std::make_unique<dispatch::Dispatcher>(subscribers_, targets_, critical_, *store_, 1);
     views_ = std::make_unique<Views>(Sources{*store_, *dispatcher_, [] { return nlohmann::json{{"what", "plugins"}}; },
                                              [] { return nlohmann::json{{"what", "routes"}}; },
-                                             [] { return nlohmann::json{{"version", "1.2.3"}}; }});
+                                             [] { return nlohmann::json{{"version", "1.2.3"}}; },
+                                             [] { return std::string("# metrics\n"); }});
   }
   ~Archive() { store_->stop(); }
 

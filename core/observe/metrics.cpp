@@ -1,0 +1,173 @@
+#include "core/observe/metrics.h"
+
+#include <algorithm>
+
+#include "core/base/clock.h"
+#include "core/observe/exposition.h"
+
+namespace postern::observe {
+namespace {
+
+constexpr double kMsPerSecond = 1e3;
+
+void show_gateway(const MetricSources& sources, Exposition& out) {
+  out.gauge("postern_build_info", "The version that runs; always 1.", {{"version", POSTERN_VERSION}}, 1);
+  out.gauge("postern_process_start_time_seconds", "When the gateway was started, in Unix time.", {},
+            static_cast<double>(sources.started_at) / kMsPerSecond);
+}
+
+// Requests as the loops have counted them; what was declared is there from the start, even with nothing in it.
+void show_received(const MetricSources& sources, const std::vector<MetricSources::Loop>& loops, Exposition& out) {
+  if (loops.empty()) return;
+  const auto& first = loops.front().meter->sources();
+  for (size_t s = 0; s < first.size(); ++s) {
+    for (ingest::TypeTable::Id type = 0; type < loops.front().meter->types(); ++type) {
+      uint64_t received = 0;
+      for (const auto& loop : loops) received += loop.meter->sources()[s].received[type].value();
+      bool own = sources.types.provider(type) == first[s].provider || type == ingest::TypeTable::kOther;
+      if (received == 0 && !own) continue;
+      out.counter("webhook_received_total", "Genuine webhooks that came in, duplicates too, by the type that somebody declared.",
+                  {{"type", sources.types.name(type)}, {"source", first[s].provider}}, received);
+    }
+  }
+}
+
+void show_refusals(const std::vector<MetricSources::Loop>& loops, Exposition& out) {
+  for (size_t reason = 0; reason < ingest::kRefusals; ++reason) {
+    for (size_t status = 0; status < ingest::Meter::kStatuses.size(); ++status) {
+      uint64_t refused = 0;
+      for (const auto& loop : loops) refused += loop.meter->refusals(status, static_cast<ingest::Refusal>(reason));
+      if (refused == 0) continue;
+      int code = ingest::Meter::kStatuses[status];
+      out.counter("postern_refusals_total", "Requests that were not taken, by the answer's status and the reason.",
+                  {{"status", code == 0 ? "other" : std::to_string(code)}, {"reason", to_text(static_cast<ingest::Refusal>(reason))}}, refused);
+    }
+  }
+}
+
+void show_loops(const MetricSources& sources, Exposition& out) {
+  std::vector<MetricSources::Loop> loops = sources.loops();
+  show_received(sources, loops, out);
+  show_refusals(loops, out);
+  size_t connections = 0;
+  for (const auto& loop : loops) connections += loop.connections;
+  out.gauge("postern_connections", "Open connections of the public listeners.", {}, static_cast<double>(connections));
+}
+
+// How long the oldest unsettled delivery has waited; nothing where the store cannot be read.
+std::optional<double> queue_age_s(store::Store& store) {
+  auto oldest = store.open_deliveries(0, 1);
+  if (!oldest) return std::nullopt;
+  if (oldest->empty()) return 0;
+  auto event = store.event(oldest->front().event_seq);
+  if (!event) return std::nullopt;
+  return static_cast<double>(std::max<int64_t>(0, wall_ms() - (*event)->received_at)) / kMsPerSecond;
+}
+
+void show_store(const MetricSources& sources, Exposition& out) {
+  store::Counters counters = sources.store.counters();
+  const store::Meter& meter = sources.store.meter();
+  out.gauge("webhook_queue_size", "Deliveries that are not settled yet.", {}, static_cast<double>(counters.open));
+  if (auto age = queue_age_s(sources.store)) {
+    out.gauge("postern_queue_age_seconds", "How long the oldest unsettled delivery's event has been here; 0 when all are settled.", {}, *age);
+  }
+  out.gauge("postern_dead_deliveries", "Deliveries that were given up and wait for a person.", {}, static_cast<double>(counters.dead));
+  out.counter("postern_events_stored_total", "Events that became durable.", {}, counters.events);
+  out.counter("postern_duplicates_total", "Webhooks that had come before.", {}, counters.duplicates);
+  out.counter("postern_batches_total", "Transactions of the store.", {}, counters.batches);
+  out.counter("postern_failed_batches_total", "Transactions that could not be committed; their senders were told to try again.", {},
+              meter.failed_batches.value());
+  out.histogram("postern_batch_events", "Events in one transaction, where there were any.", {}, meter.batch_events);
+  out.histogram("postern_commit_seconds", "How long a transaction took until it was durable.", {}, meter.commit_seconds);
+  out.gauge("postern_store_bytes", "What the store takes of the disk.", {}, static_cast<double>(sources.store.size_bytes()));
+}
+
+void show_handled(const MetricSources& sources, Exposition& out) {
+  const auto& types = sources.dispatcher.meter().of_type();
+  for (size_t i = 0; i < types.size(); ++i) {
+    const std::string& name = sources.types.name(static_cast<ingest::TypeTable::Id>(i));
+    struct {
+      const char* status;
+      const Counter& count;
+    } const ends[] = {{"done", types[i].done}, {"retry", types[i].retry}, {"dead", types[i].dead}};
+    for (const auto& end : ends) {
+      out.counter("webhook_processed_total", "Runs of handlers, by the event's declared type and how they ended.",
+                  {{"type", name}, {"status", end.status}}, end.count.value());
+    }
+  }
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (types[i].seconds.count() == 0) continue;  // a dozen lines each
+    out.histogram("webhook_processing_seconds", "How long a run of a handler took.",
+                  {{"type", sources.types.name(static_cast<ingest::TypeTable::Id>(i))}}, types[i].seconds);
+  }
+}
+
+void show_subscribers(const dispatch::Dispatcher::Status& status, Exposition& out) {
+  for (const auto& s : status.subscribers) {
+    Exposition::Labels labels{{"plugin", s.plugin}, {"subscriber", s.name}};
+    out.counter("postern_retries_total", "Runs of a subscriber that failed and will be repeated.", labels, s.retried);
+    out.counter("postern_dead_total", "Deliveries of a subscriber that were given up.", labels, s.dead);
+    out.counter("postern_breaker_opens_total", "How often a subscriber's breaker has opened, after failed trials too.", labels, s.breaker_opens);
+    for (const char* state : {"closed", "open", "half_open"}) {
+      Exposition::Labels with_state = labels;
+      with_state.emplace_back("state", state);
+      out.gauge("postern_breaker_state", "1 for the state that a subscriber's breaker is in.", std::move(with_state), s.breaker == state ? 1 : 0);
+    }
+  }
+}
+
+void show_dispatch(const MetricSources& sources, Exposition& out) {
+  show_handled(sources, out);
+  dispatch::Dispatcher::Status status = sources.dispatcher.status();
+  show_subscribers(status, out);
+  out.gauge("postern_orphan_deliveries", "Deliveries that wait for plugins or subscriptions which the configuration no longer has.", {},
+            static_cast<double>(status.orphans));
+  out.gauge("postern_running_deliveries", "Deliveries that are with a handler, or pending.", {}, static_cast<double>(status.running));
+  out.counter("postern_abandoned_threads_total", "Handler threads that did not come back before their deadline and were replaced.", {},
+              status.abandoned);
+}
+
+void show_call_threads(const MetricSources& sources, Exposition& out) {
+  for (const auto& [plugin, purpose, pool] : sources.call_threads) {
+    ingest::CallPool::Status status = pool->status();
+    Exposition::Labels labels{{"plugin", plugin}, {"purpose", purpose}};
+    out.gauge("postern_call_threads", "Threads for calls into a plugin for which a client waits.", labels, status.threads);
+    out.gauge("postern_call_threads_busy", "Those of them that are inside the plugin.", labels, status.busy);
+    out.gauge("postern_call_threads_stuck", "Threads that did not come back before their deadline.", labels, status.stuck);
+    out.gauge("postern_calls_waiting", "Calls that wait for such a thread.", labels, static_cast<double>(status.waiting));
+  }
+}
+
+void show_plugin(const MetricSources::OfPlugin& of, Exposition& out) {
+  for (const postern_metric& metric : *of.metrics) {
+    std::string name = metric_name(of.plugin, metric.name);
+    for (const plugin::MetricSeries& series : metric.series) {
+      Exposition::Labels labels;
+      for (size_t i = 0; i < metric.labels.size(); ++i) labels.emplace_back(metric.labels[i], series.values[i]);
+      switch (metric.kind) {
+        case POSTERN_METRIC_COUNTER: out.counter(name, metric.help, std::move(labels), series.counter.value()); break;
+        case POSTERN_METRIC_GAUGE: out.gauge(name, metric.help, std::move(labels), series.gauge.load(std::memory_order_relaxed)); break;
+        default: out.histogram(name, metric.help, std::move(labels), series.histogram);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::string metric_name(std::string_view plugin, std::string_view name) {
+  return "postern_plugin_" + std::string(plugin) + "_" + std::string(name);
+}
+
+std::string metrics_text(const MetricSources& sources) {
+  Exposition out;
+  show_loops(sources, out);
+  show_dispatch(sources, out);
+  show_store(sources, out);
+  show_call_threads(sources, out);
+  show_gateway(sources, out);
+  for (const MetricSources::OfPlugin& of : sources.plugins) show_plugin(of, out);
+  return out.text();
+}
+
+}  // namespace postern::observe
