@@ -37,6 +37,7 @@ std::string yaml(const GatewayOptions& options, const std::string& folder, uint1
   text += "admin: {socket: " + folder + "/admin.sock" + (options.admin.empty() ? "" : ", " + options.admin) + "}\n";
   text += "store: {kind: sqlite, path: " + folder + "/events.db}\n";
   if (!options.dispatch.empty()) text += "dispatch: {" + options.dispatch + "}\n";
+  if (!options.health.empty()) text += "health: {" + options.health + "}\n";
   text += std::string("plugin_dir: ") + POSTERN_PLUGIN_DIR + "\nplugins:\n";
   text += "  - name: openphone\n    library: openphone.so\n    config:\n";
   if (options.standard) text += "      webhook_secrets: [\"${file:" + folder + "/standard.secret}\"]\n";

@@ -24,6 +24,7 @@ struct GatewayOptions {
   std::string gateway{};        // lines of the mapping `gateway:`, indented by two spaces
   std::string admin{};          // inside the braces of `admin: {…}`, after the socket
   std::string dispatch{};       // inside the braces of `dispatch: {…}`
+  std::string health{};         // inside the braces of `health: {…}`
   std::string route{};          // inside the braces of the openphone route: "wait: 5s, rate: 5/s"
   std::string plugins{};        // more entries of `plugins:`, indented by two spaces
   std::string subscriptions{};  // entries of `subscriptions:`, indented by two spaces
