@@ -1,0 +1,137 @@
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/unit/client/client_harness.h"
+
+namespace postern::client {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ClientBreakerTest : public ClientTest {
+ protected:
+  Upstream breaking() const {
+    Upstream upstream = quick();
+    upstream.attempts = 1;
+    upstream.breaker_failures = 3;
+    upstream.breaker_open_ms = 300;
+    return upstream;
+  }
+};
+
+TEST_F(ClientBreakerTest, OpensHoldsBackAndCloses) {
+  std::atomic<bool> ill{true};
+  serve([&](Conversation& c) { c.answer(ill ? 500 : 200); });
+  auto api = add(breaking());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(get(api).kind, Kind::kFailed);
+  EXPECT_STREQ(status().breaker, "open");
+  EXPECT_EQ(status().failures, 3u);
+  EXPECT_EQ(status().opens, 1u);
+  int64_t began = steady_ms();
+  Outcome held = get(api);
+  EXPECT_EQ(held.kind, Kind::kBreakerOpen);
+  EXPECT_EQ(held.verdict(), Outcome::Verdict::kRetry);
+  EXPECT_EQ(held.attempts, 0u);
+  EXPECT_GT(held.retry_after_ms, 0);
+  EXPECT_LE(held.retry_after_ms, 300);
+  EXPECT_LT(steady_ms() - began, 250) << "it fails at once";
+  EXPECT_EQ(server_->requests().size(), 3u);
+  std::this_thread::sleep_for(milliseconds(320));
+  EXPECT_EQ(get(api).kind, Kind::kFailed) << "the trial";
+  EXPECT_EQ(get(api).kind, Kind::kBreakerOpen);
+  EXPECT_EQ(status().opens, 1u);
+  ill = false;
+  std::this_thread::sleep_for(milliseconds(320));
+  EXPECT_EQ(get(api).kind, Kind::kOk);
+  EXPECT_STREQ(status().breaker, "closed");
+  EXPECT_EQ(status().failures, 0u);
+  EXPECT_THAT(status().last_error, HasSubstr("answered 500")) << "the last error stays to be read";
+}
+
+TEST_F(ClientBreakerTest, OnlyOneTrialIsOutAtATime) {
+  std::atomic<bool> ill{true};
+  std::atomic<int> trials{0};
+  serve([&](Conversation& c) {
+    if (ill) return c.answer(500);
+    ++trials;
+    std::this_thread::sleep_for(milliseconds(200));
+    c.answer(200);
+  });
+  auto api = add(breaking());
+  for (int i = 0; i < 3; ++i) get(api);
+  ill = false;
+  std::this_thread::sleep_for(milliseconds(320));
+  std::atomic<int> ok{0}, held{0};
+  Request request;
+  request.url = "/";
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(client_->submit(api, request, [&](Outcome outcome) {
+      ok += outcome.kind == Kind::kOk ? 1 : 0;
+      held += outcome.kind == Kind::kBreakerOpen ? 1 : 0;
+    }));
+  }
+  EXPECT_TRUE(eventually(milliseconds(5000), [&] { return ok + held == 10; }));
+  EXPECT_EQ(ok, 1);
+  EXPECT_EQ(held, 9);
+  EXPECT_EQ(trials, 1);
+}
+
+TEST_F(ClientBreakerTest, ATrialThatIsGivenUpMakesRoomForAnother) {
+  std::atomic<bool> ill{true}, hangs{true};
+  serve([&](Conversation& c) { ill ? c.answer(500) : hangs ? c.hold() : c.answer(200); });
+  auto api = add(breaking());
+  for (int i = 0; i < 3; ++i) get(api);
+  ill = false;
+  std::this_thread::sleep_for(milliseconds(320));
+  std::atomic<bool> ended{false};
+  Request request;
+  request.url = "/";
+  auto trial = client_->submit(api, request, [&](Outcome) { ended = true; });
+  ASSERT_TRUE(trial);
+  ASSERT_TRUE(eventually(milliseconds(5000), [&] { return server_->requests().size() == 4; }));
+  EXPECT_STREQ(status().breaker, "half_open");
+  client_->cancel(*trial);
+  ASSERT_TRUE(eventually(milliseconds(5000), [&] { return ended.load(); }));
+  hangs = false;
+  EXPECT_EQ(get(api).kind, Kind::kOk);
+}
+
+// A request that was refused by a breaker which its own attempts opened ends with the answer that it got.
+TEST_F(ClientBreakerTest, ARequestThatOpensItEndsWithItsOwnAnswer) {
+  serve([](Conversation& c) { c.answer(502, "bad"); });
+  Upstream upstream = breaking();
+  upstream.attempts = 10;
+  Outcome answer = get(add(upstream));
+  EXPECT_EQ(answer.kind, Kind::kFailed);
+  EXPECT_EQ(answer.body, "bad");
+  EXPECT_EQ(answer.attempts, 3u);
+}
+
+TEST_F(ClientBreakerTest, WhatSaysNothingDoesNotCount) {
+  std::atomic<int> status_to_give{429};
+  serve([&](Conversation& c) { c.answer(status_to_give); });
+  auto api = add(breaking());
+  for (int given : {429, 404, 408, 302, 400}) {
+    status_to_give = given;
+    for (int i = 0; i < 4; ++i) get(api);
+    EXPECT_STREQ(status().breaker, "closed") << given;
+  }
+}
+
+TEST_F(ClientBreakerTest, UpstreamsBreakOnTheirOwn) {
+  serve([](Conversation& c) { c.answer(c.request.target == "/ill" ? 500 : 200); });
+  auto ill = add(breaking());
+  Upstream other = breaking();
+  other.name = "other";
+  auto well = add(other);
+  for (int i = 0; i < 3; ++i) get(ill, "/ill");
+  EXPECT_EQ(get(ill, "/ill").kind, Kind::kBreakerOpen);
+  EXPECT_EQ(get(well).kind, Kind::kOk);
+  EXPECT_STREQ(status(0).breaker, "open");
+  EXPECT_STREQ(status(1).breaker, "closed");
+}
+
+}  // namespace
+}  // namespace postern::client
