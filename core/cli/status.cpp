@@ -38,6 +38,20 @@ void print_status(const json& s) {
   table.print();
 }
 
+// Those whom plugins call.
+void print_upstreams(const json& upstreams) {
+  if (upstreams.empty()) return;
+  Table table({"PLUGIN", "UPSTREAM", "REQUESTS", "OK", "RETRIES", "IN FLIGHT", "WAITING", "BREAKER", "FAILURES", "LAST ERROR"});
+  table.colour_states(7);
+  for (const json& u : upstreams) {
+    table.add({u["plugin"], u["upstream"], u["requests"].dump(), u["ended"]["ok"].dump(), u["retries"].dump(), u["in_flight"].dump(),
+               u["waiting"].dump(), u["breaker"], u["failures"].dump(),
+               u["last_error"].is_null() ? "-" : printable(u["last_error"].get<std::string>())});
+  }
+  print("");
+  table.print();
+}
+
 }  // namespace
 
 void add_status(CLI::App& app, const Options& options, int& status) {
@@ -46,7 +60,9 @@ void add_status(CLI::App& app, const Options& options, int& status) {
   command->callback([&] {
     json answer;
     if (!ask(options.config_file, "/admin/v1/status", answer, status)) return;
-    options.json ? print_json(answer) : print_status(answer);
+    if (options.json) return print_json(answer);
+    print_status(answer);
+    print_upstreams(answer["upstreams"]);
   });
 }
 

@@ -1,5 +1,6 @@
 #include "core/extension/table.h"
 
+#include <postern/ext/client.h>
 #include <postern/ext/events.h>
 #include <postern/ext/http.h>
 #include <postern/ext/log.h>
@@ -20,7 +21,7 @@ struct Known {
 constexpr Known kKnown[] = {
     {POSTERN_EXT_SCHEMES, schemes}, {POSTERN_EXT_ROUTES, routes}, {POSTERN_EXT_EVENTS, events}, {POSTERN_EXT_RECORDS, records},
     {POSTERN_EXT_HTTP, http},       {POSTERN_EXT_LOG, log},       {POSTERN_EXT_HEALTH, health},
-    {POSTERN_EXT_METRICS, metrics},
+    {POSTERN_EXT_METRICS, metrics}, {POSTERN_EXT_CLIENT, client},
 };
 
 const void* find(std::string_view id) {

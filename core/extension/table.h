@@ -22,6 +22,7 @@ const void* http();
 const void* log();
 const void* health();
 const void* metrics();
+const void* client();
 
 }  // namespace postern::extension
 

@@ -199,6 +199,15 @@ plugin::Instance* Assembly::find(const std::string& name) {
   return nullptr;
 }
 
+Status Assembly::connect(client::Client& client) {
+  for (auto& instance : instances_) {
+    client::Caller& caller = instance->client();
+    if (Status s = caller.connect(client, instance->name()); !s) return s.with_context("plugin " + instance->name());
+    if (caller.threads()) call_threads_.push_back({instance->name(), "client", caller.threads()});
+  }
+  return Status::ok();
+}
+
 Status Assembly::activate() {
   for (auto& instance : instances_) {
     if (Status s = instance->activate(); !s) return s;
@@ -209,6 +218,7 @@ Status Assembly::activate() {
 bool Assembly::stop_calls(int64_t within_ms) {
   int64_t until = steady_ms() + within_ms;
   bool all_back = true;
+  for (auto& instance : instances_) all_back = instance->client().close(std::max<int64_t>(0, until - steady_ms())) && all_back;
   for (const CallThreads& t : call_threads_) all_back = t.pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
   return all_back;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/client/client.h"
 #include "core/config/config.h"
 #include "core/dispatch/critical_types.h"
 #include "core/dispatch/subscriber.h"
@@ -22,8 +23,10 @@ class Assembly {
   // not be used. A plugin whose entry in the file is at fault already is left out: it would only complain of the same again.
   static std::unique_ptr<Assembly> make(const config::Config& config, std::vector<config::Fault>& faults);
 
+  // From then on plugins can call the outside. `client` outlives the assembly.
+  Status connect(client::Client& client);
   Status activate();
-  // No call for which a client waits begins any more. False when some have not come back within `within_ms` milliseconds: the assembly must
+  // No call for which a client waits begins any more, and plugins are told how their own requests ended. False when some have not come back within `within_ms` milliseconds: the assembly must
   // not be destroyed then.
   bool stop_calls(int64_t within_ms);
   void deactivate(uint32_t drain_ms);

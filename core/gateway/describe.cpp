@@ -49,4 +49,18 @@ json describe_routes(const Assembly& assembly) {
   return list;
 }
 
+json describe_upstreams(const std::vector<client::UpstreamStatus>& upstreams) {
+  json list = json::array();
+  for (const client::UpstreamStatus& u : upstreams) {
+    json ended;
+    for (size_t kind = 0; kind < u.ended.size(); ++kind) ended[client::to_text(static_cast<client::Outcome::Kind>(kind))] = u.ended[kind];
+    list.push_back({{"plugin", u.plugin}, {"upstream", u.name}, {"requests", u.requests}, {"attempts", u.attempts},
+                    {"retries", u.retries}, {"ended", ended}, {"breaker", u.breaker}, {"opens", u.opens}, {"failures", u.failures},
+                    {"in_flight", u.in_flight}, {"waiting", u.waiting},
+                    {"last_error", u.last_error.empty() ? json(nullptr) : json(u.last_error)},
+                    {"last_error_at", u.last_error_at == 0 ? json(nullptr) : json(u.last_error_at)}});
+  }
+  return list;
+}
+
 }  // namespace postern::gateway

@@ -16,8 +16,9 @@ namespace {
 
 constexpr uint64_t kMaxBytesOnTheirWay = 256 * 1024 * 1024;  // of requests that are not whole yet
 constexpr size_t kMaxAdminConnections = 64;
-constexpr rlim_t kReservedFiles = 100;  // for the store, plugins, the admin side
+constexpr rlim_t kReservedFiles = 300;  // for the store, plugins, the admin side, calls to the outside
 constexpr int64_t kCloseWithinMs = 5'000;      // for answers at hand to go out
+constexpr int64_t kHandlersNeedMs = 500;       // to settle, once a request of theirs has been given up
 constexpr int64_t kCallsBackWithinMs = 1'000;  // for calls into plugins that nobody waits for any more
 
 uint32_t loops_for(const config::Config& config) {
@@ -56,6 +57,7 @@ Status Gateway::open() {
   auto store = store::sqlite::SqliteStore::open(config_.store_path, limits);
   if (!store) return store.status();
   store_ = std::move(*store);
+  if (Status s = assembly_->connect(client_); !s) return s;
   dispatcher_ = std::make_unique<dispatch::Dispatcher>(assembly_->subscribers(), assembly_->targets(), assembly_->critical(), *store_,
                                                        config_.workers);
   views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_plugins(*assembly_); },
@@ -165,6 +167,7 @@ int Gateway::run() {
     store_failed_ = true;
     ::kill(::getpid(), SIGTERM);
   });
+  if (started) started = client_.start();
   if (started) started = assembly_->activate();
   if (started) {
     dispatcher_->start();
@@ -230,7 +233,10 @@ void Gateway::drain() {
 
   on_every_loop([](Loop& loop) { loop.front->ingest().end_calls(); });  // plugins that took too long for that
 
-  all_back_ = dispatcher_->stop(config_.drain.count());
+  int64_t drain_ms = config_.drain.count();
+  client_.end_within(drain_ms - std::min(kHandlersNeedMs, drain_ms / 2));  // whoever waits for an answer still has time to settle
+  all_back_ = dispatcher_->stop(drain_ms);
+  client_.stop();
   all_back_ = assembly_->stop_calls(kCallsBackWithinMs) && all_back_;
   all_back_ = health_.stop() && all_back_;
   if (all_back_) assembly_->deactivate(static_cast<uint32_t>(config_.drain.count()));
@@ -265,7 +271,7 @@ nlohmann::json Gateway::describe() const {
     calls.push_back({{"plugin", plugin}, {"purpose", purpose}, {"threads", s.threads}, {"busy", s.busy}, {"stuck", s.stuck}, {"waiting", s.waiting}});
   }
   return {{"call_threads", calls}, {"version", POSTERN_VERSION}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
-          {"connections", connections}, {"plugins", plugins}, {"config", config_.file}};
+          {"connections", connections}, {"plugins", plugins}, {"config", config_.file}, {"upstreams", describe_upstreams(client_.status())}};
 }
 
 }  // namespace postern::gateway

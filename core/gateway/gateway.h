@@ -17,6 +17,7 @@
 #include "core/admin/admin_service.h"
 #include "core/admin/views.h"
 #include "core/admin/worker.h"
+#include "core/client/client.h"
 #include "core/config/config.h"
 #include "core/dispatch/dispatcher.h"
 #include "core/gateway/assembly.h"
@@ -67,6 +68,7 @@ class Gateway {
   nlohmann::json describe() const;
 
   const config::Config config_;
+  client::Client client_;  // outlives the plugins that call by it
   std::unique_ptr<Assembly> assembly_;
   admission::AddressList details_for_;
   admission::UrlSource url_source_;
@@ -88,5 +90,7 @@ class Gateway {
 // What `postern plugins` and `postern routes` show.
 nlohmann::json describe_plugins(const Assembly& assembly);
 nlohmann::json describe_routes(const Assembly& assembly);
+// Of `postern status`.
+nlohmann::json describe_upstreams(const std::vector<client::UpstreamStatus>& upstreams);
 
 }  // namespace postern::gateway

@@ -33,7 +33,7 @@ struct MetricSources {
   std::function<std::vector<Loop>()> loops;
   struct CallThreads {
     std::string plugin;
-    const char* purpose;  // "verify", "reply"
+    const char* purpose;  // "verify", "reply", "client"
     std::shared_ptr<ingest::CallPool> pool;
   };
   std::vector<CallThreads> call_threads;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/client/caller.h"
 #include "core/ingest/route.h"
 #include "core/plugin/metric.h"
 #include "core/signature/scheme.h"
@@ -75,6 +76,7 @@ struct postern_host {
   postern_instance* self = nullptr;  // from create on
   std::atomic<Phase> phase{Phase::kCreated};
   postern::plugin::Registrations registrations;
+  postern::client::Caller client;  // its calls to the outside
   // Replies that the plugin has detached and not given back. Shared with them, since they may outlive the instance.
   std::shared_ptr<std::atomic<size_t>> detached_replies = std::make_shared<std::atomic<size_t>>(0);
 };

@@ -36,6 +36,7 @@ class Instance {
   // By the first of the plugin's handlers whose glob matches the event's type.
   dispatch::HandlerResult handle(dispatch::Delivery& delivery);
   dispatch::HandlerResult handle(const Handler& handler, dispatch::Delivery& delivery);
+  client::Caller& client() { return host_->client; }
   Status check(const HealthCheck& check, postern_health_report* report);
 
  private:

@@ -73,6 +73,8 @@ struct NamedRecord {
   uint64_t version = POSTERN_RECORD_ABSENT;
 };
 
+class Upstream;
+
 // What a Delivery and a Pending have in common. Views live as long as it does.
 class DeliveryContext {
  public:
@@ -114,6 +116,7 @@ class DeliveryContext {
   void set_result(std::string_view json) { detail::check(events().set_result(handle(), to_abi(json)), "set_result"); }
 
  protected:
+  friend class Upstream;  // makes requests on behalf of it
   DeliveryContext(const detail::HostTables& tables, postern_delivery* handle) : tables_(tables), handle_(handle) {}
   ~DeliveryContext() = default;
 

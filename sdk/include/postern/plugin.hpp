@@ -82,6 +82,7 @@ struct Instance {
     find(tables.log, POSTERN_EXT_LOG);
     find(tables.health, POSTERN_EXT_HEALTH);
     find(tables.metrics, POSTERN_EXT_METRICS);
+    find(tables.client, POSTERN_EXT_CLIENT);
     plugin->log_ = Log(tables);
   }
 

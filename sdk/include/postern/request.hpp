@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "abi.h"
+#include "ext/client.h"
 #include "ext/events.h"
 #include "ext/health.h"
 #include "ext/http.h"
@@ -64,6 +65,7 @@ struct HostTables {
   const postern_ext_log* log = nullptr;
   const postern_ext_health* health = nullptr;
   const postern_ext_metrics* metrics = nullptr;
+  const postern_ext_client* client = nullptr;
 };
 
 template <typename Table>

@@ -1,4 +1,5 @@
-// postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks, metrics. Part of
+// postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks, metrics,
+// upstreams. Part of
 // plugin.hpp.
 //
 // Declarations are plain structs for designated initialisers; a member left out means the host's default. What the host
@@ -14,7 +15,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "delivery.hpp"
+#include "client.hpp"
 #include "metrics.hpp"
 
 namespace postern::inline sdk {
@@ -213,6 +214,9 @@ class Setup {
   Gauge gauge(const Metric& metric) { return {tables_.metrics, add_metric(metric, POSTERN_METRIC_GAUGE)}; }
   Histogram histogram(const Metric& metric) { return {tables_.metrics, add_metric(metric, POSTERN_METRIC_HISTOGRAM)}; }
 
+  // Somebody whom the plugin calls, from activate on.
+  Upstream upstream(const UpstreamOptions& options);
+
   // Something is wrong in `config:` at a JSON pointer; "" is the whole. Go on afterwards, to find the other faults.
   void config_fault(std::string_view pointer, std::string_view text) {
     if (tables_.api.config_fault != nullptr) {
@@ -355,6 +359,33 @@ inline postern_metric* Setup::add_metric(const Metric& metric, uint32_t kind) {
     return whole ? table.add(tables_.host, &desc, &made) : POSTERN_E_INVALID;  // a row has a value for each label
   });
   return made;
+}
+
+inline Upstream Setup::upstream(const UpstreamOptions& options) {
+  postern_upstream_desc desc{};
+  desc.struct_size = sizeof desc;
+  if (options.any_host) desc.flags |= POSTERN_UPSTREAM_ANY_HOST;
+  if (options.allow_http) desc.flags |= POSTERN_UPSTREAM_ALLOW_HTTP;
+  desc.name = to_abi(options.name);
+  desc.base_url = to_abi(options.base_url);
+  desc.allow_hosts = to_abi(options.allow_hosts);
+  desc.ca_file = to_abi(options.ca_file);
+  desc.attempts = options.attempts;
+  desc.retry_base_ms = to_u32(options.retry_base);
+  desc.retry_cap_ms = to_u32(options.retry_cap);
+  desc.breaker_failures = options.breaker_failures;
+  desc.breaker_open_ms = to_u32(options.breaker_open);
+  desc.connect_ms = to_u32(options.connect);
+  desc.attempt_ms = to_u32(options.attempt);
+  desc.deadline_ms = to_u32(options.deadline);
+  desc.max_in_flight = options.max_in_flight;
+  desc.max_waiting = options.max_waiting;
+  desc.max_redirects = options.max_redirects;
+  desc.max_response = options.max_response;
+  uint32_t number = std::numeric_limits<uint32_t>::max();
+  add("upstream", options.name, tables_.client, POSTERN_EXT_CLIENT,
+      [&](const postern_ext_client& table) { return table.add_upstream(tables_.host, &desc, &number); });
+  return Upstream(tables_, number);
 }
 
 inline void Setup::sample(const Sample& sample) {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "postern/abi.h"
+#include "postern/ext/client.h"
 #include "postern/ext/events.h"
 #include "postern/ext/health.h"
 #include "postern/ext/http.h"

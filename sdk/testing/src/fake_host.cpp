@@ -191,6 +191,8 @@ Started FakeHost::start(std::string_view config_json) {
 void FakeHost::stop(std::chrono::milliseconds drain) {
   HostState& s = *state_;
   if (s.instance == nullptr) return;
+  cancel_requests();
+  run_callbacks();
   s.plugin.deactivate(s.instance, static_cast<uint32_t>(drain.count()));
   {
     std::lock_guard lock(s.mutex);

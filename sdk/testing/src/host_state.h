@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "postern/ext/client.h"
 #include "postern/ext/events.h"
 #include "postern/ext/health.h"
 #include "postern/ext/http.h"
@@ -46,6 +47,22 @@ struct MetricState {
   HostState* host = nullptr;
   MetricDeclaration declared;
   std::vector<MetricValue> values;  // of each series
+};
+
+// What a postern_client_response* points at.
+struct ResponseState {
+  HostState* host = nullptr;
+  OutboundAnswer answer;
+  bool ended = false;  // its callback has returned
+};
+
+// A request of send() whose callback has not run.
+struct WaitingRequest {
+  uint64_t number = 0;
+  std::string upstream;
+  postern_client_callback callback = nullptr;
+  void* user = nullptr;
+  bool cancelled = false;
 };
 
 struct DeliveryState;
@@ -154,6 +171,11 @@ struct HostState {
   std::deque<ExplainState> explains;
   std::deque<SigningState> signings;
   std::deque<ReplyState> replies;
+  std::vector<UpstreamDeclaration> upstreams;
+  std::map<std::string, std::deque<OutboundAnswer>> answers;  // by upstream
+  std::vector<OutboundRequest> outbound;
+  std::deque<WaitingRequest> waiting_requests;
+  std::deque<ResponseState> responses;
   std::function<void()> before_settle;
 
   static HostState& of(postern_host* host) { return *reinterpret_cast<HostState*>(host); }
@@ -165,6 +187,9 @@ struct HostState {
   RequestView& view_of(Request request);
   // Ends a reply that has no answer yet without one of the plugin.
   void answer_for_plugin(ReplyState& reply, uint32_t status, std::string why);
+
+  // Without the mutex: gives a callback the next answer of that upstream.
+  void respond(const std::string& upstream, postern_client_callback callback, void* user, bool cancelled);
 
   Settled run(DeliveryState& delivery);
   void settle(Attempt& attempt, postern_status outcome, std::string why);
@@ -197,6 +222,7 @@ extern const postern_ext_events kEvents;
 extern const postern_ext_records kRecords;
 extern const postern_ext_http kHttp;
 extern const postern_ext_metrics kMetrics;
+extern const postern_ext_client kClient;
 
 inline std::string to_string(postern_str text) {
   return text.len == 0 ? std::string() : std::string(text.ptr, text.len);

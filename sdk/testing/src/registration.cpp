@@ -223,6 +223,7 @@ const void* find_table(std::string_view id) {
   if (id == POSTERN_EXT_LOG) return &kLog;
   if (id == POSTERN_EXT_HEALTH) return &kHealth;
   if (id == POSTERN_EXT_METRICS) return &kMetrics;
+  if (id == POSTERN_EXT_CLIENT) return &kClient;
   return nullptr;
 }
 

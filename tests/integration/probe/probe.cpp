@@ -12,10 +12,12 @@
 //   lost         pending and never completed, if it arrived in this life of the gateway; in the next, as done
 //   emit         a follow-on event, "probe.followed", and then as done
 //   block        make the file FILE.began and hold the worker until FILE exists ("file": "FILE"), then as done
+//   call         GET the path URL of the upstream, and end as its answer says ("url": "/a?b")
+//   call_later   the same without waiting for it: pending meanwhile
 //
 // A subscription's handler appends the provider's id of the event to the record order/INTO (`with: {into: INTO}`).
 // What it replies, and its signature scheme: replies.cpp. `config: {prefix: /other}` puts another one before its paths
-// than /probe, so that a gateway can have several instances.
+// than /probe, so that a gateway can have several instances; `config: {upstream: URL}` names whom it calls.
 //
 // It is written against the C ABI alone.
 #include "probe.h"
@@ -122,6 +124,41 @@ postern_status add_metrics(postern_instance* self) {
   return self->metrics->add(self->host, &size, &self->body_size);
 }
 
+// In the callback of a request: the delivery ends as the answer says, with its body as the result.
+struct Asked {
+  postern_delivery* delivery;
+  bool later;
+  postern_status outcome;
+};
+
+void on_answer(postern_instance* self, void* user, const postern_client_response* response) {
+  auto* asked = static_cast<Asked*>(user);
+  asked->outcome = self->client->verdict(response);
+  if (asked->outcome == POSTERN_OK) self->events->set_result(asked->delivery, self->client->body(response));
+  if (self->client->retry_after_ms(response) > 0) self->events->retry_after(asked->delivery, self->client->retry_after_ms(response));
+  if (!asked->later) return self->api->set_error(self->host, self->client->error(response));
+  self->events->complete(asked->delivery, asked->outcome, self->client->error(response));
+  delete asked;
+}
+
+postern_status call_outside(postern_instance* self, postern_delivery* delivery, const std::string& url, bool later) {
+  postern_client_request request{};
+  request.struct_size = sizeof request;
+  request.upstream = self->upstream;
+  request.url = str(url);
+  request.delivery = delivery;
+  if (later) {
+    auto* asked = new Asked{delivery, true, POSTERN_OK};
+    const postern_status sent = self->client->send(self->host, &request, on_answer, asked, nullptr);
+    if (sent == POSTERN_OK) return POSTERN_PENDING;
+    delete asked;
+    return sent;
+  }
+  Asked asked{delivery, false, POSTERN_OK};
+  const postern_status called = self->client->call(self->host, &request, on_answer, &asked);
+  return called == POSTERN_OK ? asked.outcome : called;
+}
+
 postern_status handle(postern_instance* self, void*, postern_delivery* delivery) {
   const std::string_view body = view(self->http->body(self->events->request(delivery)));
   const std::string what = member(body, "do");
@@ -136,6 +173,7 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
     complete_later(self, delivery, id);
     return POSTERN_PENDING;
   }
+  if (what == "call" || what == "call_later") return call_outside(self, delivery, member(body, "url"), what == "call_later");
   if (what == "block") block_until_there(member(body, "file"));
   if (what == "emit") {
     const std::string follow = R"({"id":"follow-)" + id + R"(","do":"done"})";
@@ -159,6 +197,18 @@ postern_status init(postern_instance* self, postern_str config_json) {
   }
   const postern_status metrics = add_metrics(self);
   if (metrics != POSTERN_OK) return metrics;
+  const std::string upstream_url = member(view(config_json), "upstream");
+  if (!upstream_url.empty()) {
+    if (!find(self, POSTERN_EXT_CLIENT, self->client)) return fail(self, "postern.client/1 is missing", POSTERN_E_UNSUPPORTED);
+    postern_upstream_desc upstream{};
+    upstream.struct_size = sizeof upstream;
+    upstream.name = str("outside");
+    upstream.base_url = str(upstream_url);
+    upstream.attempts = 1;
+    upstream.breaker_failures = 3;
+    const postern_status known = self->client->add_upstream(self->host, &upstream, &self->upstream);
+    if (known != POSTERN_OK) return known;
+  }
   std::string prefix = member(view(config_json), "prefix");
   if (prefix.empty()) prefix = "/probe";
   postern_route_desc route{};

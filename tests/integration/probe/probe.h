@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "postern/ext/client.h"
 #include "postern/ext/events.h"
 #include "postern/ext/http.h"
 #include "postern/ext/metrics.h"
@@ -27,6 +28,8 @@ struct postern_instance {
   const postern_ext_metrics* metrics = nullptr;
   postern_metric* runs = nullptr;      // runs_total{asked="done|dead|other"}
   postern_metric* body_size = nullptr; // body_bytes
+  const postern_ext_client* client = nullptr;
+  uint32_t upstream = 0;  // of `config: {upstream: URL}`
   int64_t activated_ms = 0;  // Unix milliseconds
   std::mutex mutex;
   std::vector<std::thread> threads;          // of pending deliveries and detached replies; guarded by mutex

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "postern/abi.h"
+#include "postern/ext/client.h"
 #include "postern/ext/events.h"
 #include "postern/ext/health.h"
 #include "postern/ext/http.h"
@@ -275,6 +276,72 @@ VALUE(POSTERN_OK, 0);
 VALUE(POSTERN_PENDING, 1);
 VALUE(POSTERN_RETRY, 2);
 VALUE(POSTERN_DEAD, 3);
+SIZE(postern_upstream_desc, 128);
+AT(postern_upstream_desc, struct_size, 0);
+AT(postern_upstream_desc, flags, 4);
+AT(postern_upstream_desc, name, 8);
+AT(postern_upstream_desc, base_url, 24);
+AT(postern_upstream_desc, allow_hosts, 40);
+AT(postern_upstream_desc, ca_file, 56);
+AT(postern_upstream_desc, attempts, 72);
+AT(postern_upstream_desc, retry_base_ms, 76);
+AT(postern_upstream_desc, retry_cap_ms, 80);
+AT(postern_upstream_desc, breaker_failures, 84);
+AT(postern_upstream_desc, breaker_open_ms, 88);
+AT(postern_upstream_desc, connect_ms, 92);
+AT(postern_upstream_desc, attempt_ms, 96);
+AT(postern_upstream_desc, deadline_ms, 100);
+AT(postern_upstream_desc, max_in_flight, 104);
+AT(postern_upstream_desc, max_waiting, 108);
+AT(postern_upstream_desc, max_redirects, 112);
+AT(postern_upstream_desc, reserved, 116);
+AT(postern_upstream_desc, max_response, 120);
+
+SIZE(postern_client_request, 104);
+AT(postern_client_request, struct_size, 0);
+AT(postern_client_request, upstream, 4);
+AT(postern_client_request, method, 8);
+AT(postern_client_request, url, 24);
+AT(postern_client_request, headers, 40);
+AT(postern_client_request, headers_len, 48);
+AT(postern_client_request, body, 56);
+AT(postern_client_request, idempotency_key, 72);
+AT(postern_client_request, delivery, 88);
+AT(postern_client_request, deadline_ms, 96);
+AT(postern_client_request, reserved, 100);
+
+SIZE(postern_ext_client, 104);
+AT(postern_ext_client, add_upstream, 0);
+AT(postern_ext_client, call, 8);
+AT(postern_ext_client, send, 16);
+AT(postern_ext_client, cancel, 24);
+AT(postern_ext_client, verdict, 32);
+AT(postern_ext_client, kind, 40);
+AT(postern_ext_client, status, 48);
+AT(postern_ext_client, header, 56);
+AT(postern_ext_client, header_at, 64);
+AT(postern_ext_client, body, 72);
+AT(postern_ext_client, error, 80);
+AT(postern_ext_client, attempts, 88);
+AT(postern_ext_client, retry_after_ms, 96);
+IS(postern_ext_client, add_upstream, postern_status (*)(postern_host*, const postern_upstream_desc*, uint32_t*));
+IS(postern_ext_client, call, postern_status (*)(postern_host*, const postern_client_request*, postern_client_callback, void*));
+IS(postern_ext_client, send, postern_status (*)(postern_host*, const postern_client_request*, postern_client_callback, void*, uint64_t*));
+IS(postern_ext_client, cancel, void (*)(postern_host*, uint64_t));
+VALUE(POSTERN_UPSTREAM_ANY_HOST, 1);
+VALUE(POSTERN_UPSTREAM_ALLOW_HTTP, 2);
+VALUE(POSTERN_RESPONSE_OK, 0);
+VALUE(POSTERN_RESPONSE_REJECTED, 1);
+VALUE(POSTERN_RESPONSE_FAILED, 2);
+VALUE(POSTERN_RESPONSE_CONNECT, 3);
+VALUE(POSTERN_RESPONSE_TIMEOUT, 4);
+VALUE(POSTERN_RESPONSE_BROKEN, 5);
+VALUE(POSTERN_RESPONSE_TOO_LARGE, 6);
+VALUE(POSTERN_RESPONSE_REFUSED, 7);
+VALUE(POSTERN_RESPONSE_BREAKER_OPEN, 8);
+VALUE(POSTERN_RESPONSE_BUSY, 9);
+VALUE(POSTERN_RESPONSE_CANCELLED, 10);
+
 VALUE(POSTERN_E_INVALID, -1);
 VALUE(POSTERN_E_UNSUPPORTED, -2);
 VALUE(POSTERN_E_STATE, -3);
@@ -328,4 +395,5 @@ TEST(AbiLayout, ExtensionIds) {
   EXPECT_STREQ(POSTERN_EXT_LOG, "postern.log/1");
   EXPECT_STREQ(POSTERN_EXT_HEALTH, "postern.health/1");
   EXPECT_STREQ(POSTERN_EXT_METRICS, "postern.metrics/1");
+  EXPECT_STREQ(POSTERN_EXT_CLIENT, "postern.client/1");
 }

@@ -2,7 +2,8 @@
 // of the SDK with the documented rules: registration only in init, records with versions (a mismatch runs the handler
 // again), effects that count only when the outcome is done, pending completion and detached replies from any thread, GONE
 // when it comes too late. It verifies no signature by itself, and no request comes by the net: deliver() runs a handler,
-// redeliver() its next attempt, verify() and sign() a scheme's functions, reply() a reply route's handler.
+// redeliver() its next attempt, verify() and sign() a scheme's functions, reply() a reply route's handler. Nor does one go out:
+// answer() says what an upstream answers.
 //
 // What a plugin does against the rules, and a real host might not survive, is collected in misuses(): check that it is
 // empty. Threads: one thread drives the host; the plugin may call from any.
@@ -178,6 +179,34 @@ struct HealthResult {
   std::string message, details_json;
 };
 
+// Somebody whom the plugin may call, as declared; 0: the gateway's default.
+struct UpstreamDeclaration {
+  std::string name, base_url, allow_hosts, ca_file;
+  uint32_t flags = 0, attempts = 0, retry_base_ms = 0, retry_cap_ms = 0, breaker_failures = 0, breaker_open_ms = 0;
+  uint32_t connect_ms = 0, attempt_ms = 0, deadline_ms = 0, max_in_flight = 0, max_waiting = 0, max_redirects = 0;
+  uint64_t max_response = 0;
+};
+
+// What the plugin asked of an upstream.
+struct OutboundRequest {
+  std::string upstream, method, url, body, idempotency_key;
+  std::vector<std::pair<std::string, std::string>> headers;
+  uint32_t deadline_ms = 0;
+  size_t delivery = 0;    // on whose behalf; 0: nobody's
+  bool waited = false;    // call(), not send()
+};
+
+// What comes of a request. Without a kind it is what the status means.
+struct OutboundAnswer {
+  uint32_t status = 200;  // HTTP; 0 without an answer
+  std::string body = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::optional<uint32_t> kind = {};  // POSTERN_RESPONSE_…
+  std::string error = {};
+  uint64_t retry_after_ms = 0;
+  uint32_t attempts = 1;
+};
+
 struct LogLine {
   uint32_t level = 0;
   std::string text;
@@ -228,6 +257,13 @@ class FakeHost {
   void set_record(std::string_view collection, std::string_view key, std::string_view json);
   std::vector<Emitted> emitted() const;  // committed ones, in order
 
+  // What the next request to that upstream gets; a script of several, one after the other. Without one it finds nobody who listens.
+  void answer(std::string_view upstream, OutboundAnswer answer);
+  // Runs the callbacks of requests that the plugin sent without waiting, and those that they send, on the calling thread.
+  void run_callbacks();
+  std::vector<OutboundRequest> outbound() const;  // in order
+  const std::vector<UpstreamDeclaration>& upstreams() const;
+
   std::vector<HealthResult> health();  // runs every check
   std::vector<LogLine> log() const;
   std::vector<MetricDeclaration> metrics() const;
@@ -241,6 +277,8 @@ class FakeHost {
   const std::vector<std::string>& critical_types() const;  // likewise, of critical()
 
  private:
+  void cancel_requests();
+
   std::unique_ptr<HostState> state_;
 };
 
