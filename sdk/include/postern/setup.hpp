@@ -1,6 +1,5 @@
 // postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks, metrics,
-// upstreams. Part of
-// plugin.hpp.
+// upstreams. Part of plugin.hpp.
 //
 // Declarations are plain structs for designated initialisers; a member left out means the host's default. What the host
 // refuses is collected and fails init as a whole, so that all faults are seen at once. Threads: [main], during init
