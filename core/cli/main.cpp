@@ -5,14 +5,18 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "core/base/broken.h"
 #include "core/cli/command.h"
 
 int main(int argc, char** argv) {
   using namespace postern::cli;
+  namespace broken = postern::broken;
   // A caller that closed 0, 1 or 2 must not make a store's file our stderr.
   int null = ::open("/dev/null", O_RDWR);
   while (null >= 0 && null <= STDERR_FILENO) null = ::open("/dev/null", O_RDWR);
   if (null >= 0) ::close(null);
+
+  if constexpr (!broken::kKind.empty()) std::cerr << "postern: a build that is broken on purpose, for tests alone: " << broken::kKind << '\n';
 
   CLI::App app("Postern: every webhook is verified, made durable before it is acknowledged, and handled once.", "postern");
   app.set_version_flag("--version", std::string("postern ") + POSTERN_VERSION);

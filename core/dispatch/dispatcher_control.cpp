@@ -2,6 +2,7 @@
 // the store again that it could not take.
 #include <algorithm>
 
+#include "core/base/broken.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/dispatch/dispatcher.h"
@@ -88,7 +89,7 @@ void Dispatcher::expire_due() {
         ++abandoned_;
         ++stuck_threads_;
         --live_workers_;
-        if (!stopping_) spawn_worker();
+        if (!stopping_ && !broken::kKeepHungThreads) spawn_worker();
       }
       late.push_back(std::move(delivery));
     }

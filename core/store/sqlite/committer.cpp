@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/broken.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 
@@ -26,6 +27,7 @@ constexpr int64_t kMergeBesideUs = 1'000;
 constexpr int64_t kMergeForUs = 10'000;
 constexpr std::chrono::milliseconds kIdleAfter(20);
 constexpr std::chrono::milliseconds kTryAgainAfter(1000);  // when the last batch failed
+[[maybe_unused]] constexpr std::chrono::milliseconds kBrokenFor(5);
 
 uint64_t size_of(const ingest::NewEvent& event) { return event.body.size() + event.headers.size() + event.target.size() + 256; }
 
@@ -183,6 +185,10 @@ Status Committer::write(Events& events, Settlements& settlements, Settlements& l
   left.assign(std::make_move_iterator(settlements.begin() + static_cast<ptrdiff_t>(done)), std::make_move_iterator(settlements.end()));
   settlements.resize(done);
   if (Status s = merge_records(events); !s) return s;
+  if constexpr (broken::kEarlyAck) {
+    publish_events(std::exchange(events, {}), Status::ok());
+    std::this_thread::sleep_for(kBrokenFor);  // so that a few kills are enough to hit it
+  }
   return writer_.commit(batch);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/broken.h"
 #include "core/base/status.h"
 
 namespace postern::store::sqlite {
@@ -19,7 +20,7 @@ bool is_fatal(int sqlite_code);
 // Once per process, before anything else of SQLite: without its statistics of memory, which lock a mutex at each allocation.
 void prepare_sqlite();
 
-constexpr int kBusyTimeoutMs = 2000;  // while another program holds the database
+constexpr int kBusyTimeoutMs = broken::kWaitForLocks ? 60'000 : 2'000;  // while another program holds the database
 
 class Statement {
  public:

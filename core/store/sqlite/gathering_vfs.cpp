@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "core/base/broken.h"
 #include "core/store/sqlite/database.h"
 
 namespace postern::store::sqlite {
@@ -103,6 +104,11 @@ int write(sqlite3_file* f, const void* data, int size, sqlite3_int64 at) {
   return file->gathered != nullptr ? file->gathered->add(data, size, at) : forward<&M::xWrite>(f, data, size, at);
 }
 
+int sync(sqlite3_file* f, int flags) {
+  int code = flush_and_forward<&M::xSync>(f, flags);
+  return broken::kFsyncIgnored ? SQLITE_OK : code;
+}
+
 // A lock must be given back even when the flush before it fails; then the next call tells the error.
 int unlock(sqlite3_file* f, int level) {
   mine(f)->flush_both_silently();
@@ -129,7 +135,7 @@ constexpr sqlite3_io_methods kMethods = {
     flush_and_forward<&M::xRead, void*, int, sqlite3_int64>,
     write,
     flush_and_forward<&M::xTruncate, sqlite3_int64>,
-    flush_and_forward<&M::xSync, int>,
+    sync,
     flush_and_forward<&M::xFileSize, sqlite3_int64*>,
     flush_and_forward<&M::xLock, int>,
     unlock,

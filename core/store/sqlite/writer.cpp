@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/base/broken.h"
 #include "core/base/clock.h"
 #include "core/base/ids.h"
 #include "core/store/sqlite/schema.h"
@@ -71,8 +72,8 @@ Status Writer::open(const std::string& path) {
   database_.checkpoint_on_close(false);  // until it is known to be ours
   if (Status s = prepare_schema(database_); !s) return s.with_context(path);
   database_.checkpoint_on_close(true);
-  for (const char* pragma : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA cache_size=-16000",
-                             "PRAGMA temp_store=MEMORY", "PRAGMA journal_size_limit=67108864"}) {
+  for (const char* pragma : {"PRAGMA journal_mode=WAL", broken::kSyncOff ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=FULL",
+                             "PRAGMA cache_size=-16000", "PRAGMA temp_store=MEMORY", "PRAGMA journal_size_limit=67108864"}) {
     if (Status s = database_.execute(pragma); !s) return s;
   }
   // Replaces SQLite's own checkpoints, which would swallow their errors.
@@ -241,6 +242,9 @@ Status Writer::write(Settlement& settlement, Batch& batch) {
     return Status::ok();
   }
   if (!written) return written;
+  if constexpr (broken::kLoseEffects) {
+    if (commit_.run() != SQLITE_DONE || begin_.run() != SQLITE_DONE) return database_.fault("break");
+  }
   if (Status s = write_records(settlement); !s) return s;
   for (const ingest::NewEvent& emitted : settlement.emitted) {
     ingest::NewEvent event = emitted;  // should the batch fail, the settlement comes again

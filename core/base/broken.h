@@ -1,0 +1,29 @@
+// Builds that are broken on purpose: each breaks one promise, and the fault test of that promise has to notice (tests/fault/README.md).
+// A test that passes both builds proves nothing.
+//
+// POSTERN_BREAK is defined for the executables postern_broken_KIND alone, which only a build with tests has and nothing installs. What is
+// broken carries kMark, and a test looks for it in the real `postern`. Thread-safety: constants.
+#pragma once
+
+#include <string_view>
+
+namespace postern::broken {
+
+#ifdef POSTERN_BREAK
+constexpr std::string_view kKind = POSTERN_BREAK;
+[[gnu::used]] static const char kMark[] = "broken-on-purpose: " POSTERN_BREAK;
+#else
+constexpr std::string_view kKind;
+#endif
+
+constexpr bool kSyncOff = kKind == "sync_off";              // nothing is fsynced
+constexpr bool kFsyncIgnored = kKind == "fsync_ignored";    // an fsync that failed counts as done
+constexpr bool kEarlyAck = kKind == "early_ack";            // senders are told before the commit
+constexpr bool kLoseEffects = kKind == "lose_effects";      // effects are committed after the outcome, not with it
+constexpr bool kWaitForLocks = kKind == "wait_for_locks";   // as long as another program holds the database
+constexpr bool kKeepHungThreads = kKind == "keep_hung_threads";  // nobody takes the place of a thread that a handler keeps
+
+static_assert(kKind.empty() || kSyncOff || kFsyncIgnored || kEarlyAck || kLoseEffects || kWaitForLocks || kKeepHungThreads,
+              "POSTERN_BREAK names no kind of this list");
+
+}  // namespace postern::broken

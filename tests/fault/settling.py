@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""SIGKILL while handlers are settled: what a handler did counts exactly when its delivery is done, and once.
+
+Each event's handler appends the event's id to a record and emits an event, whose handler appends another id. Bars: for every delivery that
+is done its id is in the record once and its event was emitted once; for every other one neither; and in the end all are done.
+Control: lose_effects, which commits the effects after the outcome.
+"""
+
+import json
+import sys
+import time
+
+import probe
+from bars import Bar, main
+from gateway import Failure, Gateway, eventually
+
+BAR = Bar("SIGKILL while settling", "kills", 1000, "lose_effects", frozenset({"lost", "twice"}), __doc__)
+EVENTS_PER_RECORD = 8
+FOLLOWED = "probe.followed"
+LOOK_EVERY = 100  # kills; what is lost once stays lost
+
+
+def make(n):
+    identity = f"e{n}"
+    return identity, probe.event("emit", identity, key=f"k{n // EVENTS_PER_RECORD}")
+
+
+def written_ids(gateway):
+    """The ids in the records, with how often. What the log of records has is newer than the table."""
+    newest = dict(gateway.rows("SELECT key, value FROM record WHERE collection = 'order'"))
+    newest.update(gateway.rows("SELECT key, value FROM record_log WHERE collection = 'order' AND seq > "
+                               "(SELECT value FROM meta WHERE name = 'record_merged_seq') ORDER BY seq"))
+    counts = {}
+    for value in newest.values():
+        for identity in json.loads(value):
+            counts[identity] = counts.get(identity, 0) + 1
+    return counts
+
+
+def look(test, gateway):
+    """Compares outcomes with effects, while no gateway runs; the number of deliveries that are done."""
+    written = written_ids(gateway)
+    emitted = dict(gateway.rows("SELECT body, count(*) FROM event WHERE type = ? GROUP BY body", FOLLOWED))
+    emitted = {json.loads(body)["id"].removeprefix("follow-"): count for body, count in emitted.items()}
+    done = 0
+    for body, state, kind in gateway.rows("SELECT e.body, d.state, e.type FROM delivery d JOIN event e ON e.seq = d.event"):
+        identity = json.loads(body)["id"]
+        wanted = 1 if state == "done" else 0
+        done += wanted
+        effects = {"record": written.pop(identity, 0)}
+        if kind != FOLLOWED:
+            effects["emitted event"] = emitted.pop(identity, 0)
+        for effect, count in effects.items():
+            if count != wanted:
+                test.find("lost" if count < wanted else "twice", f"{identity} is {state} and has its {effect} {count} times")
+    for identity in {*written, *emitted}:
+        test.find("strange", f"effects of {identity}, which was never stored")
+    return done
+
+
+def run(test):
+    with Gateway(test, dispatch="retry: {attempts: 100, base: 1ms, cap: 5ms}", plugins=probe.entry(test)) as gateway:
+        gateway.start()
+        with probe.Senders(gateway, make) as senders:
+            for kill in range(test.number):
+                before = len(senders.acked)
+                if not eventually(30, lambda: len(senders.acked) > before):
+                    raise Failure(f"nothing is acknowledged\n{gateway.log_tail()}")
+                time.sleep(test.random.uniform(0.03, 0.3))
+                gateway.kill()
+                if kill % LOOK_EVERY == 0 or test.is_control:
+                    look(test, gateway)
+                gateway.start()
+                test.progress(kill + 1, f"{len(senders.acked)} acknowledged")
+        eventually(120, lambda: gateway.unsettled() == 0, 0.05)
+        if (status := gateway.stop()) != 0:
+            test.find("stop", f"exit status {status}\n{gateway.log_tail()}")
+        done = look(test, gateway)
+        if open_or_dead := gateway.number("SELECT count(*) FROM delivery WHERE state != 'done'"):
+            test.find("stall", f"{open_or_dead} deliveries are not done in the end")
+        if done != 2 * gateway.number("SELECT count(*) FROM event WHERE type != ?", FOLLOWED):
+            test.find("lost", "not every event has its delivery and its follow-on")
+    return f"{test.number} kills, {len(senders.acked)} events acknowledged, {done} deliveries done, effects of each once"
+
+
+if __name__ == "__main__":
+    sys.exit(main(BAR, run))
