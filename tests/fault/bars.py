@@ -42,6 +42,7 @@ class Test:
         self.number = options.number
         self.is_control = options.control
         self.timed = options.timed
+        self.variant = getattr(options, "variant", None)
         self.keep = options.keep
         self.build = os.path.abspath(options.build)
         self.binary = os.path.join(self.build, f"tests/fault/postern_broken_{bar.broken}" if options.control and bar.broken else "postern")
@@ -78,7 +79,7 @@ class Test:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def options_of(bar):
+def options_of(bar, variants):
     parser = argparse.ArgumentParser(description=bar.description, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="Exit status: 0 as promised (with --control: the fault was found), 1 not, 77 cannot run here.")
     parser.add_argument("number", nargs="?", type=int, default=bar.full, help=f"how many {bar.counted}; default, the full form: {bar.full}")
@@ -88,15 +89,17 @@ def options_of(bar):
     parser.add_argument("--timed", action="store_true", help="promised times count as well; leave the machine alone meanwhile")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32), help="of what is random; printed when it fails")
     parser.add_argument("--keep", action="store_true", help="keep the gateway's folder")
+    for name, text in variants.items():
+        parser.add_argument(f"--{name}", dest="variant", action="store_const", const=name, help=text)
     options = parser.parse_args()
     if options.number < 1:
         parser.error("the number must be at least 1")
     return options
 
 
-def main(bar, run):
-    """`run(test)` does the work and returns the figures for the last line."""
-    options = options_of(bar)
+def main(bar, run, variants=()):
+    """`run(test)` does the work and returns the figures for the last line. `variants`: more flags, of which test.variant has the last."""
+    options = options_of(bar, dict(variants))
     begin = time.monotonic()
     test = None
     try:

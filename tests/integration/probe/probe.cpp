@@ -11,6 +11,7 @@
 //   pending      complete later, from a thread of its own
 //   lost         pending and never completed, if it arrived in this life of the gateway; in the next, as done
 //   emit         a follow-on event, "probe.followed", and then as done
+//   hang         hold the worker for MS milliseconds at every attempt ("ms": "500"), then as done
 //   block        make the file FILE.began and hold the worker until FILE exists ("file": "FILE"), then as done
 //   call         GET the path URL of the upstream, and end as its answer says ("url": "/a?b")
 //   call_later   the same without waiting for it: pending meanwhile
@@ -174,6 +175,7 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
     return POSTERN_PENDING;
   }
   if (what == "call" || what == "call_later") return call_outside(self, delivery, member(body, "url"), what == "call_later");
+  if (what == "hang") std::this_thread::sleep_for(std::chrono::milliseconds(std::stoll(member(body, "ms"))));
   if (what == "block") block_until_there(member(body, "file"));
   if (what == "emit") {
     const std::string follow = R"({"id":"follow-)" + id + R"(","do":"done"})";

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""The system's clock is set by a day, forward and back, while deliveries wait for their retry (shifted_clock.c shows the gateway another time).
+
+Bars: no delivery is tried earlier than its pause allows, measured by a clock that was not set, and none much later; what comes meanwhile
+is stored and handled at once; a handler that hangs is still ended at its deadline. Control: the clock for waiting is set as well, as if
+the gateway waited by wall time.
+"""
+
+import os
+import struct
+import sys
+import time
+
+from bars import Bar, main
+from gateway import Failure, Gateway, eventually
+from probe import entry, event
+
+BAR = Bar("clock jump", "jumps", 20, "", frozenset({"storm", "stall"}), __doc__)
+DAY_S = 86400
+PAUSE_S = 1.0  # between two attempts
+WAITING = 40   # deliveries
+SOON_S = 3.0   # generous: the machine may be busy
+DISPATCH = "retry: {attempts: 100, base: 1s, factor: 1, cap: 1s, jitter: 0}, breaker: {failures: 1000000}, deadline: 1s"
+
+
+class Clock:
+    """The gateway's wall clock, as seconds beside the real one."""
+
+    def __init__(self, test, folder):
+        self._both = test.is_control
+        self._path = os.path.join(folder, "clock")
+        with open(self._path, "wb") as file:
+            file.write(struct.pack("qq", 0, 0))
+        self.environment = {"LD_PRELOAD": os.path.join(test.build, "tests/fault/shifted_clock.so"), "POSTERN_CLOCK": self._path}
+
+    def set(self, seconds):
+        with open(self._path, "r+b", buffering=0) as file:
+            file.write(struct.pack("qq", seconds, seconds if self._both else 0))
+
+
+def attempts(gateway):
+    return gateway.number("SELECT sum(attempts) FROM delivery")
+
+
+def post(gateway, identity, what="done", **more):
+    try:
+        return gateway.request("POST", "/probe", event(what, identity, **more).partition(b"\r\n\r\n")[2], seconds=10)[0]
+    except OSError:
+        return 0
+
+
+def state_of(gateway, identity):
+    rows = gateway.rows("SELECT d.state FROM delivery d JOIN event e ON e.seq = d.event WHERE e.external_id = ?", identity)
+    return rows[0][0] if rows else None
+
+
+def check_clock(gateway, identity, seconds):
+    """A gateway that sees the right time would pass everything here."""
+    received = gateway.number("SELECT received_at FROM event WHERE external_id = ?", identity) / 1000
+    if received and abs(received - time.time() - seconds) > 60:
+        raise Failure("the gateway does not see the clock that this test sets")
+
+
+def jump(test, gateway, clock, seconds, number):
+    """Between two attempts of all that wait: they have to come when they would have come anyway."""
+    before = attempts(gateway)
+    eventually(2 * PAUSE_S + SOON_S, lambda: attempts(gateway) >= before + WAITING, 0.02)  # a round of attempts has just been
+    begin, before = time.monotonic(), attempts(gateway)
+    clock.set(seconds)
+    time.sleep(PAUSE_S)
+    if post(gateway, f"new{number}") != 200 or not eventually(SOON_S, lambda: state_of(gateway, f"new{number}") == "done", 0.02):
+        test.find("stall", f"jump {number} ({seconds:+d} s): a new event is not handled")
+    check_clock(gateway, f"new{number}", seconds)
+    # As many rounds as fit into the time, and one of which the first part had begun before.
+    made, allowed = attempts(gateway) - before, WAITING * (2 + (time.monotonic() - begin) / PAUSE_S)
+    if made > allowed:
+        test.find("storm", f"jump {number} ({seconds:+d} s): {made} attempts where at most {allowed:.0f} are due")
+    before = attempts(gateway)
+    if not eventually(PAUSE_S + SOON_S, lambda: attempts(gateway) >= before + WAITING, 0.02):
+        test.find("stall", f"jump {number} ({seconds:+d} s): {attempts(gateway) - before} of {WAITING} that wait were tried again")
+
+
+def run(test):
+    with Gateway(test, dispatch=DISPATCH, plugins=entry(test)) as gateway:
+        clock = Clock(test, gateway.folder)
+        gateway.environment.update(clock.environment)
+        gateway.start()
+        for n in range(WAITING):
+            if post(gateway, f"waits{n}", "retry", key=f"k{n}") != 200:
+                test.find("stall", "events are not taken")
+        seconds = 0
+        for number in range(1, test.number + 1):
+            seconds = test.random.choice([offset for offset in (-DAY_S, 0, DAY_S) if offset != seconds])
+            jump(test, gateway, clock, seconds, number)
+            test.progress(number)
+        post(gateway, "hangs", "hang", ms="2500")
+        clock.set(-DAY_S if seconds >= 0 else DAY_S)
+        late = "SELECT count(*) FROM attempt WHERE outcome = 'timeout'"
+        if not eventually(1 + SOON_S, lambda: gateway.number(late) > 0, 0.02):
+            test.find("stall", "a handler that hangs is not ended at its deadline after a jump")
+        if (status := gateway.stop()) != 0:
+            test.find("stop", f"exit status {status}\n{gateway.log_tail()}")
+        made = attempts(gateway)
+    return f"{test.number} jumps of a day or two, {WAITING} deliveries waiting, {made} attempts made"
+
+
+if __name__ == "__main__":
+    sys.exit(main(BAR, run))
