@@ -22,7 +22,8 @@ from system_calls import Ack, Reader, SyncBegin, SyncEnd, Write, strace
 
 BAR = Bar("power loss", "crash images", 5000, "sync_off", frozenset({"lost", "corrupt"}), __doc__)
 IMAGES_PER_RECORD = 1000
-EVENTS_PER_LIFE = 2500
+EVENTS_PER_LIFE, EVENTS_AT_LEAST = 1500, 600
+CHECKPOINTS = 6  # fsyncs of the database: two when it is made, two at the stops, the others under load
 GATEWAY_ON_EVERY = 100
 
 _WITHOUT_DELIVERY = "SELECT count(*) FROM event e LEFT JOIN delivery d ON d.seq = e.first_delivery WHERE d.seq IS NULL"
@@ -32,21 +33,24 @@ _WITHOUT_EFFECT = """SELECT count(*) FROM delivery d JOIN event e ON e.seq = d.e
                                     UNION ALL SELECT key FROM record_log WHERE collection = 'messages')"""
 
 
-def record(test, gateway):
+def record(test, gateway, count):
     """Two lives of the gateway under load: its operations, in order."""
+    events = min(EVENTS_PER_LIFE, max(EVENTS_AT_LEAST, count))
     operations = []
     for life in range(2):
         file = os.path.join(gateway.folder, f"trace.{life}")
         reader = Reader(gateway.folder, "events.db")
         gateway.start(strace(file, "--seccomp-bpf"), seconds=120)
-        with Load(test, gateway, "--connections", 32, "--requests", EVENTS_PER_LIFE, "--conversations", 200, "--timeout", 120) as load:
+        with Load(test, gateway, "--connections", 32, "--requests", events, "--body-size", 3000, "--conversations", 200, "--timeout", 120) as load:
             report = load.result()
-        if report["acked"] < EVENTS_PER_LIFE:
-            raise Failure(f"only {report['acked']} of {EVENTS_PER_LIFE} events were acknowledged: {report['statuses']}")
+        if report["acked"] < events:
+            raise Failure(f"only {report['acked']} of {events} events were acknowledged: {report['statuses']}")
         if (status := gateway.stop(120)) != 0:
             raise Failure(f"the recorded gateway ended with {status}:\n{gateway.log_tail()}")
         operations.extend(reader.read(file))
         os.remove(file)
+    if not test.is_control and operations.count(SyncEnd("events.db", True, False)) < CHECKPOINTS:
+        raise Failure("the record has too few checkpoints to be worth anything: record more events")
     return operations
 
 
@@ -138,7 +142,7 @@ def check_record(test, count, done):
     """Records once, and looks at `count` images; the events acknowledged in the record, and how often the gateway started."""
     starts = 0
     with Gateway(test) as gateway, ThreadPoolExecutor(os.cpu_count()) as pool:
-        operations = record(test, gateway)
+        operations = record(test, gateway, count)
         step = min(GATEWAY_ON_EVERY, max(1, count // 3))
         waiting = []
 
