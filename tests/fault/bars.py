@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from gateway import Failure
 
 SKIPPED = 77  # as ctest has it
+CONTROL_CYCLES = 30
 
 
 class Skip(Exception):
@@ -60,6 +61,14 @@ class Test:
             raise _Enough
         if not self.is_control and len(self.findings) <= 20:
             print(f"{self.bar.title}: {kind}: {text}", file=sys.stderr)
+
+    def cycles(self):
+        """From 1 on. A control has more of them: it ends with its first find, which may need some luck."""
+        return range(1, (max(self.number, CONTROL_CYCLES) if self.is_control else self.number) + 1)
+
+    def patience(self, promised, otherwise):
+        """Seconds to wait for something: what is promised with --timed, else what holds on a busy machine too."""
+        return promised if self.timed else otherwise
 
     def bar_of_time(self, seconds, most, what):
         """A promised time; checked only with --timed, since it means nothing on a busy machine."""

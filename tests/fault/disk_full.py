@@ -134,7 +134,7 @@ def run(test):
         watch = Watch(gateway)
         with Load(test, gateway, "--connections", 8, "--duration", 86400, "--rate", LOAD_PER_S, "--retry", "--conversations", 50,
                   "--give-up", 60) as load:
-            for number in range(1, test.number + 1):
+            for number in test.cycles():
                 slowest = max(slowest, cycle(test, disk, gateway, watch, number))
                 test.progress(number, f"back after at most {slowest:.2f} s")
                 if test.is_control:

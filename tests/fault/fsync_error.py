@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An fsync fails: each of the first 200 of the running gateway, one at a time, and each of those at its start. strace makes them fail (EIO).
+"""An fsync fails: each of the first 200 of the running gateway, one at a time, and each of those at its start. strace makes them fail.
 
 What the failed fsync should have written counts as lost from then on, as file systems have it, though a later one succeeds. Bars: no
 event is acknowledged that is not certainly on the disk; the gateway ends with status 74; the next start finds everything that was
@@ -68,7 +68,7 @@ class Tracer:
 
 
 def what_was_certain(test, base, operations, n):
-    """Until another fsync succeeds after the one that failed, every acknowledgement has to be of something that is certainly on the disk."""
+    """Until another fsync succeeds after the one that failed, what is acknowledged has to be on the disk for certain."""
     disk, acked, failed = Disk(base), set(), False
     for operation in operations:
         if isinstance(operation, Ack):

@@ -54,7 +54,8 @@ def throughput(test, beside):
         hung = test.number / BAD_EVERY / 2 * 3 * HANG_MS / 1000
         if not eventually(30 + hung, lambda: settled(gateway, "flawed") == test.number, 0.05):
             test.find("stall", f"the plugin with faults has {settled(gateway, 'flawed')} of {test.number} settled")
-        states = dict(gateway.rows("SELECT e.external_id, d.state FROM delivery d JOIN event e ON e.seq = d.event WHERE d.plugin = 'flawed'"))
+        states = dict(gateway.rows("SELECT e.external_id, d.state FROM delivery d JOIN event e ON e.seq = d.event "
+                                   "WHERE d.plugin = 'flawed'"))
         if (status := gateway.stop()) != 0:
             test.find("stop", f"exit status {status}\n{gateway.log_tail()}")
     return rate, states

@@ -31,7 +31,8 @@ def run(test):
             report = load.result()
         settled = gateway.status()["store"]["settled"] - before["settled"]
         if report["errors"] or report["acked"] != report["requests"]:
-            test.find("refused", f"{report['requests'] - report['acked']} of {report['requests']} were not acknowledged: {report['statuses']}")
+            refused = report["requests"] - report["acked"]
+            test.find("refused", f"{refused} of {report['requests']} were not acknowledged: {report['statuses']}")
         rss = gateway.rss_mib()
         gateway.stop()
     p99_ms = report["p99_us"] / 1000

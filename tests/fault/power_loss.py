@@ -41,7 +41,8 @@ def record(test, gateway, count):
         file = os.path.join(gateway.folder, f"trace.{life}")
         reader = Reader(gateway.folder, "events.db")
         gateway.start(strace(file, "--seccomp-bpf"), seconds=120)
-        with Load(test, gateway, "--connections", 32, "--requests", events, "--body-size", 3000, "--conversations", 200, "--timeout", 120) as load:
+        with Load(test, gateway, "--connections", 32, "--requests", events, "--body-size", 3000, "--conversations", 200,
+                  "--timeout", 120) as load:
             report = load.result()
         if report["acked"] < events:
             raise Failure(f"only {report['acked']} of {events} events were acknowledged: {report['statuses']}")

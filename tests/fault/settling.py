@@ -62,16 +62,16 @@ def run(test):
     with Gateway(test, dispatch="retry: {attempts: 100, base: 1ms, cap: 5ms}", plugins=probe.entry(test)) as gateway:
         gateway.start()
         with probe.Senders(gateway, make) as senders:
-            for kill in range(test.number):
+            for kill in test.cycles():
                 before = len(senders.acked)
                 if not eventually(30, lambda: len(senders.acked) > before):
                     raise Failure(f"nothing is acknowledged\n{gateway.log_tail()}")
                 time.sleep(test.random.uniform(0.03, 0.3))
                 gateway.kill()
-                if kill % LOOK_EVERY == 0 or test.is_control:
+                if kill % LOOK_EVERY == 1 or test.is_control:
                     look(test, gateway)
                 gateway.start()
-                test.progress(kill + 1, f"{len(senders.acked)} acknowledged")
+                test.progress(kill, f"{len(senders.acked)} acknowledged")
         eventually(120, lambda: gateway.unsettled() == 0, 0.05)
         if (status := gateway.stop()) != 0:
             test.find("stop", f"exit status {status}\n{gateway.log_tail()}")

@@ -55,11 +55,11 @@ def run(test):
         gateway.start()
         with Load(test, gateway, "--connections", 64, "--duration", 86400, "--retry", "--duplicates", 0.05, "--conversations", 500,
                   "--give-up", 60) as load:
-            for done in range(test.number):
+            for done in test.cycles():
                 kill_under_load(test, gateway, load)
                 slowest = max(slowest, gateway.start())
-                test.progress(done + 1, f"slowest start {slowest * 1000:.0f} ms")
-                if test.is_control and done % 3 == 2:
+                test.progress(done, f"slowest start {slowest * 1000:.0f} ms")
+                if test.is_control:
                     compare(test, gateway, load)
             before = load.acked_bytes()
             if not eventually(30, lambda: load.acked_bytes() > before):
