@@ -16,6 +16,7 @@ import time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
+_DIE_WITH_TRACER = ("setpriv", "--pdeathsig", "KILL")  # which does not end what it traces when it is killed
 
 
 class Failure(Exception):
@@ -85,8 +86,9 @@ class Gateway:
     def start(self, tracer=(), seconds=30):
         """Until GET /health answers; returns how long that took. `tracer`: a command in front, whose only child is the daemon."""
         begin = time.monotonic()
+        before = [*tracer, *_DIE_WITH_TRACER] if tracer else []
         with open(os.path.join(self.folder, "log"), "ab") as log:
-            self.process = subprocess.Popen([*tracer, self.binary, "serve", "-c", self.config], env=self.environment, stdout=log,
+            self.process = subprocess.Popen([*before, self.binary, "serve", "-c", self.config], env=self.environment, stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
         self.pid = None if tracer else self.process.pid
         while not self.answers():
