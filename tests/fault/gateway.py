@@ -83,14 +83,18 @@ class Gateway:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, tracer=(), seconds=30):
-        """Until GET /health answers; returns how long that took. `tracer`: a command in front, whose only child is the daemon."""
-        begin = time.monotonic()
+    def launch(self, tracer=()):
+        """Without waiting for it. `tracer`: a command in front, whose only child is the daemon."""
         before = [*tracer, *_DIE_WITH_TRACER] if tracer else []
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen([*before, self.binary, "serve", "-c", self.config], env=self.environment, stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
         self.pid = None if tracer else self.process.pid
+
+    def start(self, tracer=(), seconds=30):
+        """Until GET /health answers; returns how long that took."""
+        begin = time.monotonic()
+        self.launch(tracer)
         while not self.answers():
             if self.process.poll() is not None:
                 raise Failure(f"the gateway ended at once with status {self.process.returncode}:\n{self.log_tail()}")

@@ -78,6 +78,8 @@ def run(test):
         done = look(test, gateway)
         if open_or_dead := gateway.number("SELECT count(*) FROM delivery WHERE state != 'done'"):
             test.find("stall", f"{open_or_dead} deliveries are not done in the end")
+        if lost := set(senders.acked) - {row[0] for row in gateway.rows("SELECT external_id FROM event")}:
+            test.find("lost", f"{len(lost)} of {len(senders.acked)} acknowledged, such as {lost.pop()}")
         if done != 2 * gateway.number("SELECT count(*) FROM event WHERE type != ?", FOLLOWED):
             test.find("lost", "not every event has its delivery and its follow-on")
     return f"{test.number} kills, {len(senders.acked)} events acknowledged, {done} deliveries done, effects of each once"

@@ -2,8 +2,8 @@
 """SIGKILL under load, again and again: what was acknowledged is in the store afterwards, once.
 
 The load repeats whatever was not answered, as providers do: an event that was committed but not acknowledged must be recognised by the
-next life of the gateway. Bars: 0 lost, 0 twice; in the full form 500,000 acknowledged; with --timed ready again within 1 s each time.
-Control: early_ack, which tells the senders before the commit.
+next life of the gateway. Some starts are killed as well, in the middle of the recovery. Bars: 0 lost, 0 twice; in the full form 500,000
+acknowledged; with --timed ready again within 1 s each time. Control: early_ack, which tells the senders before the commit.
 """
 
 import sys
@@ -13,6 +13,7 @@ from bars import Bar, main
 from gateway import Failure, Gateway, Load, eventually
 
 BAR = Bar("SIGKILL under load", "kills", 1000, "early_ack", frozenset({"lost"}), __doc__)
+KILLED_AT_START = 0.2  # of the starts
 ACKED_PER_KILL = 500  # on average, in the full form
 READY_WITHIN = 1.0
 
@@ -57,6 +58,10 @@ def run(test):
                   "--give-up", 60) as load:
             for done in test.cycles():
                 kill_under_load(test, gateway, load)
+                if test.random.random() < KILLED_AT_START:
+                    gateway.launch()
+                    time.sleep(test.random.uniform(0, 0.03))
+                    gateway.kill()
                 slowest = max(slowest, gateway.start())
                 test.progress(done, f"slowest start {slowest * 1000:.0f} ms")
                 if test.is_control:
