@@ -2,7 +2,8 @@
 """The disk is filled to its last byte and freed again, under load, on a file system of its own (tmpfs; --ext4: a loop device with ext4).
 
 Bars: 503 while it is full; the service is back within 5 s after there is space; no event that was acknowledged is lost, none is stored
-twice; the gateway stays. It needs root, for the mount. Control: early_ack, which tells the senders before the commit.
+twice; the gateway stays. In some cycles it is killed while the disk is full, and has to start then, or to say why not. It needs root, for
+the mount. Control: early_ack, which tells the senders before the commit.
 """
 
 import os
@@ -21,6 +22,7 @@ SIZE_MIB = 256
 BACK_WITHIN = 5.0
 REFUSED_WITHIN = 30.0  # until nothing fits into what the store has reserved
 LOAD_PER_S = 300
+KILLED_WHILE_FULL = 0.2
 
 
 class FileSystem:
@@ -92,6 +94,21 @@ class Watch:
         return status
 
 
+def starts_while_full(test, gateway, number):
+    """After a kill. It starts, or says why not; it does not hang, and harms nothing."""
+    gateway.kill()
+    try:
+        gateway.start()
+        return True
+    except Failure:
+        if gateway.running():
+            test.find("stall", f"cycle {number}: a start on a full disk neither serves nor ends\n{gateway.log_tail()}")
+            gateway.kill()
+        elif gateway.process.returncode <= 0 or '"level":"error"' not in gateway.log_tail():
+            test.find("crash", f"cycle {number}: a start on a full disk ends with {gateway.process.returncode}\n{gateway.log_tail()}")
+        return False
+
+
 def cycle(test, disk, gateway, watch, number):
     """Fills and frees once; how long the service was away after there was space."""
     disk.fill()
@@ -103,8 +120,11 @@ def cycle(test, disk, gateway, watch, number):
     if not eventually(3 if test.is_control else REFUSED_WITHIN, refused, 0.02):
         test.find("no 503", f"cycle {number}: events are taken for {REFUSED_WITHIN:.0f} s on a full disk, or nobody answers")
     time.sleep(test.random.uniform(0, 0.3))
+    down = test.random.random() < KILLED_WHILE_FULL and not starts_while_full(test, gateway, number)
     disk.free()
     begin = time.monotonic()
+    if down:
+        gateway.start()
     back = eventually(2 * BACK_WITHIN, lambda: 200 <= watch.try_one() < 300)
     took = time.monotonic() - begin
     if not gateway.running():
