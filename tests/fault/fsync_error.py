@@ -18,7 +18,7 @@ from bars import Bar, Skip, main
 from disk import Disk
 from gateway import Failure, Gateway, Load, die_with_parent, eventually
 from power_loss import faults_of, write_files
-from system_calls import Ack, Reader, SyncEnd, strace
+from system_calls import Ack, Reader, SyncEnd, strace, why_not
 
 FSYNCS = 200
 BAR = Bar("fsync error", "fsyncs", FSYNCS, "fsync_ignored", frozenset({"acknowledged", "goes on"}), __doc__)
@@ -158,8 +158,8 @@ def fail_start(test, n):
 
 
 def run(test):
-    if not shutil.which("strace"):
-        raise Skip("strace is not installed; packaging/install-dependencies.sh test installs it")
+    if why := why_not():
+        raise Skip(why)
     chosen = list(range(1, FSYNCS + 1))
     if test.number < FSYNCS:
         chosen = sorted({1, 2, *test.random.sample(chosen[2:], max(0, test.number - 2))})[:test.number]

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bars import Bar, Skip, main
 from disk import Disk
 from gateway import Failure, Gateway, Load
-from system_calls import Ack, Reader, SyncBegin, SyncEnd, Write, strace
+from system_calls import Ack, Reader, SyncBegin, SyncEnd, Write, strace, why_not
 
 BAR = Bar("power loss", "crash images", 5000, "sync_off", frozenset({"lost", "corrupt"}), __doc__)
 IMAGES_PER_RECORD = 1000
@@ -166,8 +166,8 @@ def check_record(test, count, done):
 
 
 def run(test):
-    if not shutil.which("strace"):
-        raise Skip("strace is not installed; packaging/install-dependencies.sh test installs it")
+    if why := why_not():
+        raise Skip(why)
     done = acked = starts = 0
     while done < test.number:
         count = min(IMAGES_PER_RECORD, test.number - done)

@@ -6,6 +6,7 @@ acknowledgement that depends on it stands behind it in the file.
 
 import os
 import re
+import subprocess
 from dataclasses import dataclass
 
 CALLS = "openat,pwrite64,write,ftruncate,fallocate,fsync,fdatasync,unlink,unlinkat,rename,renameat,renameat2,sendto"
@@ -61,6 +62,15 @@ class Remove:
 @dataclass(frozen=True)
 class Ack:
     event_id: str
+
+
+def why_not():
+    """Why nothing can be traced here; None when it can."""
+    try:
+        tried = subprocess.run(["strace", "-f", "-o", os.devnull, "true"], check=False, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "strace is not installed; packaging/install-dependencies.sh test installs it"
+    return None if tried.returncode == 0 else f"strace cannot trace here: {tried.stderr.strip()}"
 
 
 def strace(file, *options):
