@@ -59,6 +59,9 @@ void sort_and_keep_newest(std::vector<SeenKey>& entries) {
 Status DedupeIndex::load(Database& database, int64_t last_seq) {
   last_seq_ = last_seq;
   if (Status s = prepare(database); !s) return s;
+  auto merged_seq = database.integer("SELECT value FROM meta WHERE name = 'dedupe_merged_seq'");
+  if (!merged_seq) return merged_seq.status();
+  merged_seq_ = *merged_seq;
   if (Status s = load_segments(database); !s) return s;
   return load_fresh(database);
 }
@@ -94,6 +97,10 @@ Status DedupeIndex::load_segments(Database& database) {
     Key key;
     if (!copy_key(rows->blob(1), key)) return {Code::kCorrupt, "dedupe: a malformed key"};
     int64_t number = rows->integer(0), until = rows->integer(2);
+    if (number > merged_seq_) {  // what a pass has left that the last stop cut short; its keys are read from `event`
+      if (expired_.empty() || expired_.back() != number) expired_.push_back(number);
+      continue;
+    }
     if (segments_.empty() || segments_.back().number != number) segments_.push_back({number, 0, 0});
     segments_.back().until_ms = std::max(segments_.back().until_ms, until);
     ++segments_.back().keys;
@@ -103,11 +110,9 @@ Status DedupeIndex::load_segments(Database& database) {
 }
 
 Status DedupeIndex::load_fresh(Database& database) {
-  auto merged_seq = database.integer("SELECT value FROM meta WHERE name = 'dedupe_merged_seq'");
-  if (!merged_seq) return merged_seq.status();
   auto rows = database.prepare("SELECT dedupe_key, dedupe_until, id FROM event WHERE seq > ?1 AND dedupe_until > 0 ORDER BY seq");
   if (!rows) return rows.status();
-  rows->bind(1, *merged_seq);
+  rows->bind(1, merged_seq_);
   int code;
   while ((code = rows->step()) == SQLITE_ROW) {
     std::string_view id = rows->text(2);
@@ -164,6 +169,7 @@ void DedupeIndex::commit() {
     Segment made{frozen_seq_, 0, frozen_.size()};
     for (const SeenKey& seen : frozen_) made.until_ms = std::max(made.until_ms, seen.until_ms);
     segments_.push_back(made);
+    merged_seq_ = frozen_seq_;
     std::vector<SeenKey>().swap(frozen_);
     merged_ = 0;
     pass_finished_ = false;
@@ -226,7 +232,9 @@ Status DedupeIndex::write_frozen(size_t budget) {
     if (Status s = run(insert); !s) return s;
     merged_ += rows;
   }
-  if (merged_ < frozen_.size()) return Status::ok();
+  // The mark tells a segment that is complete from one that is not: as long as any is left of these, it stays where it is.
+  bool leftovers = std::any_of(expired_.begin(), expired_.end(), [this](int64_t number) { return number > merged_seq_; });
+  if (merged_ < frozen_.size() || leftovers) return Status::ok();
   if (Status s = run(set_merged_.bind(1, frozen_seq_)); !s) return s;
   pass_finished_ = true;
   return Status::ok();

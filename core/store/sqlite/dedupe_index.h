@@ -67,10 +67,11 @@ class DedupeIndex {
   FreshKeys fresh_;                // newest keys
   std::vector<SeenKey> frozen_;    // sorted: the segment that is being written; still found here until all of it is in the table
   std::vector<Segment> segments_;  // of the table, by number
-  std::vector<int64_t> expired_;   // segments of which rows are left
+  std::vector<int64_t> expired_;   // segments that nobody needs, of which rows are left
   size_t merged_ = 0;              // how many of `frozen_` are in the table
   int64_t frozen_seq_ = 0;         // the table is complete up to here once they all are; the number of the segment
   int64_t last_seq_ = 0;
+  int64_t merged_seq_ = 0;         // the mark in `meta`
 
   // What the open transaction has done; rollback() takes it back.
   size_t merged_before_ = 0;

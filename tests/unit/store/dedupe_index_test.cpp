@@ -293,6 +293,27 @@ TEST_F(DedupeIndexTest, APassThatWasCutShortLeavesNothingThatExpiresForAll) {
   }
 }
 
+// Each restart in the middle of a pass leaves a part of a segment, and the next pass has another number.
+TEST_F(DedupeIndexTest, PassesThatWereCutShortLeaveNothing) {
+  std::vector<std::string> ids;
+  begin();
+  for (uint64_t i = 0; i < 5 * kMergeAt; ++i) ids.push_back(insert(i));
+  commit();
+  for (int restart = 0; restart < 20; ++restart) {
+    begin(kMergeAt);
+    ids.push_back(insert(ids.size()));
+    commit();
+    load();
+    EXPECT_LE(count("dedupe"), static_cast<int64_t>(ids.size())) << "restart " << restart;
+  }
+  finish_pass(3);
+  EXPECT_EQ(count("dedupe"), static_cast<int64_t>(ids.size()));
+  for (uint64_t i = 0; i < ids.size(); ++i) EXPECT_EQ(find(i), ids[i]) << i;
+  load();
+  for (uint64_t i = 0; i < ids.size(); ++i) EXPECT_EQ(find(i), ids[i]) << i;
+  EXPECT_EQ(index_->in_memory(), 0u);
+}
+
 // Ten thousand keys in segments of different sizes, with a restart in between.
 TEST_F(DedupeIndexTest, FindsEachKeyInItsSegment) {
   std::vector<std::string> ids;
