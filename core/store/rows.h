@@ -58,6 +58,8 @@ struct DeliveryRow {
   std::string last_error;
   int64_t settled_at = 0;
   int64_t duration_us = 0;
+  int64_t replayed_at = 0;  // when it was last queued again by hand; 0: never
+  int64_t dropped_at = 0;   // when it was given up for good by hand; 0: never
 };
 
 struct AttemptRow {

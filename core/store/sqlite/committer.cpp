@@ -18,6 +18,8 @@ constexpr size_t kEventsPerSettlement = 9;
 constexpr size_t kSettleAtLeast = 4;
 constexpr int64_t kEventMayWaitUs = 100;
 constexpr int64_t kSettleForUs = 10'000;
+constexpr int64_t kTaskForUs = 2'000;        // with no event in the batch; a task does a little in any case
+constexpr int64_t kTaskBesideUs = 500;
 constexpr int64_t kGatherForUs = 500;
 constexpr std::chrono::milliseconds kNextEventsWithin(5);
 // Of records that are not in their table yet, moved in slices.
@@ -47,6 +49,12 @@ void Committer::stop() {
     work_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
+  std::deque<std::unique_ptr<Task>> never_run;  // where the committer was not started
+  {
+    MutexLock lock(mutex_);
+    never_run.swap(tasks_);
+  }
+  for (auto& task : never_run) task->end({Code::kUnavailable, "the store is stopping"});
 }
 
 void Committer::submit(std::unique_ptr<ingest::PendingEvent> event) {
@@ -64,6 +72,18 @@ void Committer::submit(std::unique_ptr<Settlement> settlement) {
   MutexLock lock(mutex_);
   if (settlements_.empty()) work_.notify_one();
   settlements_.push_back(std::move(settlement));
+}
+
+void Committer::submit(std::unique_ptr<Task> task) {
+  {
+    MutexLock lock(mutex_);
+    if (!stopping_) {
+      tasks_.push_back(std::move(task));
+      work_.notify_one();
+      return;
+    }
+  }
+  task->end({Code::kUnavailable, "the store is stopping"});
 }
 
 Status Committer::accepting() const {
@@ -84,9 +104,7 @@ Status Committer::condition() const {
 }
 
 void Committer::run() {
-  Events events;
-  Settlements settlements;
-  while (take(events, settlements)) commit(std::exchange(events, {}), std::exchange(settlements, {}));
+  for (Work work; take(work); work = {}) commit(std::move(work));
 }
 
 // Every transaction has its price, whatever is in it. So one does not begin with the first of many events that are about to come: it
@@ -103,10 +121,10 @@ void Committer::gather() {
 }
 
 // False when all is written and the committer is to end.
-bool Committer::take(Events& events, Settlements& settlements) {
+bool Committer::take(Work& work) {
   MutexLock lock(mutex_);
   bool idle = false;
-  while (events_.empty() && settlements_.empty()) {
+  while (events_.empty() && settlements_.empty() && tasks_.empty()) {
     bool merge = writer_.has_records_to_merge() && !failed_;
     // What cannot be merged at the end, on a full disk, is safe in the log of records.
     if (stopping_ && !(merge && last_batch_)) return false;
@@ -123,16 +141,20 @@ bool Committer::take(Events& events, Settlements& settlements) {
   gather();
   had_events_ = !events_.empty();
   if (events_.size() <= kEventsPerBatch) {
-    events.swap(events_);
+    work.events.swap(events_);
     waiting_since_us_.store(0, std::memory_order_relaxed);
   } else {
     auto end = events_.begin() + kEventsPerBatch;
-    events.assign(std::make_move_iterator(events_.begin()), std::make_move_iterator(end));
+    work.events.assign(std::make_move_iterator(events_.begin()), std::make_move_iterator(end));
     events_.erase(events_.begin(), end);
   }
   auto last = settlements_.begin() + static_cast<ptrdiff_t>(std::min(settlements_.size(), kSettlementsPerBatch));
-  settlements.assign(std::make_move_iterator(settlements_.begin()), std::make_move_iterator(last));
+  work.settlements.assign(std::make_move_iterator(settlements_.begin()), std::make_move_iterator(last));
   settlements_.erase(settlements_.begin(), last);
+  if (!tasks_.empty()) {
+    work.task = std::move(tasks_.front());
+    tasks_.pop_front();
+  }
   return true;
 }
 
@@ -143,21 +165,22 @@ void Committer::after_batch(const Status& status, Settlements settlements) {
   settlements_.insert(settlements_.begin(), std::make_move_iterator(settlements.begin()), std::make_move_iterator(settlements.end()));
 }
 
-void Committer::commit(Events events, Settlements settlements) {
+void Committer::commit(Work work) {
   uint64_t bytes = 0;
-  for (const auto& event : events) bytes += size_of(event->event);
   int64_t began_us = steady_us();
+  for (const auto& event : work.events) bytes += size_of(event->event);
   Writer::Batch batch;
   Settlements left;
-  Status status = failed_ ? Status(Code::kUnavailable, "the store has failed") : write(events, settlements, left, batch);
+  Status status = failed_ ? Status(Code::kUnavailable, "the store has failed") : write(work, left, batch);
   if (!status && !failed_) {
     writer_.rollback();
     if (status.code() == Code::kIo || status.code() == Code::kCorrupt) fail(status);
   }
   waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-  measure(events.size(), began_us, status);
+  measure(work.events.size(), began_us, status);
   after_batch(status, std::move(left));
-  publish(std::move(events), std::move(settlements), std::move(batch), status);
+  publish(std::move(work.events), std::move(work.settlements), std::move(batch), status);
+  if (work.task) work.task->end(status);  // last: it may be waited for by whoever tells the dispatcher more
   if (failed_) return;
   if (Status checkpoint = writer_.checkpoint_if_due(); !checkpoint) fail(checkpoint);
 }
@@ -170,7 +193,8 @@ void Committer::measure(size_t events, int64_t began_us, const Status& status) {
 }
 
 // One transaction. Settlements that have no time in this batch go to `left`, in their order.
-Status Committer::write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch) {
+Status Committer::write(Work& work, Settlements& left, Writer::Batch& batch) {
+  auto& [events, settlements, task] = work;
   int64_t started = steady_us();
   if (Status s = writer_.begin(delivery_observer_->wants_events()); !s) return s;
   for (auto& event : events) {
@@ -184,12 +208,19 @@ Status Committer::write(Events& events, Settlements& settlements, Settlements& l
   }
   left.assign(std::make_move_iterator(settlements.begin() + static_cast<ptrdiff_t>(done)), std::make_move_iterator(settlements.end()));
   settlements.resize(done);
+  if (Status s = run_task(work, batch); !s) return s;
   if (Status s = merge_records(events); !s) return s;
   if constexpr (broken::kEarlyAck) {
     publish_events(std::exchange(events, {}), Status::ok());
     std::this_thread::sleep_for(kBrokenFor);  // so that a few kills are enough to hit it
   }
   return writer_.commit(batch);
+}
+
+Status Committer::run_task(Work& work, Writer::Batch& batch) {
+  if (!work.task) return Status::ok();
+  int64_t until = steady_us() + (work.events.empty() ? kTaskForUs : kTaskBesideUs);
+  return work.task->run(writer_.database(), batch, [this, until] { return has_time_until(until); });
 }
 
 // Records go to their table while nobody waits for the batch, and otherwise only as far as memory asks for it.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,16 @@
 #include "core/store/store.h"
 
 namespace postern::store::sqlite {
+
+// Something else to be written, a small part of one batch. Called on the committer's thread.
+struct Task {
+  using HasTime = std::function<bool()>;
+  virtual ~Task() = default;
+  // In the open transaction. While `has_time`, more may be done. A fault spoils the whole batch, so only the disk may cause one.
+  virtual Status run(Database& database, Writer::Batch& batch, const HasTime& has_time) = 0;
+  // Once: what run() did is durable, or nothing of it is. Must not wait.
+  virtual void end(const Status& status) = 0;
+};
 
 class Committer {
  public:
@@ -37,6 +48,8 @@ class Committer {
 
   void submit(std::unique_ptr<ingest::PendingEvent> event) EXCLUDES(mutex_);
   void submit(std::unique_ptr<Settlement> settlement) EXCLUDES(mutex_);
+  // After stop() it ends at once, with kUnavailable.
+  void submit(std::unique_ptr<Task> task) EXCLUDES(mutex_);
   Status accepting() const;
   Counters counters() const;
   Status condition() const EXCLUDES(mutex_);
@@ -51,12 +64,19 @@ class Committer {
   using Events = std::vector<std::unique_ptr<ingest::PendingEvent>>;
   using Settlements = std::vector<std::unique_ptr<Settlement>>;
 
+  struct Work {
+    Events events;
+    Settlements settlements;
+    std::unique_ptr<Task> task;  // one at a time: tasks can wait
+  };
+
   void run();
   void gather() REQUIRES(mutex_);
-  bool take(Events& events, Settlements& settlements) EXCLUDES(mutex_);
+  bool take(Work& work) EXCLUDES(mutex_);
   void after_batch(const Status& status, Settlements left) EXCLUDES(mutex_);
-  void commit(Events events, Settlements settlements);
-  Status write(Events& events, Settlements& settlements, Settlements& left, Writer::Batch& batch);
+  void commit(Work work);
+  Status write(Work& work, Settlements& left, Writer::Batch& batch);
+  Status run_task(Work& work, Writer::Batch& batch);
   void measure(size_t events, int64_t began_us, const Status& status);
   Status merge_records(const Events& events);
   bool has_time_until(int64_t until_us) const;
@@ -75,6 +95,7 @@ class Committer {
   CondVar work_;
   Events events_ GUARDED_BY(mutex_);
   std::deque<std::unique_ptr<Settlement>> settlements_ GUARDED_BY(mutex_);
+  std::deque<std::unique_ptr<Task>> tasks_ GUARDED_BY(mutex_);
   Status last_batch_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool had_events_ GUARDED_BY(mutex_) = false;  // the last batch

@@ -44,6 +44,7 @@ class Statement {
   // Steps a statement that gives no rows, and resets it: SQLITE_DONE or an error code.
   int run();
   void reset();
+  bool is_prepared() const { return statement_ != nullptr; }
   sqlite3* connection() const { return sqlite3_db_handle(statement_); }
 
   // Columns from 0.

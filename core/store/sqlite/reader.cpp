@@ -32,6 +32,38 @@ void read_event(Statement& row, StoredEvent& event) {
 
 }  // namespace
 
+const char* const kDeliveryColumns =
+    "d.seq, d.event, e.id, e.type, d.plugin, d.subscriber, d.state, d.attempts, d.due_at, d.last_error, d.settled_at, "
+    "d.duration_us, d.replayed_at, d.dropped_at";
+
+void read_delivery(Statement& from, DeliveryRow& row) {
+  row.seq = from.integer(0);
+  row.event = from.integer(1);
+  row.event_id = from.text(2);
+  row.event_type = from.text(3);
+  row.plugin = from.text(4);
+  row.subscriber = from.text(5);
+  row.state = from.text(6);
+  row.attempts = static_cast<uint32_t>(from.integer(7));
+  row.due_at = from.integer(8);
+  row.last_error = from.text(9);
+  row.settled_at = from.integer(10);
+  row.duration_us = from.integer(11);
+  row.replayed_at = from.integer(12);
+  row.dropped_at = from.integer(13);
+}
+
+void read_open_delivery(Statement& from, OpenDelivery& d) {
+  d.seq = from.integer(0);
+  d.event_seq = from.integer(1);
+  d.plugin = from.text(2);
+  d.subscriber = from.text(3);
+  d.provider = from.text(4);
+  d.order_key = from.text(5);
+  d.attempts = static_cast<uint32_t>(from.integer(6));
+  d.due_at = from.integer(7);
+}
+
 Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
   auto database = Database::open(path, true);
   if (!database) return database.status();
@@ -45,8 +77,8 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
   const Wanted wanted[] = {
       {&reader->open_deliveries_,
        "SELECT d.seq, d.event, d.plugin, d.subscriber, ifnull(e.provider, ''), ifnull(e.order_key, ''), d.attempts, d.due_at FROM "
-       "delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.seq > ?1 AND d.seq >= " FIRST_OPEN
-       " ORDER BY d.seq LIMIT ?2"},
+       "delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.replayed_at IS NULL AND d.seq > ?1 "
+       "AND d.seq >= " FIRST_OPEN " ORDER BY d.seq LIMIT ?2"},
       {&reader->event_, "SELECT " EVENT_COLUMNS ", e.headers, e.body FROM event e WHERE e.seq = ?1"},
       {&reader->record_, "SELECT value, version FROM record WHERE plugin = ?1 AND collection = ?2 AND key = ?3"},
   };
@@ -63,17 +95,7 @@ Result<std::vector<OpenDelivery>> Reader::open_deliveries(int64_t after, size_t 
   open_deliveries_.bind(1, after).bind(2, static_cast<int64_t>(limit));
   std::vector<OpenDelivery> found;
   int code;
-  while ((code = open_deliveries_.step()) == SQLITE_ROW) {
-    OpenDelivery& d = found.emplace_back();
-    d.seq = open_deliveries_.integer(0);
-    d.event_seq = open_deliveries_.integer(1);
-    d.plugin = open_deliveries_.text(2);
-    d.subscriber = open_deliveries_.text(3);
-    d.provider = open_deliveries_.text(4);
-    d.order_key = open_deliveries_.text(5);
-    d.attempts = static_cast<uint32_t>(open_deliveries_.integer(6));
-    d.due_at = open_deliveries_.integer(7);
-  }
+  while ((code = open_deliveries_.step()) == SQLITE_ROW) read_open_delivery(open_deliveries_, found.emplace_back());
   if (code != SQLITE_DONE) return database_.fault("read open deliveries");
   return found;
 }
@@ -158,16 +180,19 @@ Result<std::vector<EventRow>> Reader::events(const EventFilter& filter) {
 
 Result<std::vector<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter) {
   // One query for each way in, so that each finds its index.
-  std::string sql =
-      "SELECT d.seq, d.event, e.id, e.type, d.plugin, d.subscriber, d.state, d.attempts, d.due_at, d.last_error, d.settled_at, "
-      "d.duration_us FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE (?1 = 0 OR d.seq < ?1)";
+  std::string sql = "SELECT " + std::string(kDeliveryColumns) +
+      " FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE (?1 = 0 OR d.seq < ?1)";
   if (filter.seq) sql += " AND d.seq = ?3";
   if (filter.event) {
     sql += " AND d.event = ?4 AND d.seq >= (SELECT first_delivery FROM event WHERE seq = ?4)"
            " AND d.seq < (SELECT first_delivery + deliveries FROM event WHERE seq = ?4)";
   }
   if (filter.state == "dead") sql += " AND d.state = 'dead'";
-  if (filter.state == "queued") sql += " AND d.state IN ('queued','running') AND d.seq >= " FIRST_OPEN;
+  if (filter.state == "queued") {
+    sql += " AND d.seq IN (SELECT * FROM (SELECT seq FROM delivery WHERE state IN ('queued','running') AND replayed_at IS NOT NULL)"
+           " UNION ALL SELECT * FROM (SELECT seq FROM delivery WHERE state IN ('queued','running') AND replayed_at IS NULL"
+           " AND (?1 = 0 OR seq < ?1) AND seq >= " FIRST_OPEN " ORDER BY seq DESC LIMIT ?2))";
+  }
   if (filter.state == "done") sql += " AND d.state = 'done'";
   sql += " ORDER BY d.seq DESC LIMIT ?2";
   auto rows = database_.prepare(sql);
@@ -178,19 +203,7 @@ Result<std::vector<DeliveryRow>> Reader::deliveries(const DeliveryFilter& filter
   std::vector<DeliveryRow> found;
   int code;
   while ((code = rows->step()) == SQLITE_ROW) {
-    DeliveryRow& row = found.emplace_back();
-    row.seq = rows->integer(0);
-    row.event = rows->integer(1);
-    row.event_id = rows->text(2);
-    row.event_type = rows->text(3);
-    row.plugin = rows->text(4);
-    row.subscriber = rows->text(5);
-    row.state = rows->text(6);
-    row.attempts = static_cast<uint32_t>(rows->integer(7));
-    row.due_at = rows->integer(8);
-    row.last_error = rows->text(9);
-    row.settled_at = rows->integer(10);
-    row.duration_us = rows->integer(11);
+    read_delivery(*rows, found.emplace_back());
   }
   if (code != SQLITE_DONE) return database_.fault("list deliveries");
   return found;

@@ -10,8 +10,14 @@
 
 #include "core/store/sqlite/database.h"
 #include "core/store/store.h"
+#include "core/store/upkeep.h"
 
 namespace postern::store::sqlite {
+
+// The columns of a delivery `d` with its event `e`, and what they are.
+extern const char* const kDeliveryColumns;
+void read_delivery(Statement& from, DeliveryRow& to);
+void read_open_delivery(Statement& from, OpenDelivery& to);
 
 class Reader {
  public:
@@ -25,6 +31,14 @@ class Reader {
   Result<std::vector<EventRow>> events(const EventFilter& filter);
   Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter);
   Result<std::vector<AttemptRow>> attempts(int64_t delivery);
+
+  // As in Upkeep; reader_upkeep.cpp.
+  Result<Found> find(const Selection& selection, bool settled, const Scan& scan);
+  Result<std::vector<Job>> jobs(bool running_only);
+  Result<std::vector<int64_t>> listed(int64_t job, int64_t after, size_t limit);
+  Result<std::vector<OpenDelivery>> replayed_deliveries(int64_t after, size_t limit);
+  Result<Upkeep::Prunable> prunable(const Cutoff& cutoff, const Scan& scan);
+  Result<StoreSize> size();
 
  private:
   Database database_;

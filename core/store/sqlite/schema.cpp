@@ -40,7 +40,10 @@ constexpr const char* kTables = R"sql(
     due_at INTEGER NOT NULL,
     last_error TEXT,
     settled_at INTEGER,
-    duration_us INTEGER
+    duration_us INTEGER,
+    replayed_at INTEGER,
+    earlier_attempts INTEGER NOT NULL DEFAULT 0,
+    dropped_at INTEGER
   );
   CREATE INDEX delivery_dead ON delivery (seq) WHERE state = 'dead';
   CREATE TABLE attempt (
@@ -108,6 +111,43 @@ constexpr const char* kCopyDedupe = R"sql(
   DROP TABLE dedupe_2;
 )sql";
 
+// What version 4 added: what a delivery tells of its replays ...
+constexpr const char* kTo4 = R"sql(
+  ALTER TABLE delivery ADD COLUMN replayed_at INTEGER;
+  ALTER TABLE delivery ADD COLUMN earlier_attempts INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE delivery ADD COLUMN dropped_at INTEGER;
+)sql";
+
+// ... and the jobs. The index holds only what was replayed and is open, so that an ordinary delivery is entered nowhere.
+constexpr const char* kJobs = R"sql(
+  CREATE INDEX delivery_replayed ON delivery (seq) WHERE replayed_at IS NOT NULL AND state IN ('queued', 'running');
+  CREATE TABLE job (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    plugin TEXT NOT NULL,
+    type TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    dead_until INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    listed INTEGER NOT NULL,
+    rate INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    cursor INTEGER NOT NULL,
+    total INTEGER,
+    done INTEGER NOT NULL,
+    skipped INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER
+  );
+  CREATE TABLE job_item (
+    job INTEGER NOT NULL,
+    delivery INTEGER NOT NULL,
+    PRIMARY KEY (job, delivery)
+  ) WITHOUT ROWID;
+)sql";
+
 }  // namespace
 
 Status prepare_schema(Database& database) {
@@ -137,9 +177,10 @@ Status prepare_schema(Database& database) {
               {{"from", *version}, {"to", kSchemaVersion}});
   }
   if (Status s = database.execute("BEGIN IMMEDIATE"); !s) return s;
-  std::vector<const char*> steps = {kTables, kDedupe, kRecordLog};
-  if (*version == 1) steps = {kRecordLog, kTo3, kDedupe, kCopyDedupe};
-  if (*version == 2) steps = {kTo3, kDedupe, kCopyDedupe};
+  std::vector<const char*> steps = {kTables, kDedupe, kRecordLog, kJobs};
+  if (*version == 1) steps = {kRecordLog, kTo3, kDedupe, kCopyDedupe, kTo4, kJobs};
+  if (*version == 2) steps = {kTo3, kDedupe, kCopyDedupe, kTo4, kJobs};
+  if (*version == 3) steps = {kTo4, kJobs};
   for (const char* step : steps) {
     if (Status s = database.execute(step); !s) return s;
   }

@@ -5,16 +5,20 @@
 //             from first_delivery on: they are made together.
 //   delivery  one row for each subscriber of an event. state: queued, done, dead ("running" is known to the process alone).
 //             It has no index over `event` or the queued ones, which would cost each event two more places to write to.
-//   attempt   the failed runs of a delivery.
+//             replayed_at: when somebody last had it queued again after it was settled; earlier_attempts: those before that.
+//             dropped_at: when somebody gave it up for good; it is done then, and last_error says what it had died of.
+//   attempt   the failed runs of a delivery; n goes on counting when it is replayed.
+//   job       replays, drops and removals that are under way or over (see upkeep.h); job_item: the deliveries of those with a list.
 //   dedupe    the keys of older events, in segments, each in its own order; the newest 100,000 or so are only in `event` (see
 //             dedupe_index.h).
 //   record    what handlers keep; version grows by one at each write. Complete whenever the gateway has been idle for a second.
 //   record_log  records that were written under load, above the mark record_merged_seq newer than `record` (see record_buffer.h).
 //   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq, record_merged_seq, and delivery_open_seq:
-//             no delivery before it is queued.
+//             no delivery before it is queued, but for replayed ones, which have an index of their own.
 //
 // Version 2 added record_log and its mark: a gateway that does not know them would miss records, so it must refuse the store. Version 3
-// added first_delivery, deliveries and delivery_open_seq, and dropped the indexes that they replace, and gave dedupe its segments.
+// added first_delivery, deliveries and delivery_open_seq, and dropped the indexes that they replace, and gave dedupe its segments. Version 4
+// added the jobs and what a delivery tells of them.
 #pragma once
 
 #include "core/base/status.h"
@@ -22,7 +26,7 @@
 
 namespace postern::store::sqlite {
 
-constexpr int kSchemaVersion = 3;
+constexpr int kSchemaVersion = 4;
 
 // Makes the tables in an empty database, adds what an older version lacks. Refuses a database of a newer version, or of another
 // program, untouched.

@@ -29,27 +29,6 @@ uint64_t SqliteStore::size_bytes() const {
   return bytes;
 }
 
-template <typename Use>
-auto SqliteStore::with_reader(Use use) -> decltype(use(std::declval<Reader&>())) {
-  std::unique_ptr<Reader> reader;
-  {
-    MutexLock lock(mutex_);
-    if (!idle_readers_.empty()) {
-      reader = std::move(idle_readers_.back());
-      idle_readers_.pop_back();
-    }
-  }
-  if (!reader) {
-    auto opened = Reader::open(path_);
-    if (!opened) return opened.status();
-    reader = std::move(*opened);
-  }
-  auto result = use(*reader);
-  MutexLock lock(mutex_);
-  idle_readers_.push_back(std::move(reader));
-  return result;
-}
-
 Result<std::vector<OpenDelivery>> SqliteStore::open_deliveries(int64_t after, size_t limit) {
   return with_reader([&](Reader& r) { return r.open_deliveries(after, limit); });
 }

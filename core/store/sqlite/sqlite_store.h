@@ -1,8 +1,10 @@
 // SqliteStore: the store that needs no set-up. A Committer writes, a small pool of Readers reads.
+// Thread-safety: as Store and Upkeep say.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/mutex.h"
@@ -12,7 +14,7 @@
 
 namespace postern::store::sqlite {
 
-class SqliteStore final : public Store {
+class SqliteStore final : public Store, public Upkeep {
  public:
   // Opens or makes the store at `path`, and recovers what a crash left.
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, Committer::Limits limits);
@@ -36,12 +38,48 @@ class SqliteStore final : public Store {
   Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter) override;
   Result<std::vector<AttemptRow>> attempts(int64_t delivery) override;
 
+  // Upkeep; sqlite_upkeep.cpp.
+  Result<Found> find(const Selection& selection, bool settled, const Scan& scan) override;
+  Result<Job> add_job(const NewJob& job) override;
+  Result<std::vector<Job>> jobs(bool running_only) override;
+  Result<Job> job(int64_t id) override;
+  Result<std::vector<int64_t>> listed(int64_t job, int64_t after, size_t limit) override;
+  Result<Advanced> advance(int64_t job, const Advance& by) override;
+  Result<Job> cancel_job(int64_t id) override;
+  Result<std::vector<OpenDelivery>> replayed_deliveries(int64_t after, size_t limit) override;
+  Result<Prunable> prunable(const Cutoff& cutoff, const Scan& scan) override;
+  Result<Removed> prune(const Cutoff& cutoff, const std::vector<int64_t>& events) override;
+  Result<StoreSize> size() override;
+  Status shrink(uint64_t bytes) override;
+
  private:
   SqliteStore(std::string path, Committer::Limits limits) : path_(std::move(path)), committer_(limits) {}
 
   // Runs `use` with a reader that nobody else has meanwhile; opens one more when all are out.
   template <typename Use>
-  auto with_reader(Use use) -> decltype(use(std::declval<Reader&>()));
+  auto with_reader(Use use) -> decltype(use(std::declval<Reader&>())) {
+    std::unique_ptr<Reader> reader;
+    {
+      MutexLock lock(mutex_);
+      if (!idle_readers_.empty()) {
+        reader = std::move(idle_readers_.back());
+        idle_readers_.pop_back();
+      }
+    }
+    if (!reader) {
+      auto opened = Reader::open(path_);
+      if (!opened) return opened.status();
+      reader = std::move(*opened);
+    }
+    auto result = use(*reader);
+    MutexLock lock(mutex_);
+    idle_readers_.push_back(std::move(reader));
+    return result;
+  }
+
+  // Runs `write(Changes&)`, which gives a Status, as a small part of a batch, and waits until it is durable.
+  template <typename Write>
+  Status in_batch(Write write);
 
   const std::string path_;
   Committer committer_;

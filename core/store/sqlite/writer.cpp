@@ -112,13 +112,14 @@ Status Writer::prepare_statements() {
       {&retry_,
        "UPDATE delivery SET attempts=?2, last_error=?3, due_at=?4, duration_us=?5 WHERE seq=?1 AND state IN ('queued','running')"},
       {&insert_attempt_,
-       "INSERT OR REPLACE INTO attempt (delivery, n, started_at, duration_us, outcome, detail) VALUES (?1,?2,?3,?4,?5,?6)"},
+       "INSERT OR REPLACE INTO attempt (delivery, n, started_at, duration_us, outcome, detail) "
+       "SELECT seq, earlier_attempts + ?2, ?3, ?4, ?5, ?6 FROM delivery WHERE seq = ?1"},
       {&set_seq_, "UPDATE meta SET value = CASE name WHEN 'event_seq' THEN ?1 ELSE ?2 END WHERE name IN ('event_seq', 'delivery_seq')"},
       {&set_open_seq_, "UPDATE meta SET value = ?1 WHERE name = 'delivery_open_seq'"},
       {&set_removed_version_, "INSERT OR REPLACE INTO meta VALUES ('record_removed_version', ?1)"},
       {&first_open_,
-       "SELECT ifnull(min(CASE WHEN state IN ('queued','running') THEN seq END), max(seq) + 1) FROM "
-       "(SELECT seq, state FROM delivery WHERE seq >= ?1 ORDER BY seq LIMIT ?2)"},
+       "SELECT ifnull(min(CASE WHEN state IN ('queued','running') AND replayed_at IS NULL THEN seq END), max(seq) + 1) FROM "
+       "(SELECT seq, state, replayed_at FROM delivery WHERE seq >= ?1 ORDER BY seq LIMIT ?2)"},
   };
   for (const Wanted& w : wanted) {
     auto statement = database_.prepare(w.sql);
@@ -137,8 +138,9 @@ Status Writer::read_marks() {
       {"SELECT max((SELECT value FROM meta WHERE name='event_seq'), (SELECT ifnull(max(seq), 0) FROM event))", 0},
       {"SELECT max((SELECT value FROM meta WHERE name='delivery_seq'), (SELECT ifnull(max(seq), 0) FROM delivery))", 0},
       {"SELECT value FROM meta WHERE name = 'delivery_open_seq'", 0},
-      {"SELECT count(*) FROM delivery WHERE state IN ('queued','running') AND seq >= "
-       "(SELECT value FROM meta WHERE name = 'delivery_open_seq')", 0},
+      {"SELECT (SELECT count(*) FROM delivery WHERE state IN ('queued','running') AND replayed_at IS NULL AND seq >= "
+       "(SELECT value FROM meta WHERE name = 'delivery_open_seq')) + "
+       "(SELECT count(*) FROM delivery INDEXED BY delivery_replayed WHERE state IN ('queued','running') AND replayed_at IS NOT NULL)", 0},
       {"SELECT count(*) FROM delivery WHERE state = 'dead'", 0},
       {"SELECT ifnull((SELECT value FROM meta WHERE name = 'record_removed_version'), 0)", 0},
   };

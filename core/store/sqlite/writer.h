@@ -53,6 +53,9 @@ class Writer {
   }
   std::map<std::string, Record> records(const RecordFilter& filter) const { return records_.list(filter); }
 
+  // For tasks, inside the open transaction.
+  Database& database() { return database_; }
+
   // Moves the log into the database file when it has grown. Errors of its fsync count as those of a commit.
   Status checkpoint_if_due();
   // After a fault: closing must not touch the database any more; the next start recovers from the log.

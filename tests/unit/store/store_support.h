@@ -219,9 +219,14 @@ class Sql {
   sqlite3* db_ = nullptr;
 };
 
-// Makes a closed store what a gateway of schema version 1 or 2 would have left: see schema.cpp.
+// Makes a closed store what a gateway of schema version 1, 2 or 3 would have left: see schema.cpp.
 inline void downgrade(const std::string& path, int version) {
   Sql sql(path, false);
+  sql.run(
+      "DROP INDEX delivery_replayed; DROP TABLE job; DROP TABLE job_item;"
+      "ALTER TABLE delivery DROP COLUMN replayed_at; ALTER TABLE delivery DROP COLUMN earlier_attempts;"
+      "ALTER TABLE delivery DROP COLUMN dropped_at; PRAGMA user_version = 3");
+  if (version == 3) return;
   sql.run(
       "ALTER TABLE event DROP COLUMN first_delivery; ALTER TABLE event DROP COLUMN deliveries;"
       "DELETE FROM meta WHERE name = 'delivery_open_seq';"

@@ -1,0 +1,94 @@
+// SqliteStore's side of Upkeep: what is read goes to a Reader, what is written to the committer as a Task.
+#include <future>
+
+#include "core/store/sqlite/changes.h"
+#include "core/store/sqlite/sqlite_store.h"
+
+namespace postern::store::sqlite {
+namespace {
+
+template <typename Write>
+class WaitedTask final : public Task {
+ public:
+  WaitedTask(Write& write, Status& refusal) : write_(write), refusal_(refusal) {}
+  std::future<Status> ended() { return ended_.get_future(); }
+
+  Status run(Database& database, Writer::Batch& batch, const HasTime& has_time) override {
+    Changes changes(database, batch, has_time);
+    Status status = write_(changes);
+    refusal_ = changes.refusal();
+    return status;
+  }
+  void end(const Status& status) override { ended_.set_value(status); }
+
+ private:
+  Write& write_;
+  Status& refusal_;
+  std::promise<Status> ended_;  // its own: who waits may be gone as soon as it is told
+};
+
+}  // namespace
+
+// What the task writes to lives here until it has ended.
+template <typename Write>
+Status SqliteStore::in_batch(Write write) {
+  Status refusal;
+  auto task = std::make_unique<WaitedTask<Write>>(write, refusal);
+  std::future<Status> ended = task->ended();
+  committer_.submit(std::move(task));
+  Status status = ended.get();
+  return status ? refusal : status;
+}
+
+Result<Found> SqliteStore::find(const Selection& selection, bool settled, const Scan& scan) {
+  return with_reader([&](Reader& r) { return r.find(selection, settled, scan); });
+}
+Result<std::vector<Job>> SqliteStore::jobs(bool running_only) {
+  return with_reader([&](Reader& r) { return r.jobs(running_only); });
+}
+Result<Job> SqliteStore::job(int64_t id) {
+  auto all = jobs(false);  // a hundred at most
+  if (!all) return all.status();
+  for (Job& job : *all) {
+    if (job.id == id) return std::move(job);
+  }
+  return Status(Code::kNotFound, "no job has the number " + std::to_string(id));
+}
+Result<std::vector<int64_t>> SqliteStore::listed(int64_t job, int64_t after, size_t limit) {
+  return with_reader([&](Reader& r) { return r.listed(job, after, limit); });
+}
+Result<std::vector<OpenDelivery>> SqliteStore::replayed_deliveries(int64_t after, size_t limit) {
+  return with_reader([&](Reader& r) { return r.replayed_deliveries(after, limit); });
+}
+Result<Upkeep::Prunable> SqliteStore::prunable(const Cutoff& cutoff, const Scan& scan) {
+  return with_reader([&](Reader& r) { return r.prunable(cutoff, scan); });
+}
+Result<StoreSize> SqliteStore::size() {
+  return with_reader([](Reader& r) { return r.size(); });
+}
+
+Result<Job> SqliteStore::add_job(const NewJob& job) {
+  Job made;
+  Status status = in_batch([&](Changes& c) { return c.add_job(job, made); });
+  return status ? Result<Job>(std::move(made)) : Result<Job>(status);
+}
+Result<Advanced> SqliteStore::advance(int64_t job, const Advance& by) {
+  Advanced to;
+  Status status = in_batch([&](Changes& c) { return c.advance(job, by, to); });
+  return status ? Result<Advanced>(std::move(to)) : Result<Advanced>(status);
+}
+Result<Job> SqliteStore::cancel_job(int64_t id) {
+  Job job;
+  Status status = in_batch([&](Changes& c) { return c.cancel_job(id, job); });
+  return status ? Result<Job>(std::move(job)) : Result<Job>(status);
+}
+Result<Removed> SqliteStore::prune(const Cutoff& cutoff, const std::vector<int64_t>& events) {
+  Removed removed;
+  Status status = in_batch([&](Changes& c) { return c.prune(cutoff, events, removed); });
+  return status ? Result<Removed>(removed) : Result<Removed>(status);
+}
+Status SqliteStore::shrink(uint64_t bytes) {
+  return in_batch([&](Changes& c) { return c.shrink(bytes); });
+}
+
+}  // namespace postern::store::sqlite
