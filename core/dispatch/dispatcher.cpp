@@ -284,9 +284,23 @@ void Dispatcher::feed_breaker(const Entry& entry, HandlerOutcome outcome) {
 
 // ---- what the store says
 
-void Dispatcher::on_deliveries(std::vector<store::OpenDelivery> deliveries) { announce({{}, std::move(deliveries)}); }
+void Dispatcher::on_deliveries(std::vector<store::OpenDelivery> deliveries) { announce({{}, std::move(deliveries), {}}); }
 
-void Dispatcher::on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) { announce({std::move(settlements), {}}); }
+void Dispatcher::on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) { announce({std::move(settlements), {}, {}}); }
+
+// Behind what the store said before: when a delivery is queued again, that it was settled is in the inbox already.
+void Dispatcher::requeue(std::vector<store::OpenDelivery> deliveries) { announce({{}, {}, std::move(deliveries)}); }
+
+size_t Dispatcher::room() {
+  Settlements finished;
+  MutexLock lock(mutex_);
+  read_inbox(finished);
+  return scheduler_.room();
+}
+
+bool Dispatcher::has_subscriber(const std::string& plugin, const std::string& name) const {
+  return std::any_of(subscribers_.begin(), subscribers_.end(), [&](const Subscriber& s) { return s.plugin == plugin && s.name == name; });
+}
 
 void Dispatcher::announce(Inbox::News news) {
   if (inbox_.put(std::move(news))) return;
@@ -305,6 +319,7 @@ void Dispatcher::read_inbox(Settlements& finished) {
       if (settlement) finished.push_back(std::move(settlement));
     }
     for (store::OpenDelivery& delivery : news.deliveries) scheduler_.add(std::move(delivery), now, wall);
+    for (store::OpenDelivery& delivery : news.replayed) scheduler_.requeue(std::move(delivery), now, wall);
   }
   if (paused_ && settling_ <= kGoOnBelow) {
     paused_ = false;

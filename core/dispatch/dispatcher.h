@@ -20,6 +20,7 @@
 #include "core/dispatch/delivery.h"
 #include "core/dispatch/inbox.h"
 #include "core/dispatch/meter.h"
+#include "core/dispatch/replay_target.h"
 #include "core/dispatch/scheduler.h"
 #include "core/dispatch/subscriber.h"
 #include "core/ingest/target_table.h"
@@ -27,7 +28,8 @@
 
 namespace postern::dispatch {
 
-class Dispatcher final : public store::DeliveryObserver, public store::SettleObserver, public ingest::ResultBoard {
+class Dispatcher final : public store::DeliveryObserver, public store::SettleObserver, public ingest::ResultBoard,
+                         public ReplayTarget {
  public:
   // `subscribers`, `targets` (who takes which emitted event) and `critical` do not change and outlive the dispatcher.
   Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets, const CriticalTypes& critical,
@@ -44,6 +46,10 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void on_settled(std::vector<std::unique_ptr<store::Settlement>> settlements) override EXCLUDES(mutex_);
   void await(int64_t event_seq, OnSettled on_settled) override EXCLUDES(mutex_);
   void forget(int64_t event_seq) override EXCLUDES(mutex_);
+
+  bool has_subscriber(const std::string& plugin, const std::string& name) const override;
+  size_t room() override EXCLUDES(mutex_);
+  void requeue(std::vector<store::OpenDelivery> deliveries) override EXCLUDES(mutex_);
 
   struct SubscriberStatus {
     std::string plugin, name, breaker;

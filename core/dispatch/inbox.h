@@ -20,6 +20,7 @@ class Inbox {
   struct News {
     std::vector<std::unique_ptr<store::Settlement>> settled;
     std::vector<store::OpenDelivery> deliveries;
+    std::vector<store::OpenDelivery> replayed;  // queued again after they were settled
   };
 
   // Rings for one worker. False: somebody else should read it, because all workers are busy, or because too much lies here unread.

@@ -42,6 +42,10 @@ class Scheduler {
   // A delivery that has become durable, in order of seq. Dropped when there is no room: load() will bring it later.
   void add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
 
+  // A settled delivery that was queued again: it takes its place behind those of its key. As many as room() says.
+  void requeue(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) { take_in(std::move(delivery), now_ms, wall_ms); }
+  size_t room() const { return loaded_ < kMaxLoaded ? kMaxLoaded - loaded_ : 0; }
+
   // Filling up from the store. While wants_page(), read the open deliveries after page_start() and give them to load(); `newest` is
   // newest() from before the read.
   bool wants_page() const { return behind_ && loaded_ < kLoadBelow; }

@@ -252,5 +252,36 @@ TEST_F(SchedulerTest, EventsAtHandAreBounded) {
   EXPECT_EQ(event.use_count(), 2) << "room is given back";
 }
 
+// However old it is: pages and news are over for it.
+TEST_F(SchedulerTest, TakesAReplayedDeliveryBehindThoseOfItsKey) {
+  add(delivery(10, "k"));
+  add(delivery(11, "k"));
+  scheduler_->requeue(delivery(3, "k"), now_, kWall);
+  scheduler_->requeue(delivery(4), now_, kWall);
+  EXPECT_EQ(next(), 10);
+  EXPECT_EQ(next(), 4);
+  EXPECT_EQ(next(), 0);
+  release(10);
+  EXPECT_EQ(next(), 11);
+  release(11);
+  EXPECT_EQ(next(), 3);
+  add(delivery(12, "k"));
+  EXPECT_EQ(next(), 0) << "the replayed one holds the key like any other";
+  release(3);
+  EXPECT_EQ(next(), 12);
+}
+
+TEST_F(SchedulerTest, ReplayedDeliveriesCountForItsRoom) {
+  EXPECT_EQ(scheduler_->room(), Scheduler::kMaxLoaded);
+  scheduler_->requeue(delivery(3), now_, kWall);
+  EXPECT_EQ(scheduler_->room(), Scheduler::kMaxLoaded - 1);
+  EXPECT_EQ(next(), 3);
+  release(3);
+  EXPECT_EQ(scheduler_->room(), Scheduler::kMaxLoaded);
+  scheduler_->requeue(delivery(4, "", "nobody"), now_, kWall);
+  EXPECT_EQ(scheduler_->room(), Scheduler::kMaxLoaded);
+  EXPECT_EQ(scheduler_->orphans(), 1u);
+}
+
 }  // namespace
 }  // namespace postern::dispatch

@@ -1,0 +1,22 @@
+// ReplayTarget: where deliveries go that were queued again. Thread-safety: any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/store/rows.h"
+
+namespace postern::dispatch {
+
+class ReplayTarget {
+ public:
+  virtual ~ReplayTarget() = default;
+  // Whether the configuration has somebody to take it.
+  virtual bool has_subscriber(const std::string& plugin, const std::string& name) const = 0;
+  // How many may come now, so that memory stays bounded.
+  virtual size_t room() = 0;
+  // Durable, open, and not with the dispatcher yet. They take their places behind those of their keys.
+  virtual void requeue(std::vector<store::OpenDelivery> deliveries) = 0;
+};
+
+}  // namespace postern::dispatch
