@@ -13,10 +13,12 @@
 namespace postern::admin {
 namespace {
 
-enum Route : http::Router::Id { kStatus, kPlugins, kRoutes, kEvents, kEvent, kDead, kDeadOne, kAlive, kHealth, kHealthOne, kMetrics };
+enum Route : http::Router::Id { kStatus, kPlugins, kRoutes, kEvents, kEvent, kDead, kDeadOne, kAlive, kHealth, kHealthOne, kMetrics,
+                                kJobs, kJob, kCancelJob, kFindDead, kReplayDead, kDropDead, kFindSettled, kReplayEvents, kPruneEvents };
 
 constexpr size_t kDefaultLimit = 50;
 constexpr size_t kMaxLimit = 10'000;
+constexpr uint64_t kMaxBody = 64 * 1024;
 
 // Bytes that are not UTF-8 are replaced: the store keeps the exact ones.
 std::string dump(const nlohmann::json& value) {
@@ -25,7 +27,10 @@ std::string dump(const nlohmann::json& value) {
 
 http::Response to_response(const Result<nlohmann::json>& result) {
   if (result) return http::Response::json(200, dump(*result));
-  int status = result.status().code() == Code::kNotFound ? 404 : 503;
+  int status = 503;
+  if (result.status().code() == Code::kNotFound) status = 404;
+  if (result.status().code() == Code::kInvalid) status = 400;
+  if (result.status().code() == Code::kLimit) status = 409;
   return http::Response::error(status, result.status().message());
 }
 
@@ -48,17 +53,25 @@ struct AdminService::Call : http::Exchange::Context {
   http::PathParameters path;
 };
 
-AdminService::AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const observe::HealthBoard& health,
-                           std::string token, bool open_metrics)
-    : loop_(loop), worker_(worker), views_(views), health_(health), token_(std::move(token)), open_metrics_(open_metrics) {
+AdminService::AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const UpkeepApi& upkeep,
+                           const observe::HealthBoard& health, std::string token, bool open_metrics)
+    : loop_(loop), worker_(worker), views_(views), upkeep_(upkeep), health_(health), token_(std::move(token)), open_metrics_(open_metrics) {
   constexpr struct {
     const char* path;
     Route route;
   } kPaths[] = {{"/admin/v1/status", kStatus}, {"/admin/v1/plugins", kPlugins}, {"/admin/v1/routes", kRoutes},
                 {"/admin/v1/events", kEvents}, {"/admin/v1/events/{id}", kEvent}, {"/admin/v1/dead", kDead},
-                {"/admin/v1/dead/{seq}", kDeadOne}, {"/metrics", kMetrics}, {"/health", kAlive}, {"/api/health", kHealth},
-                {"/api/health/", kHealth}, {"/api/health/{name}", kHealthOne}};
+                {"/admin/v1/dead/{seq}", kDeadOne}, {"/health", kAlive}, {"/api/health", kHealth},
+                {"/api/health/", kHealth}, {"/api/health/{name}", kHealthOne}, {"/admin/v1/jobs", kJobs},
+                {"/admin/v1/jobs/{id}", kJob}, {"/metrics", kMetrics}};
   for (const auto& p : kPaths) static_cast<void>(router_.add("GET", p.path, p.route));
+  constexpr struct {
+    const char* path;
+    Route route;
+  } kActions[] = {{"/admin/v1/dead/find", kFindDead}, {"/admin/v1/dead/replay", kReplayDead}, {"/admin/v1/dead/drop", kDropDead},
+                  {"/admin/v1/events/find", kFindSettled}, {"/admin/v1/events/replay", kReplayEvents},
+                  {"/admin/v1/events/prune", kPruneEvents}, {"/admin/v1/jobs/{id}/cancel", kCancelJob}};
+  for (const auto& p : kActions) static_cast<void>(router_.add("POST", p.path, p.route));
 }
 
 bool AdminService::authorized(const http::Request& head) const {
@@ -85,11 +98,16 @@ http::Service::Admission AdminService::on_head(http::Exchange& exchange, const h
     return {true, std::move(response), 0};
   }
   if (match.kind != Kind::kFound) return {true, http::Response::error(404, "no such admin route"), 0};
+  // No page of another site can make a browser send this type without being asked first.
+  bool has_body = head.method() == "POST" && match.id != kCancelJob;
+  if (has_body && head.header("content-type").value_or("").substr(0, 16) != "application/json") {
+    return {true, http::Response::error(415, "the body must be application/json"), 0};
+  }
   auto call = std::make_unique<Call>();
   call->route = match.id;
   call->path = std::move(match.parameters);
   exchange.context = std::move(call);
-  return {false, {}, 0};
+  return {false, {}, has_body ? kMaxBody : 0};
 }
 
 void AdminService::on_request(std::shared_ptr<http::Exchange> exchange) {
@@ -105,7 +123,11 @@ http::Response AdminService::answer(const Call& call, const http::Request& reque
   auto limit = static_cast<size_t>(std::clamp<int64_t>(number(query, "limit", kDefaultLimit), 1, kMaxLimit));
   int64_t before = number(query, "before", 0);
   switch (call.route) {
-    case kStatus: return http::Response::json(200, dump(views_.status()));
+    case kStatus: {
+      nlohmann::json status = views_.status();
+      if (auto jobs = upkeep_.jobs(true)) status["jobs"] = std::move(*jobs);
+      return http::Response::json(200, dump(status));
+    }
     case kMetrics: {
       http::Response response;
       response.body = views_.metrics();
@@ -127,7 +149,24 @@ http::Response AdminService::answer(const Call& call, const http::Request& reque
       auto seq = whole_number(call.path.front().second);
       return to_response(seq ? views_.dead_one(*seq) : Status(Code::kNotFound, "a dead delivery is named by its number"));
     }
-    default: return answer_health(call);
+    case kAlive:
+    case kHealth:
+    case kHealthOne: return answer_health(call);
+    default: return to_response(answer_upkeep(call, request));
+  }
+}
+
+Result<nlohmann::json> AdminService::answer_upkeep(const Call& call, const http::Request& request) const {
+  switch (call.route) {
+    case kJobs: return upkeep_.jobs(false);
+    case kJob: return upkeep_.job(call.path.front().second);
+    case kCancelJob: return upkeep_.cancel(call.path.front().second);
+    case kFindDead: return upkeep_.find(false, request.body());
+    case kFindSettled: return upkeep_.find(true, request.body());
+    case kReplayDead: return upkeep_.replay_dead(request.body());
+    case kDropDead: return upkeep_.drop_dead(request.body());
+    case kReplayEvents: return upkeep_.replay_events(request.body());
+    default: return upkeep_.prune(request.body());
   }
 }
 

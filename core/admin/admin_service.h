@@ -1,6 +1,8 @@
 // AdminService: the admin API over the gateway's own HTTP: on a unix socket, guarded by its file's permissions, and on TCP, guarded
 // by the token. Answers are made on a thread of their own, since they wait for the disk.
 //   GET /admin/v1/status | plugins | routes | events?limit=&before=&type= | events/ID | dead?limit=&before= | dead/SEQ
+//   GET /admin/v1/jobs | jobs/ID    POST /admin/v1/jobs/ID/cancel
+//   POST /admin/v1/dead/find | dead/replay | dead/drop | events/find | events/replay | events/prune   with JSON; see upkeep_api.h
 //   GET /health, /api/health/…  with details
 //   GET /metrics                for Prometheus
 // Thread-safety: the loop's thread; the worker only computes.
@@ -9,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "core/admin/upkeep_api.h"
 #include "core/admin/views.h"
 #include "core/admin/worker.h"
 #include "core/http/connection_set.h"
@@ -20,8 +23,8 @@ namespace postern::admin {
 class AdminService final : public http::Service {
  public:
   // `token`: what a bearer must show; empty for the unix socket. `open_metrics`: /metrics needs none.
-  AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const observe::HealthBoard& health, std::string token,
-               bool open_metrics = false);
+  AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const UpkeepApi& upkeep, const observe::HealthBoard& health,
+               std::string token, bool open_metrics = false);
 
   http::ConnectionSet& connections() { return connections_; }
 
@@ -34,11 +37,13 @@ class AdminService final : public http::Service {
   struct Call;
   bool authorized(const http::Request& head) const;
   http::Response answer(const Call& call, const http::Request& request) const;
+  Result<nlohmann::json> answer_upkeep(const Call& call, const http::Request& request) const;
   http::Response answer_health(const Call& call) const;
 
   net::EventLoop& loop_;
   Worker& worker_;
   const Views& views_;
+  const UpkeepApi& upkeep_;
   const observe::HealthBoard& health_;
   const std::string token_;
   const bool open_metrics_;

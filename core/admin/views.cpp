@@ -48,6 +48,13 @@ json to_json(const store::EventRow& row, bool with_content) {
   return event;
 }
 
+json to_json(const store::AttemptRow& row) {
+  return {{"delivery", row.delivery},       {"n", row.n},           {"started_at", row.started_at},
+          {"duration_us", row.duration_us}, {"outcome", row.outcome}, {"detail", row.detail}};
+}
+
+}  // namespace
+
 json to_json(const store::DeliveryRow& row) {
   return {{"seq", row.seq},
           {"event", row.event},
@@ -60,15 +67,10 @@ json to_json(const store::DeliveryRow& row) {
           {"due_at", row.due_at},
           {"last_error", row.last_error.empty() ? json(nullptr) : json(row.last_error)},
           {"settled_at", row.settled_at == 0 ? json(nullptr) : json(row.settled_at)},
-          {"duration_us", row.duration_us}};
+          {"duration_us", row.duration_us},
+          {"replayed_at", row.replayed_at == 0 ? json(nullptr) : json(row.replayed_at)},
+          {"dropped_at", row.dropped_at == 0 ? json(nullptr) : json(row.dropped_at)}};
 }
-
-json to_json(const store::AttemptRow& row) {
-  return {{"delivery", row.delivery},       {"n", row.n},           {"started_at", row.started_at},
-          {"duration_us", row.duration_us}, {"outcome", row.outcome}, {"detail", row.detail}};
-}
-
-}  // namespace
 
 json Views::status() const {
   store::Counters counters = sources_.store.counters();

@@ -22,6 +22,8 @@ struct Sources {
   std::function<std::string()> metrics;     // as text for Prometheus
 };
 
+nlohmann::json to_json(const store::DeliveryRow& row);
+
 class Views {
  public:
   explicit Views(Sources sources) : sources_(std::move(sources)) {}

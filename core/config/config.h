@@ -115,6 +115,13 @@ struct Health {
   milliseconds window{300000};
 };
 
+// When stored events are removed; 0: never for that reason.
+struct Retention {
+  milliseconds age{std::chrono::days(30)};   // of events whose deliveries are all done
+  milliseconds dead{std::chrono::days(90)};  // of dead deliveries, since they died
+  uint64_t size = 0;                         // of the store, in bytes
+};
+
 struct Config {
   std::string file;
   std::vector<Listen> listen;
@@ -127,6 +134,7 @@ struct Config {
   std::string log_level = "info";
   Admin admin;
   std::string store_path = "/var/lib/postern/events.db";
+  Retention retention;
   uint32_t workers = 8;
   uint64_t max_backlog = 5000000;
   milliseconds drain{20000};

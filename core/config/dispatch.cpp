@@ -29,6 +29,30 @@ void read_retry(Section& section, Retry& retry) {
   retry = set;
 }
 
+// `none` stands for no bound.
+bool is_none(Section& section, std::string_view key) {
+  const Member* member = section.find(key);
+  return member && member->value->kind == Kind::kScalar && member->value->text == "none";
+}
+
+void read_age(Section& retention, std::string_view key, milliseconds& out) {
+  if (is_none(retention, key)) {
+    out = 0ms;
+  } else {
+    retention.duration(key, out, {1min, days(36500)});
+  }
+}
+
+void read_retention(Section& retention, Retention& out) {
+  read_age(retention, "age", out.age);
+  read_age(retention, "dead", out.dead);
+  if (is_none(retention, "size")) {
+    out.size = 0;
+  } else {
+    retention.size("size", out.size, {1 << 20, 1ull << 50});
+  }
+}
+
 }  // namespace
 
 void read_policies(Section& section, Policies& policies) {
@@ -46,6 +70,7 @@ void read_store(Section& store, Config& config) {
   if (kind == "postgres")
     store.fault(store.find("kind")->value->mark, "kind", "PostgreSQL comes with a later version; use sqlite");
   store.text("path", config.store_path);
+  store.section("retention", [&](Section& retention) { read_retention(retention, config.retention); });
 }
 
 void read_dispatch(Section& dispatch, Config& config) {

@@ -60,12 +60,22 @@ Status Gateway::open() {
   if (Status s = assembly_->connect(client_); !s) return s;
   dispatcher_ = std::make_unique<dispatch::Dispatcher>(assembly_->subscribers(), assembly_->targets(), assembly_->critical(), *store_,
                                                        config_.workers);
+  make_upkeep();
   views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_plugins(*assembly_); },
                                                          [this] { return describe_routes(*assembly_); }, [this] { return describe(); },
                                                          [sources = metric_sources()] { return observe::metrics_text(sources); }});
   admin_worker_ = std::make_unique<admin::Worker>();
   add_health_checks();
   return open_listeners();
+}
+
+void Gateway::make_upkeep() {
+  const config::Retention& r = config_.retention;
+  store::Retention::Policy policy{r.age, r.dead, r.size};
+  jobs_ = std::make_unique<dispatch::JobRunner>(*store_, *dispatcher_);
+  retention_ = std::make_unique<store::Retention>(*store_, policy);
+  upkeep_ = std::make_unique<admin::UpkeepApi>(
+      admin::UpkeepApi::Sources{*store_, *store_, *dispatcher_, policy, [this] { jobs_->nudge(); }});
 }
 
 // Each connection is a file descriptor, and the soft limit is often 1024. The admin side must be reachable when the public one is full.
@@ -137,7 +147,7 @@ Status Gateway::serve_public(Loop& loop) {
 
 Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std::string& token) {
   bool open_metrics = config_.admin.open_metrics;
-  loop.admins.push_back(std::make_unique<admin::AdminService>(loop.loop, *admin_worker_, *views_, health_, token, open_metrics));
+  loop.admins.push_back(std::make_unique<admin::AdminService>(loop.loop, *admin_worker_, *views_, *upkeep_, health_, token, open_metrics));
   admin::AdminService& service = *loop.admins.back();
   loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, listener, [this, &loop, &service](std::unique_ptr<net::Stream> stream) {
     if (service.connections().size() >= kMaxAdminConnections) return;
@@ -171,6 +181,8 @@ int Gateway::run() {
   if (started) started = assembly_->activate();
   if (started) {
     dispatcher_->start();
+    jobs_->start();
+    retention_->start();
     health_.start();
     started = start_loops();
   }
@@ -233,6 +245,8 @@ void Gateway::drain() {
 
   on_every_loop([](Loop& loop) { loop.front->ingest().end_calls(); });  // plugins that took too long for that
 
+  retention_->stop();
+  jobs_->stop();
   int64_t drain_ms = config_.drain.count();
   client_.end_within(drain_ms - std::min(kHandlersNeedMs, drain_ms / 2));  // whoever waits for an answer still has time to settle
   all_back_ = dispatcher_->stop(drain_ms);

@@ -20,10 +20,12 @@
 #include "core/client/client.h"
 #include "core/config/config.h"
 #include "core/dispatch/dispatcher.h"
+#include "core/dispatch/job_runner.h"
 #include "core/gateway/assembly.h"
 #include "core/gateway/front.h"
 #include "core/net/listener.h"
 #include "core/observe/metrics.h"
+#include "core/store/retention.h"
 #include "core/store/sqlite/sqlite_store.h"
 
 namespace postern::gateway {
@@ -58,6 +60,7 @@ class Gateway {
   Status start_loops();
   Status serve_public(Loop& loop);
   Status serve_admin(Loop& loop, const net::Listener& listener, const std::string& token);
+  void make_upkeep();
   void add_health_checks();
   observe::MetricSources metric_sources();
   bool room_for_connection() const;
@@ -74,6 +77,9 @@ class Gateway {
   admission::UrlSource url_source_;
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
+  std::unique_ptr<dispatch::JobRunner> jobs_;
+  std::unique_ptr<store::Retention> retention_;
+  std::unique_ptr<admin::UpkeepApi> upkeep_;
   http::MemoryBudget budget_;  // of requests on their way, on all loops
   observe::HealthBoard health_;
   std::unique_ptr<admin::Views> views_;

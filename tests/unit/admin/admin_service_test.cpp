@@ -35,7 +35,7 @@ class AdminServiceTest : public http::testing::ConnectionTest {
   // The service that answers from now on.
   void serve_with(const std::string& token, bool open_metrics = false) {
     on_loop([&] {
-      service_of_test_ = std::make_unique<AdminService>(loop_, worker_, archive_.views(), health_, token, open_metrics);
+      service_of_test_ = std::make_unique<AdminService>(loop_, worker_, archive_.views(), archive_.upkeep(), health_, token, open_metrics);
       service_.head = [this](http::Exchange& e, const http::Request& head) {
         return service_of_test_->on_head(e, head);
       };
@@ -245,6 +245,45 @@ TEST_F(AdminServiceTest, KnowsNoDeadDeliveryByWhatIsNoNumber) {
     Client::Answer answer = ask("/admin/v1/dead/" + other);
     EXPECT_EQ(answer.status, 404) << other;
   }
+}
+
+// ---- what changes something
+
+TEST_F(AdminServiceTest, TakesJsonWhereItChangesSomething) {
+  auto post = [&](const std::string& target, const std::string& type, const std::string& body) {
+    std::string headers = type.empty() ? "" : "Content-Type: " + type + "\r\n";
+    client_->send("POST " + target + " HTTP/1.1\r\nHost: postern\r\n" + headers + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    return client_->read_answer(false);
+  };
+  int64_t dead = 0;
+  archive_.put_delivery(1, dead);
+  archive_.settle(dead, Kind::kDead);
+  Client::Answer found = post("/admin/v1/dead/find", "application/json", "{}");
+  EXPECT_EQ(found.status, 200) << found.body;
+  EXPECT_EQ(json::parse(found.body)["matched"], 1);
+  EXPECT_EQ(post("/admin/v1/dead/replay", "application/json", R"({"nonsense":1})").status, 400);
+  Client::Answer job = post("/admin/v1/dead/replay", "application/json; charset=utf-8", R"({"all":true})");
+  EXPECT_EQ(job.status, 200) << job.body;
+  EXPECT_EQ(get("/admin/v1/jobs").size(), 1u);
+  EXPECT_EQ(get("/admin/v1/status")["jobs"].size(), 1u);
+  std::string path = "/admin/v1/jobs/" + json::parse(job.body)["job"]["id"].dump();
+  EXPECT_EQ(post(path + "/cancel", "", "").status, 200);
+  EXPECT_EQ(get(path)["state"], "cancelled");
+  EXPECT_EQ(ask("/admin/v1/jobs/4711").status, 404);
+  Client::Answer read = ask("/admin/v1/dead/replay");
+  EXPECT_EQ(read.status, 405);
+  EXPECT_TRUE(read.has("Allow: POST\r\n")) << read.head;
+  EXPECT_EQ(post("/admin/v1/dead/replay", "text/plain", R"({"all":true})").status, 415);
+}
+
+TEST_F(AdminServiceTest, TakesNoEndlessBody) {
+  client_->send("POST /admin/v1/dead/find HTTP/1.1\r\nHost: postern\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n");
+  EXPECT_EQ(client_->read_answer(false).status, 413);
+}
+
+TEST_F(AdminServiceTest, AsksForTheTokenBeforeItChangesSomething) {
+  serve_with(kToken);
+  EXPECT_EQ(ask("/admin/v1/dead/drop", "Content-Type: application/json\r\nContent-Length: 0\r\n", "POST").status, 401);
 }
 
 // ---- load

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/admin/upkeep_api.h"
 #include "core/admin/views.h"
 #include "tests/unit/store/store_support.h"
 
@@ -29,8 +30,16 @@ class Archive {
                                              [] { return nlohmann::json{{"what", "routes"}}; },
                                              [] { return nlohmann::json{{"version", "1.2.3"}}; },
                                              [] { return std::string("# metrics\n"); }});
+    store::Retention::Policy retention;
+    retention.age = std::chrono::hours(24);
+    upkeep_ = std::make_unique<UpkeepApi>(UpkeepApi::Sources{*store_, *store_, *dispatcher_, retention, [this] { ++jobs_begun; }});
   }
   ~Archive() { store_->stop(); }
+
+  UpkeepApi& upkeep() { return *upkeep_; }
+  store::Upkeep& store_upkeep() { return *store_; }
+  std::string one(const std::string& sql) { return store::testing::Sql(folder_.file("events.db")).one(sql); }
+  size_t jobs_begun = 0;
 
   Views& views() { return *views_; }
 
@@ -66,6 +75,7 @@ class Archive {
   dispatch::CriticalTypes critical_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<Views> views_;
+  std::unique_ptr<UpkeepApi> upkeep_;
 };
 
 }  // namespace postern::admin::testing

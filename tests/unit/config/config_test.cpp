@@ -306,6 +306,18 @@ TEST(Config, ShippedFiles) {
 
 // What gateway.yaml comments out is sound as well once its # is gone, and shows the defaults. There a setting follows
 // its # at once or after two spaces and more, prose after one.
+TEST(Config, RetentionHasDefaultsAndNoneIsNoBound) {
+  const std::string gateway = "gateway: {listen: [127.0.0.1:0]}\n";
+  const Retention usual = load_text(gateway).config.retention;
+  EXPECT_EQ(usual.age, std::chrono::days(30));
+  EXPECT_EQ(usual.dead, std::chrono::days(90));
+  EXPECT_EQ(usual.size, 0u);
+  const Retention set = load_text(gateway + "store: {retention: {age: 7d, dead: none, size: 1GiB}}\n").config.retention;
+  EXPECT_EQ(set.age, std::chrono::days(7));
+  EXPECT_EQ(set.dead.count(), 0);
+  EXPECT_EQ(set.size, 1ull << 30);
+}
+
 TEST(Config, ShippedCommentsAreSound) {
   const TempFolder folder;
   const std::string token = folder.write("admin.token", "hush\n");
