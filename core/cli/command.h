@@ -30,6 +30,7 @@ void add_send(CLI::App& app, const Options& options, int& status);
 void add_verify(CLI::App& app, const Options& options, int& status);
 void add_events(CLI::App& app, const Options& options, int& status);
 void add_dead(CLI::App& app, const Options& options, int& status);
+void add_jobs(CLI::App& app, const Options& options, int& status);
 void add_status(CLI::App& app, const Options& options, int& status);
 
 // The configuration, or its faults on stderr as file:line:column: message, and nothing.

@@ -1,67 +1,19 @@
-// postern events list|show, postern dead list|show
+// postern events list|show|replay|prune
 #include <nlohmann/json.hpp>
 
 #include <memory>
 
 #include "core/cli/admin_client.h"
 #include "core/cli/command.h"
+#include "core/cli/event_output.h"
+#include "core/cli/job.h"
 #include "core/cli/output.h"
+#include "core/config/values.h"
 
 namespace postern::cli {
 namespace {
 
 using nlohmann::json;
-
-std::string text_of(const json& value) { return value.is_string() ? printable(value.get<std::string>()) : value.dump(); }
-std::string time_of(const json& value) { return value.is_null() ? "-" : local_time(value.get<int64_t>()); }
-
-std::string encode(const std::string& text) {
-  constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if ((byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' || byte == '.' || byte == '-') {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
-
-void print_deliveries(const json& deliveries) {
-  for (const json& d : deliveries) {
-    std::string state = d["state"];
-    print("  " + paint(state, colour_of_state(state)) + "  " + text_of(d["plugin"]) + " / " + text_of(d["subscriber"]) + "  attempts " +
-          d["attempts"].dump() + (d["last_error"].is_null() ? "" : "  " + text_of(d["last_error"])));
-    for (const json& a : d["failed_attempts"]) {
-      print(paint("      " + a["n"].dump() + ". " + time_of(a["started_at"]) + "  " + text_of(a["outcome"]) + ": " + text_of(a["detail"]), Colour::kDim));
-    }
-  }
-}
-
-void print_event(const json& event) {
-  print(paint(text_of(event["event_id"]), Colour::kBold) + "  " + text_of(event["type"]));
-  print("  received   " + time_of(event["received_at"]) + " from " + text_of(event["remote"]));
-  print("  their id   " + text_of(event["external_id"]));
-  if (!event["order_key"].get<std::string>().empty()) print("  order key  " + text_of(event["order_key"]));
-  print("  request    " + text_of(event["method"]) + " " + text_of(event["target"]));
-  if (event.contains("deliveries")) {
-    print(event["deliveries"].empty() ? "nobody handles this type" : "deliveries");
-    print_deliveries(event["deliveries"]);
-  }
-  print("headers");
-  std::string headers = event["headers"];
-  for (size_t at = 0; at < headers.size();) {
-    size_t end = headers.find("\r\n", at);
-    print("  " + printable(headers.substr(at, end - at)));
-    at = end == std::string::npos ? headers.size() : end + 2;
-  }
-  print("body");
-  print("  " + text_of(event["body"]));
-}
 
 struct ListOptions {
   size_t limit = 50;
@@ -92,37 +44,75 @@ int show_event(const Options& options, const ListOptions& wanted) {
   return kDone;
 }
 
-int list_dead(const Options& options, const ListOptions& wanted) {
-  json list;
-  int status = kDone;
-  if (!ask(options.config_file, "/admin/v1/dead?limit=" + std::to_string(wanted.limit), list, status)) return status;
-  if (options.json) return print_json(list), kDone;
-  if (list.empty()) return print("no dead deliveries"), kDone;
-  Table table({"DELIVERY", "EVENT", "DIED", "TYPE", "SUBSCRIBER", "ATTEMPTS", "ERROR"});
-  for (const json& d : list) {
-    table.add({d["seq"].dump(), text_of(d["event_id"]), time_of(d["settled_at"]), text_of(d["type"]),
-               text_of(d["plugin"]) + "/" + text_of(d["subscriber"]), d["attempts"].dump(), text_of(d["last_error"])});
+constexpr JobWords kRerunWords{"run again", "queued again", "settled delivery", "settled deliveries"};
+constexpr JobWords kPruneWords{"remove", "removed", "event", "events"};
+
+struct PruneOptions {
+  std::string older_than;
+  bool dead = false, dry_run = false, yes = false, detach = false;
+};
+
+bool count_prunable(const Options& options, json body, uint64_t& count, int& status) {
+  body["dry_run"] = true;
+  for (json page; tell(options.config_file, "/admin/v1/events/prune", body, page, status); body["after"] = page["next"]) {
+    count += page["events"].get<uint64_t>();
+    if (page["next"].is_null()) return true;
   }
-  table.print();
+  return false;
+}
+
+int prune(const Options& options, const PruneOptions& wanted) {
+  json body = {{"dead", wanted.dead}};
+  if (!wanted.older_than.empty()) {
+    auto age = config::parse_duration(wanted.older_than);
+    if (!age) return complain("postern: --older-than: '" + wanted.older_than + "' " + age.status().message()), kUsage;
+    body["older_than"] = age->count();
+  }
+  int status = kDone;
+  uint64_t count = 0;
+  if (!count_prunable(options, body, count, status)) return status;
+  if (wanted.dry_run) {
+    options.json ? print_json({{"dry_run", true}, {"matched", count}}) : print("would remove " + std::to_string(count) + " events; nothing was changed");
+    return kDone;
+  }
+  if (count == 0) return options.json ? print_json({{"matched", 0}}) : print("no event is old enough and settled"), kDone;
+  if (!confirmed("remove " + std::to_string(count) + " events for good?", wanted.yes)) return kNotSo;
+  json answer;
+  if (!tell(options.config_file, "/admin/v1/events/prune", body, answer, status)) return status;
+  if (!wanted.detach) return follow_job(options, answer["job"], kPruneWords);
+  options.json ? print_json(answer["job"]) : print("job " + answer["job"]["id"].dump() + " runs in the gateway");
   return kDone;
 }
 
-int show_dead(const Options& options, const ListOptions& wanted) {
-  json delivery;
-  int status = kDone;
-  if (!ask(options.config_file, "/admin/v1/dead/" + encode(wanted.id), delivery, status)) return status;
-  if (options.json) return print_json(delivery), kDone;
-  print(paint("delivery " + delivery["seq"].dump(), Colour::kBold) + "  died " + time_of(delivery["settled_at"]));
-  print_deliveries(json::array({delivery}));
-  if (delivery.contains("of")) print_event(delivery["of"]);
-  return kDone;
+void add_replay(CLI::App& events, const Options& options, int& status) {
+  auto wanted = std::make_shared<JobOptions>();
+  auto* replay = events.add_subcommand("replay", "Run settled deliveries again, done or dead, with the exact bytes");
+  replay->add_option("ID", wanted->ids, "evt_…, as many as you like");
+  add_selection(*replay, wanted->selection, "came");
+  add_job_options(*replay, *wanted, true);
+  replay->footer("What a handler has done already it does once more: records, emitted events, calls to the outside.\n"
+                 "Example:\n  postern events replay evt_01hf…\n  postern events replay --type 'acme.call.*' --since 2h --dry-run");
+  replay->callback([&options, &status, wanted] { status = run_job(options, *wanted, "/admin/v1/events", "replay", kRerunWords); });
+}
+
+void add_prune(CLI::App& events, const Options& options, int& status) {
+  auto wanted = std::make_shared<PruneOptions>();
+  auto* prune_now = events.add_subcommand("prune", "Remove old events whose deliveries are all settled, now");
+  prune_now->add_option("--older-than", wanted->older_than, "Such as 7d; default: store.retention.age of the configuration");
+  prune_now->add_flag("--dead", wanted->dead, "Also those of which a delivery is dead");
+  prune_now->add_flag("--dry-run", wanted->dry_run, "Only count");
+  prune_now->add_flag("-y,--yes", wanted->yes, "Do not ask");
+  prune_now->add_flag("--detach", wanted->detach, "Do not wait for the end");
+  prune_now->footer("An event stays while it is the only place that remembers its deduplication key.\n"
+                    "Example:\n  postern events prune --older-than 7d --dry-run");
+  prune_now->callback([&options, &status, wanted] { status = prune(options, *wanted); });
 }
 
 }  // namespace
 
 void add_events(CLI::App& app, const Options& options, int& status) {
   auto wanted = std::make_shared<ListOptions>();
-  auto* events = app.add_subcommand("events", "Look at stored events");
+  auto* events = app.add_subcommand("events", "Look at stored events, run them again, remove old ones");
   events->require_subcommand(1);
   auto* list = events->add_subcommand("list", "The newest events first");
   list->add_option("--limit", wanted->limit, "How many")->check(CLI::Range(1, 10000))->capture_default_str();
@@ -133,20 +123,8 @@ void add_events(CLI::App& app, const Options& options, int& status) {
   show->add_option("ID", wanted->id, "evt_…")->required();
   show->footer("Example:\n  postern events show evt_01hf… --json");
   show->callback([&options, &status, wanted] { status = show_event(options, *wanted); });
-}
-
-void add_dead(CLI::App& app, const Options& options, int& status) {
-  auto wanted = std::make_shared<ListOptions>();
-  auto* dead = app.add_subcommand("dead", "Look at deliveries that were given up");
-  dead->require_subcommand(1);
-  auto* list = dead->add_subcommand("list", "The newest first");
-  list->add_option("--limit", wanted->limit, "How many")->check(CLI::Range(1, 10000))->capture_default_str();
-  list->footer("Example:\n  postern dead list --json");
-  list->callback([&options, &status, wanted] { status = list_dead(options, *wanted); });
-  auto* show = dead->add_subcommand("show", "One dead delivery with its attempts and its event");
-  show->add_option("DELIVERY", wanted->id, "Its number, from `dead list`")->required();
-  show->footer("Example:\n  postern dead show 4711");
-  show->callback([&options, &status, wanted] { status = show_dead(options, *wanted); });
+  add_replay(*events, options, status);
+  add_prune(*events, options, status);
 }
 
 }  // namespace postern::cli

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   add_verify(app, options, status);
   add_events(app, options, status);
   add_dead(app, options, status);
+  add_jobs(app, options, status);
   add_status(app, options, status);
   try {
     app.parse(argc, argv);

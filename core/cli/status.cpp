@@ -29,6 +29,11 @@ void print_status(const json& s) {
     print("  " + paint(calls["stuck"].dump() + " threads are stuck in " + calls["purpose"].get<std::string>() + " calls of plugin " +
                            calls["plugin"].get<std::string>() + "; restart the gateway to get them back", Colour::kRed));
   }
+  for (const json& job : s.value("jobs", json::array())) {
+    std::string id = job["id"].dump();
+    print("  " + paint("job " + id + ": " + job["kind"].get<std::string>() + ", " + job["done"].dump() + " of " +
+                           (job["total"].is_null() ? "…" : job["total"].dump()) + " done; `postern jobs cancel " + id + "` ends it", Colour::kYellow));
+  }
   Table table({"PLUGIN", "SUBSCRIBER", "DONE", "RETRIED", "DEAD", "BREAKER", "LAST ERROR"});
   table.colour_states(5);
   for (const json& sub : s["dispatch"]["subscribers"]) {

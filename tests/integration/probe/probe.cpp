@@ -7,6 +7,7 @@
 //   retry        fail, at every attempt
 //   retry_once   fail at the first attempt, then as done
 //   dead         fail for good
+//   mend         fail for good as long as there is no file FILE ("file": "FILE"), then as done
 //   throw        let an exception out, which no plugin may, at every attempt
 //   pending      complete later, from a thread of its own
 //   lost         pending and never completed, if it arrived in this life of the gateway; in the next, as done
@@ -168,6 +169,7 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
   const bool first = self->events->attempt(delivery) == 1;
   if (what == "retry" || (what == "retry_once" && first)) return fail(self, "asked to retry", POSTERN_RETRY);
   if (what == "dead") return fail(self, "asked to die", POSTERN_DEAD);
+  if (what == "mend" && !std::filesystem::exists(member(body, "file"))) return fail(self, "not mended yet", POSTERN_DEAD);
   if (what == "throw") throw std::runtime_error("asked to throw");
   if (what == "lost" && self->events->received_at(delivery) >= self->activated_ms) return POSTERN_PENDING;
   if (what == "pending") {
