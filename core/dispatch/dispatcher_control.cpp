@@ -55,13 +55,15 @@ void Dispatcher::nudge_at(int64_t at_ms) {
 void Dispatcher::load_pages() {
   while (true) {
     int64_t after, newest;
+    size_t event_bytes;
     {
       MutexLock lock(mutex_);
       if (stopping_ || !scheduler_.wants_page()) return;
       after = scheduler_.page_start();
       newest = scheduler_.newest();
+      event_bytes = scheduler_.room_for_events();
     }
-    auto page = store_.open_deliveries(after, Scheduler::kPage);
+    auto page = store_.open_deliveries(after, Scheduler::kPage, event_bytes);
     MutexLock lock(mutex_);
     if (!page) {
       log::error("open deliveries cannot be read; trying again", {{"error", page.status().message()}});

@@ -53,6 +53,8 @@ class Scheduler {
   int64_t newest() const { return newest_; }
   void load(std::vector<store::OpenDelivery> page, int64_t newest, int64_t now_ms, int64_t wall_ms);
 
+  // How many bytes of events it would keep more.
+  size_t room_for_events() const { return event_bytes_ < kMaxEventBytes ? kMaxEventBytes - event_bytes_ : 0; }
   // Whether the event of a delivery that came now would be kept until its run.
   bool keeps_events() const { return !behind_ && loaded_ < kMaxLoaded && event_bytes_ < kMaxEventBytes; }
 

@@ -93,7 +93,8 @@ class Store : public ingest::EventSink {
   virtual Status condition() const = 0;
 
   // Readers see the last commit. `after`, `limit`: paging by seq.
-  virtual Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit) = 0;
+  // The first ones bring their events, until those have `event_bytes` of headers and bodies.
+  virtual Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t event_bytes = 0) = 0;
   virtual Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) = 0;
   virtual Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection,
                                                const std::string& key) = 0;

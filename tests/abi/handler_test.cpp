@@ -23,11 +23,12 @@ class EmptyStore final : public store::Store {
   store::Counters counters() const override { return {}; }
   const store::Meter& meter() const override { return meter_; }
   uint64_t size_bytes() const override { return 0; }
-  Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t, size_t) override { return std::vector<store::OpenDelivery>(); }
+  Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t, size_t, size_t) override { return std::vector<store::OpenDelivery>(); }
   Result<std::shared_ptr<const store::StoredEvent>> event(int64_t) override { return Status(Code::kNotFound, "no such event"); }
   Result<std::optional<store::Record>> record(const std::string&, const std::string&, const std::string&) override {
     return std::optional<store::Record>();
   }
+  Result<std::vector<store::NamedRecord>> records(const store::RecordFilter&) override { return std::vector<store::NamedRecord>(); }
   Result<std::vector<store::EventRow>> events(const store::EventFilter&) override { return std::vector<store::EventRow>(); }
   Result<std::vector<store::DeliveryRow>> deliveries(const store::DeliveryFilter&) override { return std::vector<store::DeliveryRow>(); }
   Result<std::vector<store::AttemptRow>> attempts(int64_t) override { return std::vector<store::AttemptRow>(); }

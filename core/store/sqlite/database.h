@@ -51,6 +51,7 @@ class Statement {
   int64_t integer(int i) { return sqlite3_column_int64(statement_, i); }
   std::string_view text(int i);
   std::string_view blob(int i);
+  bool is_null(int i) { return sqlite3_column_type(statement_, i) == SQLITE_NULL; }
 
  private:
   sqlite3_stmt* statement_ = nullptr;

@@ -13,21 +13,37 @@ namespace {
 // No delivery before it is queued.
 #define FIRST_OPEN "(SELECT value FROM meta WHERE name = 'delivery_open_seq')"
 
-void read_event(Statement& row, StoredEvent& event) {
-  event.seq = row.integer(0);
-  std::string_view key = row.blob(1);
+// In the order that read_open_delivery() takes them.
+#define OPEN_COLUMNS "d.seq, d.event, d.plugin, d.subscriber, ifnull(e.provider, ''), ifnull(e.order_key, ''), d.attempts, d.due_at"
+constexpr int kEventAt = 8;  // behind them
+
+#define FROM_OPEN                                                                                                               \
+  " FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.replayed_at IS NULL AND " \
+  "d.seq > ?1 AND d.seq >= " FIRST_OPEN " ORDER BY d.seq LIMIT ?2"
+
+void read_event(Statement& row, StoredEvent& event, int at = 0) {
+  event.seq = row.integer(at);
+  std::string_view key = row.blob(at + 1);
   if (key.size() == event.dedupe_key.size()) std::memcpy(event.dedupe_key.data(), key.data(), key.size());
-  event.dedupe_until = row.integer(2);
-  event.received_at = row.integer(3);
-  event.id = row.text(4);
-  event.provider = row.text(5);
-  event.type = row.text(6);
-  event.external_id = row.text(7);
-  event.order_key = row.text(8);
-  event.depth = static_cast<uint32_t>(row.integer(9));
-  event.method = row.text(10);
-  event.target = row.text(11);
-  event.remote = row.text(12);
+  event.dedupe_until = row.integer(at + 2);
+  event.received_at = row.integer(at + 3);
+  event.id = row.text(at + 4);
+  event.provider = row.text(at + 5);
+  event.type = row.text(at + 6);
+  event.external_id = row.text(at + 7);
+  event.order_key = row.text(at + 8);
+  event.depth = static_cast<uint32_t>(row.integer(at + 9));
+  event.method = row.text(at + 10);
+  event.target = row.text(at + 11);
+  event.remote = row.text(at + 12);
+}
+
+std::shared_ptr<const StoredEvent> read_whole_event(Statement& row, int at) {
+  auto event = std::make_shared<StoredEvent>();
+  read_event(row, *event, at);
+  event->headers = row.blob(at + 13);
+  event->body = row.blob(at + 14);
+  return event;
 }
 
 }  // namespace
@@ -75,10 +91,8 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
     const char* sql;
   };
   const Wanted wanted[] = {
-      {&reader->open_deliveries_,
-       "SELECT d.seq, d.event, d.plugin, d.subscriber, ifnull(e.provider, ''), ifnull(e.order_key, ''), d.attempts, d.due_at FROM "
-       "delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.replayed_at IS NULL AND d.seq > ?1 "
-       "AND d.seq >= " FIRST_OPEN " ORDER BY d.seq LIMIT ?2"},
+      {&reader->open_deliveries_, "SELECT " OPEN_COLUMNS FROM_OPEN},
+      {&reader->open_with_events_, "SELECT " OPEN_COLUMNS ", " EVENT_COLUMNS ", e.headers, e.body" FROM_OPEN},
       {&reader->event_, "SELECT " EVENT_COLUMNS ", e.headers, e.body FROM event e WHERE e.seq = ?1"},
       {&reader->record_, "SELECT value, version FROM record WHERE plugin = ?1 AND collection = ?2 AND key = ?3"},
   };
@@ -90,10 +104,26 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
   return reader;
 }
 
-Result<std::vector<OpenDelivery>> Reader::open_deliveries(int64_t after, size_t limit) {
-  ResetAtEnd reset(open_deliveries_);
-  open_deliveries_.bind(1, after).bind(2, static_cast<int64_t>(limit));
+Result<std::vector<OpenDelivery>> Reader::open_deliveries(int64_t after, size_t limit, size_t event_bytes) {
   std::vector<OpenDelivery> found;
+  // Beside its delivery an event is read for a fraction of what it costs alone.
+  if (event_bytes > 0) {
+    ResetAtEnd reset(open_with_events_);
+    open_with_events_.bind(1, after).bind(2, static_cast<int64_t>(limit));
+    int code = SQLITE_ROW;
+    for (size_t bytes = 0; bytes < event_bytes && (code = open_with_events_.step()) == SQLITE_ROW;) {
+      OpenDelivery& delivery = found.emplace_back();
+      read_open_delivery(open_with_events_, delivery);
+      if (open_with_events_.is_null(kEventAt)) continue;  // somebody removed it
+      delivery.event = read_whole_event(open_with_events_, kEventAt);
+      bytes += delivery.event->headers.size() + delivery.event->body.size();
+    }
+    if (code == SQLITE_DONE) return found;
+    if (code != SQLITE_ROW) return database_.fault("read open deliveries");
+    if (!found.empty()) after = found.back().seq;
+  }
+  ResetAtEnd reset(open_deliveries_);
+  open_deliveries_.bind(1, after).bind(2, static_cast<int64_t>(limit - found.size()));
   int code;
   while ((code = open_deliveries_.step()) == SQLITE_ROW) read_open_delivery(open_deliveries_, found.emplace_back());
   if (code != SQLITE_DONE) return database_.fault("read open deliveries");
@@ -106,11 +136,7 @@ Result<std::shared_ptr<const StoredEvent>> Reader::event(int64_t seq) {
   int code = event_.step();
   if (code == SQLITE_DONE) return Status(Code::kNotFound, "no such event");
   if (code != SQLITE_ROW) return database_.fault("read an event");
-  auto found = std::make_shared<StoredEvent>();
-  read_event(event_, *found);
-  found->headers = event_.blob(13);
-  found->body = event_.blob(14);
-  return std::shared_ptr<const StoredEvent>(std::move(found));
+  return read_whole_event(event_, 0);
 }
 
 Result<std::optional<Record>> Reader::record(const std::string& plugin, const std::string& collection, const std::string& key) {

@@ -23,7 +23,7 @@ class Reader {
  public:
   static Result<std::unique_ptr<Reader>> open(const std::string& path);
 
-  Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit);
+  Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t event_bytes);
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq);
   Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key);
   // `newest`: what is not in the table yet, by key; of version 0: removed. It hides what the table has.
@@ -42,7 +42,7 @@ class Reader {
 
  private:
   Database database_;
-  Statement open_deliveries_, event_, record_;  // the hot ones
+  Statement open_deliveries_, open_with_events_, event_, record_;  // the hot ones
 };
 
 }  // namespace postern::store::sqlite

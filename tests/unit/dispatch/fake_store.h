@@ -117,7 +117,7 @@ class FakeStore final : public store::Store {
   store::Counters counters() const override { return {}; }
   const store::Meter& meter() const override { return meter_; }
   uint64_t size_bytes() const override { return 0; }
-  Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t after, size_t limit) override {
+  Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t) override {
     std::lock_guard lock(mutex_);
     std::vector<store::OpenDelivery> page;
     for (auto i = open_.upper_bound(after); i != open_.end() && page.size() < limit; ++i) page.push_back(i->second);

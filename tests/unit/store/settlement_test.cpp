@@ -109,6 +109,34 @@ TEST_F(SettlementTest, OpenDeliveriesComeInPages) {
   EXPECT_THAT(seen, ElementsAre(1, 2, 3, 4, 5));
 }
 
+TEST_F(SettlementTest, OpenDeliveriesBringTheirEventsUntilThoseAreLarge) {
+  for (uint64_t i = 1; i <= 5; ++i) put_delivery(i, "key");
+  size_t one_event = 0;
+  {
+    auto event = store_->event(1);
+    ASSERT_TRUE(event.is_ok());
+    one_event = (*event)->headers.size() + (*event)->body.size();
+  }
+  auto page = store_->open_deliveries(0, 10, 2 * one_event);
+  ASSERT_TRUE(page.is_ok());
+  ASSERT_THAT(*page, SizeIs(5));
+  for (int64_t i = 0; i < 5; ++i) {
+    const OpenDelivery& d = (*page)[static_cast<size_t>(i)];
+    EXPECT_EQ(d.event_seq, i + 1);
+    EXPECT_EQ(d.order_key, "key");
+    ASSERT_EQ(d.event != nullptr, i < 2) << i;
+    if (!d.event) continue;
+    auto alone = store_->event(i + 1);
+    EXPECT_EQ(d.event->seq, i + 1);
+    EXPECT_EQ(d.event->id, (*alone)->id);
+    EXPECT_EQ(d.event->type, (*alone)->type);
+    EXPECT_EQ(d.event->headers, (*alone)->headers);
+    EXPECT_EQ(d.event->body, (*alone)->body);
+  }
+  EXPECT_THAT(*store_->open_deliveries(0, 3, SIZE_MAX), SizeIs(3));
+  EXPECT_THAT(*store_->open_deliveries(5, 3, SIZE_MAX), IsEmpty());
+}
+
 // The mark behind which nothing is open follows what is settled, stops at what stays open, and never hides it.
 TEST_F(SettlementTest, TheMarkOfOpenDeliveriesStopsAtTheFirstOne) {
   constexpr int64_t kMany = 12'000, kStays = 5'000;
