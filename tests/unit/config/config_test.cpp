@@ -47,7 +47,6 @@ dispatch:
   retry: {attempts: 6, base: 30s, factor: 3, cap: 2h, jitter: 0.2}
   breaker: {failures: 7, open_for: 1m}
 dedupe: {window: 1d12h}
-health: {max_waiting: 50, min_success: 0.9, window: 30s}
 plugin_dir: /opt/plugins
 plugins:
   - name: acme
@@ -65,6 +64,7 @@ plugins:
 subscriptions:
   - {on: acme.message.*, plugin: mailer, with: {to: office@acme.io}}
   - {on: acme.message.*, plugin: acme, name: again, retry: {base: 1m}, deadline: 5s}
+health: {max_waiting: 50, min_success: 0.9, window: 30s}
 )";
 
 TEST(Config, EveryKey) {

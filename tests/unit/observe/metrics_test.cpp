@@ -1,0 +1,119 @@
+// What /metrics shows of what the rooms have counted: loops added up, the queue and its age, plugins' own metrics.
+#include "core/observe/metrics.h"
+
+#include <gmock/gmock.h>
+
+#include "core/base/clock.h"
+#include "tests/unit/store/store_support.h"
+
+namespace postern::observe {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Kind = store::Settlement::Kind;
+
+class MetricsTest : public store::testing::StoreTest {
+ protected:
+  MetricsTest() {
+    targets_.add_handlers("acme", "handlers", {"order.*"});
+    for (const char* provider : {"acme", "beta"}) {
+      ingest::Route route;
+      route.provider = provider;
+      route.method = "POST";
+      route.path = std::string("/") + provider;
+      EXPECT_TRUE(routes_.add(std::move(route)));
+    }
+    dispatch::Subscriber& s = subscribers_.emplace_back();
+    s.plugin = "acme";
+    s.name = "handlers";
+  }
+  void SetUp() override {
+    open();
+    first_ = std::make_unique<ingest::Meter>(routes_, targets_);
+    second_ = std::make_unique<ingest::Meter>(routes_, targets_);
+    dispatcher_ = std::make_unique<dispatch::Dispatcher>(subscribers_, targets_, *store_, 1);
+  }
+  void TearDown() override { dispatcher_.reset(); }
+
+  std::string text() {
+    MetricSources sources{*store_, *dispatcher_, targets_.types(), {}, {}, {}, 1'700'000'000'500};
+    sources.loops = [this] { return std::vector<MetricSources::Loop>{{first_.get(), 2}, {second_.get(), 3}}; };
+    sources.plugins.push_back({"acme", &metrics_});
+    return metrics_text(sources);
+  }
+
+  ingest::TargetTable targets_;
+  ingest::RouteTable routes_;
+  std::vector<dispatch::Subscriber> subscribers_;
+  std::unique_ptr<dispatch::Dispatcher> dispatcher_;
+  std::unique_ptr<ingest::Meter> first_, second_;  // of two loops
+  std::deque<postern_metric> metrics_;
+};
+
+TEST_F(MetricsTest, AddsTheLoopsUp) {
+  first_->received(0, "acme.order.paid");
+  second_->received(0, "acme.order.sent");
+  second_->received(0, "acme.who.knows");
+  second_->received(1, "beta.order.paid");
+  first_->refused(404, ingest::Refusal::kNoRoute);
+  second_->refused(404, ingest::Refusal::kNoRoute);
+  second_->refused(599, ingest::Refusal::kMalformed);
+  std::string shown = text();
+  EXPECT_THAT(shown, HasSubstr("\nwebhook_received_total{type=\"acme.order.*\",source=\"acme\"} 2\n"));
+  EXPECT_THAT(shown, HasSubstr("\nwebhook_received_total{type=\"other\",source=\"acme\"} 1\n"));
+  EXPECT_THAT(shown, HasSubstr("\nwebhook_received_total{type=\"other\",source=\"beta\"} 1\n"));
+  EXPECT_THAT(shown, Not(HasSubstr("type=\"acme.order.*\",source=\"beta\""))) << "beta has no such type";
+  EXPECT_THAT(shown, HasSubstr("\npostern_refusals_total{status=\"404\",reason=\"no_route\"} 2\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_refusals_total{status=\"other\",reason=\"malformed\"} 1\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_connections 5\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_process_start_time_seconds 1700000000.5\n"));
+}
+
+TEST_F(MetricsTest, ShowsTheQueueAndTheAgeOfItsOldest) {
+  EXPECT_THAT(text(), HasSubstr("\npostern_queue_age_seconds 0\n"));
+  ingest::NewEvent event = store::testing::new_event(1, {{"acme", "handlers"}});
+  event.received_at = wall_ms() - 3'600'000;
+  put(std::move(event));
+  ASSERT_TRUE(settled_.deliveries.wait_for(1));
+  int64_t delivery = settled_.deliveries.take().front().seq;
+  put_delivery(2);
+  std::string shown = text();
+  EXPECT_THAT(shown, HasSubstr("\nwebhook_queue_size 2\n"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("\npostern_queue_age_seconds 36[0-9][0-9]"));
+  settle(store::testing::settlement(delivery, Kind::kDead));
+  shown = text();
+  EXPECT_THAT(shown, HasSubstr("\nwebhook_queue_size 1\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_dead_deliveries 1\n"));
+}
+
+TEST_F(MetricsTest, AClockThatWasSetBackMakesNoNegativeAge) {
+  ingest::NewEvent event = store::testing::new_event(1, {{"acme", "handlers"}});
+  event.received_at = wall_ms() + 86'400'000;
+  put(std::move(event));
+  ASSERT_TRUE(settled_.deliveries.wait_for(1));
+  EXPECT_THAT(text(), HasSubstr("\npostern_queue_age_seconds 0\n"));
+}
+
+TEST_F(MetricsTest, ShowsPluginsMetricsUnderTheirNames) {
+  postern_metric& counter = metrics_.emplace_back();
+  counter.kind = POSTERN_METRIC_COUNTER;
+  counter.name = "calls_total";
+  counter.help = "Calls.";
+  counter.labels = {"how"};
+  for (const char* value : {"well", "bad\"ly"}) counter.series.emplace_back(counter.buckets).values = {value};
+  counter.series[1].counter.add(4);
+  postern_metric& gauge = metrics_.emplace_back();
+  gauge.kind = POSTERN_METRIC_GAUGE;
+  gauge.name = "level";
+  gauge.help = "Level.";
+  gauge.series.emplace_back(gauge.buckets).gauge = 2.5;
+  std::string shown = text();
+  EXPECT_THAT(shown, HasSubstr("# TYPE postern_plugin_acme_calls_total counter\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_plugin_acme_calls_total{how=\"well\"} 0\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_plugin_acme_calls_total{how=\"bad\\\"ly\"} 4\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_plugin_acme_level 2.5\n"));
+}
+
+}  // namespace
+}  // namespace postern::observe
