@@ -41,7 +41,7 @@ nlohmann::json upstream_status(const Gateway& gateway) {
 TEST(OutboundTest, TheAnswerIsTheDeliverysResult) {
   UpstreamServer upstream([](Conversation& c) { c.answer(200, R"({"target":")" + c.request.target + "\"}"); });
   Gateway gateway({.plugins = probe_calling(upstream)});
-  for (const std::string& what : {"call", "call_later"}) {
+  for (const char* what : {"call", "call_later"}) {
     auto answer = ask(gateway, calling(what, what, "/a?b=1"));
     ASSERT_TRUE(answer) << gateway.log();
     EXPECT_EQ(status_of(*answer), "processed") << what << gateway.log();
@@ -85,7 +85,7 @@ TEST(OutboundTest, AStopWaitsForNobodyWhoDoesNotAnswer) {
   std::atomic<bool> answers{false};
   UpstreamServer upstream([&](Conversation& c) { answers ? c.answer(200, "{}") : c.hold(); });
   Gateway gateway({.dispatch = "drain: 1s, retry: {base: 50ms}", .plugins = probe_calling(upstream)});
-  for (const std::string& what : {"call", "call_later"}) gateway.connect().send(calling(what, what, "/"));
+  for (const char* what : {"call", "call_later"}) gateway.connect().send(calling(what, what, "/"));
   ASSERT_TRUE(eventually(kSoon, [&] { return upstream.requests().size() == 2; })) << gateway.log();
   gateway.process().send_signal(SIGTERM);
   const auto exit = gateway.process().wait(milliseconds(1000) + kSoon);
@@ -94,7 +94,7 @@ TEST(OutboundTest, AStopWaitsForNobodyWhoDoesNotAnswer) {
   EXPECT_THAT(gateway.log(), Not(HasSubstr("did not come back")));
   answers = true;
   gateway.start();
-  for (const std::string& id : {"call", "call_later"}) {
+  for (const char* id : {"call", "call_later"}) {
     EXPECT_TRUE(eventually(kSoon, [&] { return gateway.store().state_of(id) == "done"; })) << id << gateway.log();
   }
 }
