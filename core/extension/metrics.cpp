@@ -43,7 +43,9 @@ Status read_labels(const postern_metric_desc& desc, postern_metric& metric) {
     std::string name = copy(desc.labels[i]);
     bool taken = std::find(metric.labels.begin(), metric.labels.end(), name) != metric.labels.end();
     // Histograms have "le" themselves.
-    if (!is_name(name) || taken || name == "le") return {Code::kInvalid, "its labels need names of a-z, 0-9 and _, each another one, not le"};
+    if (!is_name(name) || taken || name == "le") {
+      return {Code::kInvalid, "its labels need names of a-z, 0-9 and _, each another one, not le"};
+    }
     metric.labels.push_back(std::move(name));
   }
   return Status::ok();
@@ -89,6 +91,9 @@ Status describe(const postern_metric_desc& desc, postern_metric& metric) {
   metric.name = copy(desc.name);
   metric.help = copy(desc.help);
   if (Status s = check_name(metric); !s) return s;
+  bool hollow = (desc.labels == nullptr && desc.labels_len > 0) || (desc.values == nullptr && desc.labels_len > 0 && desc.series_len > 0) ||
+                (desc.buckets == nullptr && desc.buckets_len > 0);
+  if (hollow) return {Code::kInvalid, "a length without a list"};
   if (metric.help.empty() || !is_line(metric.help, kMaxHelp)) {
     return {Code::kInvalid, "its help says what it counts, in one line of UTF-8 of at most 200 bytes"};
   }
@@ -112,6 +117,7 @@ Status check_room(const plugin::Registrations& registrations, const postern_metr
 
 postern_status add(postern_host* host, const postern_metric_desc* desc, postern_metric** handle) {
   return contained([&]() -> postern_status {
+    if (handle == nullptr) return fail(POSTERN_E_INVALID, "a metric needs a place for its handle");
     *handle = nullptr;
     if (!in_init(host)) return fail(POSTERN_E_STATE, "metrics are added in init");
     postern_metric_desc theirs = sized(desc);

@@ -69,6 +69,18 @@ TEST(Assembly, KeepsTwoInstancesOfOneLibraryApart) {
   out.assembly->deactivate(0);
 }
 
+// They would be shown under one name.
+TEST(Assembly, RefusesTwoMetricsThatReadAlike) {
+  Assembled out = assemble({plugin_config("a", "registers", R"({"case":"metric_b_level"})"),
+                            plugin_config("a_b", "registers", R"({"case":"metric_level"})")});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_EQ(config::to_text("f", out.faults[0]),
+            "f:20:5: plugin a_b: the metric postern_plugin_a_b_level is shown for plugin a already; name the plugin otherwise");
+  out = assemble({plugin_config("a", "registers", R"({"case":"metric_level"})"),
+                  plugin_config("b", "registers", R"({"case":"metric_level"})")});
+  EXPECT_TRUE(out.faults.empty()) << out.faults[0].message;
+}
+
 // ---- what an operator may set on a route
 
 config::RouteOverride set_on(const std::string& path) {

@@ -52,6 +52,11 @@ const Case kCases[] = {
     {"registers", "odd_headers", "plugin p: init: headers come in pairs of name and value"},
     {"registers", "null_check", "plugin p: init: a health check needs a name and a function"},
     {"registers", "unnamed_check", "plugin p: init: a health check needs a name and a function"},
+    {"registers", "null_metric", "plugin p: init: metric : unknown kind 0"},
+    {"registers", "lost_metric", "plugin p: init: a metric needs a place for its handle"},
+    {"registers", "hollow_metric", "plugin p: init: metric level: a length without a list"},
+    {"registers", "bad_metric_name",
+     "plugin p: init: metric level{x}: a name is of a-z, 0-9 and _, begins with a letter and has at most 60 bytes"},
 };
 
 class BadStart : public ::testing::TestWithParam<Case> {};

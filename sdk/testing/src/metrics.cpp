@@ -71,9 +71,13 @@ std::string fault_of(const HostState& host, const MetricDeclaration& m) {
 postern_status add(postern_host* handle, const postern_metric_desc* theirs, postern_metric** metric) {
   HostState& host = HostState::of(handle);
   std::lock_guard lock(host.mutex);
+  if (metric == nullptr || theirs == nullptr) return host.refuse("metric: no description, or no place for its handle");
   *metric = nullptr;
   if (host.phase != Phase::kInit) return POSTERN_E_STATE;
   postern_metric_desc d = read_sized(theirs);
+  bool hollow = (d.labels == nullptr && d.labels_len > 0) || (d.values == nullptr && d.labels_len * d.series_len > 0) ||
+                (d.buckets == nullptr && d.buckets_len > 0);
+  if (hollow) return host.refuse("metric " + to_string(d.name) + ": a length without a list");
   MetricDeclaration m{d.kind, to_string(d.name), to_string(d.help), {}, {}, {d.buckets, d.buckets + d.buckets_len}};
   for (size_t i = 0; i < d.labels_len; ++i) m.labels.push_back(to_string(d.labels[i]));
   for (size_t row = 0; row < d.series_len; ++row) {

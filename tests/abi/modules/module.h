@@ -10,6 +10,7 @@
 #include <postern/ext/health.h>
 #include <postern/ext/http.h>
 #include <postern/ext/log.h>
+#include <postern/ext/metrics.h>
 #include <postern/ext/records.h>
 #include <postern/ext/routes.h>
 #include <postern/ext/schemes.h>

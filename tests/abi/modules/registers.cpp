@@ -95,6 +95,45 @@ postern_status health(postern_instance* self, std::string_view name, postern_hea
   return extension<postern_ext_health>(self, POSTERN_EXT_HEALTH).add(self->host, str(name), 0, function, nullptr);
 }
 
+postern_status add_metric(postern_instance* self, const postern_metric_desc* desc, postern_metric** metric) {
+  return extension<postern_ext_metrics>(self, POSTERN_EXT_METRICS).add(self->host, desc, metric);
+}
+
+postern_metric_desc gauge(std::string_view name) {
+  postern_metric_desc desc{};
+  desc.struct_size = sizeof desc;
+  desc.kind = POSTERN_METRIC_GAUGE;
+  desc.name = str(name);
+  desc.help = str("A level.");
+  return desc;
+}
+
+postern_status add_gauge(postern_instance* self, std::string_view name) {
+  postern_metric* metric = nullptr;
+  postern_metric_desc desc = gauge(name);
+  return add_metric(self, &desc, &metric);
+}
+
+postern_status null_metric(postern_instance* self) {
+  postern_metric* metric = nullptr;
+  return add_metric(self, nullptr, &metric);
+}
+
+// Where the handle would go is missing.
+postern_status lost_metric(postern_instance* self) {
+  postern_metric_desc desc = gauge("level");
+  return add_metric(self, &desc, nullptr);
+}
+
+// A length without what it is the length of.
+postern_status hollow_metric(postern_instance* self) {
+  postern_metric* metric = nullptr;
+  postern_metric_desc desc = gauge("level");
+  desc.labels_len = 2;
+  desc.series_len = 2;
+  return add_metric(self, &desc, &metric);
+}
+
 // What the plugin tried first was refused and it got over that; what it fails for is something else.
 postern_status gets_over_it(postern_instance* self) {
   static_cast<void>(unknown_scheme(self));
@@ -131,6 +170,12 @@ constexpr struct {
     {"odd_headers", odd_headers},
     {"null_check", [](postern_instance* s) { return health(s, "s", nullptr); }},
     {"unnamed_check", [](postern_instance* s) { return health(s, "", check); }},
+    {"null_metric", null_metric},
+    {"lost_metric", lost_metric},
+    {"hollow_metric", hollow_metric},
+    {"bad_metric_name", [](postern_instance* s) { return add_gauge(s, "level{x}"); }},
+    {"metric_level", [](postern_instance* s) { return add_gauge(s, "level"); }},
+    {"metric_b_level", [](postern_instance* s) { return add_gauge(s, "b_level"); }},
     {"gets_over_it", gets_over_it},
 };
 
