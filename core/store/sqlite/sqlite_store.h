@@ -30,7 +30,7 @@ class SqliteStore final : public Store, public Upkeep {
   const Meter& meter() const override { return committer_.meter(); }
   uint64_t size_bytes() const override;
 
-  Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t event_bytes) override;
+  Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t event_bytes = 0) override;
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) override;
   Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key) override;
   Result<std::vector<NamedRecord>> records(const RecordFilter& filter) override;

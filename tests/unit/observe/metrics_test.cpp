@@ -32,7 +32,7 @@ class MetricsTest : public store::testing::StoreTest {
     open();
     first_ = std::make_unique<ingest::Meter>(routes_, targets_);
     second_ = std::make_unique<ingest::Meter>(routes_, targets_);
-    dispatcher_ = std::make_unique<dispatch::Dispatcher>(subscribers_, targets_, *store_, 1);
+    dispatcher_ = std::make_unique<dispatch::Dispatcher>(subscribers_, targets_, critical_, *store_, 1);
   }
   void TearDown() override { dispatcher_.reset(); }
 
@@ -44,6 +44,7 @@ class MetricsTest : public store::testing::StoreTest {
   }
 
   ingest::TargetTable targets_;
+  dispatch::CriticalTypes critical_;
   ingest::RouteTable routes_;
   std::vector<dispatch::Subscriber> subscribers_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;

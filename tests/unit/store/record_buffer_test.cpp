@@ -192,7 +192,7 @@ TEST_F(RecordBufferTest, ARemovedRecordHidesTheTablesUntilItIsMerged) {
   for (const char* key : {"a", "b", "c"}) put(key, "1");
   merge_all();
   begin();
-  buffer_->write(id("b"), "", 0, ++now_, false);
+  ASSERT_TRUE(buffer_->write(id("b"), "", 0, ++now_, false));
   EXPECT_EQ(version("b"), 0u);
   commit();
   EXPECT_EQ(in_memory("b"), " v0");
