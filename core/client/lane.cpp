@@ -80,7 +80,8 @@ void Lane::on_attempt(const Outcome& outcome, bool trial) {
   {
     MutexLock lock(mutex_);
     --counts_.in_flight;
-    if (!outcome.error.empty()) {
+    bool given_up = outcome.kind == Outcome::Kind::kCancelled;  // by us: no error of the upstream
+    if (!outcome.error.empty() && !given_up) {
       counts_.last_error = outcome.error;
       counts_.last_error_at = wall_ms();
     }

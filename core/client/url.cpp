@@ -71,7 +71,8 @@ Result<HostPattern> parse_pattern(std::string_view text) {
   pattern.subdomains = text.starts_with("*.");
   if (pattern.subdomains) text.remove_prefix(1);
   pattern.host = to_lower(std::string(text));
-  bool fits = pattern.host.size() > (pattern.subdomains ? 1 : 0) && !has_strange_bytes(pattern.host) && pattern.host.find_first_of("*/@?#") == std::string::npos;
+  bool fits = pattern.host.size() > (pattern.subdomains ? 1 : 0) && !has_strange_bytes(pattern.host) &&
+              pattern.host.find_first_of("*/@?#") == std::string::npos;
   if (!fits) return bad;
   return pattern;
 }
@@ -107,7 +108,9 @@ std::string Url::shown() const { return whole.substr(0, whole.find('?')); }
 
 Result<Url> parse_url(const std::string& text) {
   if (text.size() > kMaxUrl) return Status(Code::kInvalid, "a URL has at most 8 KiB");
-  if (has_strange_bytes(text)) return Status(Code::kInvalid, "a URL has no blanks, backslashes or control characters; encode them as %20 and so on");
+  if (has_strange_bytes(text)) {
+    return Status(Code::kInvalid, "a URL has no blanks, backslashes or control characters; encode them as %20 and so on");
+  }
   Handle handle(curl_url(), &curl_url_cleanup);
   if (!handle || curl_url_set(handle.get(), CURLUPART_URL, text.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
     return Status(Code::kInvalid, "not a URL: write https://host/path");

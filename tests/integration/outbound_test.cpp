@@ -18,9 +18,9 @@ using ::testing::Not;
 
 constexpr milliseconds kSoon{5000};
 
-std::string probe_calling(const UpstreamServer& upstream, const std::string& more = "") {
-  return std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", config: {upstream: \"" + upstream.url() + "\"}, routes: {/probe: {wait: 5s}}" +
-         more + "}\n";
+std::string probe_calling(const UpstreamServer& upstream) {
+  return std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", config: {upstream: \"" + upstream.url() +
+         "\"}, routes: {/probe: {wait: 5s}}}\n";
 }
 
 std::string calling(const std::string& id, const std::string& what, const std::string& url) {

@@ -60,7 +60,9 @@ TestCertificates TestCertificates::make(const std::string& folder, const std::st
   TestCertificates files;
   files.ca_file = write_pem(folder + "/ca.pem", [&](FILE* f) { return PEM_write_X509(f, ca.get()); });
   files.certificate_file = write_pem(folder + "/server.pem", [&](FILE* f) { return PEM_write_X509(f, server.get()); });
-  files.key_file = write_pem(folder + "/server.key", [&](FILE* f) { return PEM_write_PrivateKey(f, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
+  files.key_file = write_pem(folder + "/server.key", [&](FILE* f) {
+    return PEM_write_PrivateKey(f, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  });
   return files;
 }
 

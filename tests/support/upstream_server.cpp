@@ -66,7 +66,8 @@ void Conversation::answer(int status, std::string_view body, std::string_view mo
 
 bool Conversation::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    ssize_t n = tls_ != nullptr ? SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size())) : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    ssize_t n = tls_ != nullptr ? SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size()))
+                                : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n <= 0) {
       closed_ = true;
       return false;
@@ -98,7 +99,8 @@ UpstreamServer::UpstreamServer(Script script, const TestCertificates* certificat
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* generic = reinterpret_cast<sockaddr*>(&address);
-  bool listens = listener_ >= 0 && ::bind(listener_, generic, size) == 0 && ::listen(listener_, 512) == 0 && ::getsockname(listener_, generic, &size) == 0;
+  bool listens = listener_ >= 0 && ::bind(listener_, generic, size) == 0 && ::listen(listener_, 512) == 0 &&
+                 ::getsockname(listener_, generic, &size) == 0;
   if (!listens) throw std::runtime_error("cannot listen on 127.0.0.1");
   port_ = ntohs(address.sin_port);
   acceptor_ = std::thread([this] { accept(); });

@@ -373,6 +373,7 @@ TEST_F(ClientTest, ACancelledRequestEndsAtOnce) {
   client_->cancel(999);
   EXPECT_TRUE(eventually(milliseconds(2000), [&] { return cancelled.load(); }));
   EXPECT_EQ(status().failures, 0u) << "it says nothing about the upstream";
+  EXPECT_EQ(status().last_error, "");
 }
 
 TEST_F(ClientTest, AStopEndsWhatIsOut) {

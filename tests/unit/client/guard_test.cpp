@@ -67,7 +67,8 @@ TEST(UrlTest, OnlyAllowedHostsAndPorts) {
   }
   for (const char* url : {"http://api.example.com/x", "https://example.com/", "https://cdn.example.com/", "https://xcdn.example.com/",
                           "https://api.example.com.evil.test/", "https://evil.test/api.example.com", "https://api.example.com:8080/",
-                          "https://odd.example.com/", "https://127.0.0.1/", "https://evil.test?api.example.com", "https://evil.test#api.example.com"}) {
+                          "https://odd.example.com/", "https://127.0.0.1/", "https://evil.test?api.example.com",
+                          "https://evil.test#api.example.com"}) {
     EXPECT_EQ(refusal(media, url), Code::kDenied) << url;
   }
   EXPECT_EQ(refusal(media, "/x"), Code::kInvalid) << "there is no base URL";

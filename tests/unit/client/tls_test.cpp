@@ -14,7 +14,8 @@ class TlsTest : public ClientTest {
     files_ = testing::TestCertificates::make(folder_, "api.test");
     server_ = std::make_unique<UpstreamServer>([](Conversation& c) { c.answer(200, "secure"); }, &files_);
     Client::Options options;
-    for (const char* host : {"api.test", "other.test"}) options.pins.push_back(std::string(host) + ":" + std::to_string(server_->port()) + ":127.0.0.1");
+    std::string port = std::to_string(server_->port());
+    options.pins = {"api.test:" + port + ":127.0.0.1", "other.test:" + port + ":127.0.0.1"};
     start(options);
   }
   ~TlsTest() override { std::filesystem::remove_all(folder_); }
