@@ -54,8 +54,13 @@ struct ClientRequest {
 class ClientResponse {
  public:
   ClientResponse(const postern_ext_client& table, const postern_client_response* handle)
-      : verdict_(table.verdict(handle)), kind_(table.kind(handle)), status_(table.status(handle)), attempts_(table.attempts(handle)),
-        retry_after_(static_cast<int64_t>(table.retry_after_ms(handle))), body_(to_view(table.body(handle))), error_(to_view(table.error(handle))) {
+      : verdict_(table.verdict(handle)),
+        kind_(table.kind(handle)),
+        status_(table.status(handle)),
+        attempts_(table.attempts(handle)),
+        retry_after_(static_cast<int64_t>(table.retry_after_ms(handle))),
+        body_(to_view(table.body(handle))),
+        error_(to_view(table.error(handle))) {
     postern_str name{}, value{};
     while (table.header_at(handle, headers_.size(), &name, &value) == POSTERN_OK) headers_.emplace_back(to_view(name), to_view(value));
   }
@@ -80,16 +85,19 @@ class ClientResponse {
   // How a delivery ends that needed this answer.
   Outcome outcome() const {
     if (ok()) return Outcome::done();
-    return verdict_ == POSTERN_DEAD ? Outcome::dead(error_) : Outcome::retry(error_, retry_after_);
+    return verdict_ == POSTERN_DEAD ? Outcome::dead(error_) : Outcome::retry(error_, delivery_delay());
   }
   // Throws Retry or Dead unless it is ok.
   const ClientResponse& or_throw() const {
     if (ok()) return *this;
     if (verdict_ == POSTERN_DEAD) throw Dead(error_);
-    throw Retry(error_, retry_after_);
+    throw Retry(error_, delivery_delay());
   }
 
  private:
+  // A Retry-After is the upstream's wish. The breaker's time is shorter than a delivery's policy waits: with it, an upstream that is down
+  // for some minutes would use up the delivery's attempts.
+  milliseconds delivery_delay() const { return kind_ == POSTERN_RESPONSE_BREAKER_OPEN ? milliseconds(0) : retry_after_; }
   static char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
   postern_status verdict_;
@@ -154,7 +162,8 @@ class Upstream {
   uint64_t send(const ClientRequest& request, std::function<void(const ClientResponse&)> on_response) const {
     return send(nullptr, request, std::move(on_response));
   }
-  uint64_t send(const DeliveryContext& delivery, const ClientRequest& request, std::function<void(const ClientResponse&)> on_response) const {
+  uint64_t send(const DeliveryContext& delivery, const ClientRequest& request,
+                std::function<void(const ClientResponse&)> on_response) const {
     return send(delivery.handle(), request, std::move(on_response));
   }
   // Its callback still runs, soon.

@@ -91,8 +91,10 @@ TEST_F(ClientHpp, TheAnswerDecidesTheDelivery) {
   EXPECT_EQ(later.why, "answered 503");
   host->answer("api", {.status = 422});
   EXPECT_EQ(deliver().outcome, POSTERN_DEAD);
-  host->answer("api", {.status = 0, .kind = POSTERN_RESPONSE_BREAKER_OPEN, .error = "resting"});
-  EXPECT_EQ(deliver().outcome, POSTERN_RETRY);
+  host->answer("api", {.status = 0, .kind = POSTERN_RESPONSE_BREAKER_OPEN, .error = "resting", .retry_after_ms = 5000});
+  Settled resting = deliver();
+  EXPECT_EQ(resting.outcome, POSTERN_RETRY);
+  EXPECT_EQ(resting.retry_after_ms, std::nullopt) << "the policy's waits are longer, and spare the delivery's attempts";
   Settled nobody = deliver();
   EXPECT_EQ(nobody.outcome, POSTERN_RETRY);
   EXPECT_THAT(nobody.why, HasSubstr("gave no answer"));

@@ -79,12 +79,13 @@ typedef void (*postern_client_callback)(postern_instance* self, void* user, cons
 
 /* FROZEN. */
 typedef struct postern_ext_client {
-  /* [main] In init. POSTERN_E_INVALID says by set_error what is wrong. */
+  /* [main] In init. POSTERN_E_INVALID: the operator is told what is wrong. */
   postern_status (*add_upstream)(postern_host* host, const postern_upstream_desc* desc, uint32_t* upstream);
 
   /* [worker] After activate. Waits for the response and gives it to `callback`, once, on this thread, before it returns. Not in
-   * verify functions, which have no time for it, and not in a callback of send() where another way is open: it holds the thread.
-   * POSTERN_E_INVALID: there is no such upstream or the list of headers is odd; POSTERN_E_STATE: not active. Then `callback` is not called. */
+   * verify functions, which have no time for it.
+   * POSTERN_E_INVALID: there is no such upstream or the list of headers is odd; POSTERN_E_STATE: not active. Then `callback` is not
+   * called. */
   postern_status (*call)(postern_host* host, const postern_client_request* request, postern_client_callback callback, void* user);
 
   /* [any] After activate. Does not wait: `callback` is called once, on a thread of the host that only serves this plugin's callbacks,
@@ -110,7 +111,8 @@ typedef struct postern_ext_client {
   postern_str (*body)(const postern_client_response* response);
   postern_str (*error)(const postern_client_response* response); /* for people; "" when all went well. Without secrets */
   uint32_t (*attempts)(const postern_client_response* response); /* that were sent */
-  /* When to try again, as the upstream (Retry-After) or the breaker says, at most a day; 0: by one's own policy. */
+  /* When to try again, as the upstream (Retry-After) or, for POSTERN_RESPONSE_BREAKER_OPEN, the breaker says, at most a day; 0: by
+   * one's own policy. */
   uint64_t (*retry_after_ms)(const postern_client_response* response);
 } postern_ext_client;
 
