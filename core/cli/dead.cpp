@@ -86,14 +86,14 @@ void add_dead(CLI::App& app, const Options& options, int& status) {
   auto* list = dead->add_subcommand("list", "The newest first");
   list->add_option("--limit", wanted->limit, "How many")->check(CLI::Range(1, 10000))->capture_default_str();
   add_selection(*list, wanted->selection, "died");
-  list->footer("Example:\n  postern dead list --plugin smtp --since 2h --error timeout");
+  list->footer("Example:\n  postern dead list --plugin myprovider --since 2h --error timeout");
   list->callback([&options, &status, wanted] { status = list_dead(options, *wanted); });
   auto* show = dead->add_subcommand("show", "One dead delivery with its attempts and its event");
   show->add_option("DELIVERY", wanted->id, "Its number, from `dead list`")->required();
   show->footer("Example:\n  postern dead show 4711");
   show->callback([&options, &status, wanted] { status = show_dead(options, *wanted); });
   add_action(*dead, options, status, "replay", "Queue them again, with the exact bytes", kReplayWords)
-      ->footer("Example:\n  postern dead replay 4711\n  postern dead replay --plugin smtp --error timeout --dry-run");
+      ->footer("Example:\n  postern dead replay 4711\n  postern dead replay --plugin myprovider --error timeout --dry-run");
   add_action(*dead, options, status, "drop", "Give them up for good; their events stay until retention removes them", kDropWords)
       ->footer("What was dropped can still be run again: `postern events replay`.\nExample:\n  postern dead drop --type 'acme.test.*'");
 }

@@ -72,7 +72,8 @@ int prune(const Options& options, const PruneOptions& wanted) {
   uint64_t count = 0;
   if (!count_prunable(options, body, count, status)) return status;
   if (wanted.dry_run) {
-    options.json ? print_json({{"dry_run", true}, {"matched", count}}) : print("would remove " + std::to_string(count) + " events; nothing was changed");
+    std::string would = "would remove " + std::to_string(count) + (count == 1 ? " event" : " events") + "; nothing was changed";
+    options.json ? print_json({{"dry_run", true}, {"matched", count}}) : print(would);
     return kDone;
   }
   if (count == 0) return options.json ? print_json({{"matched", 0}}) : print("no event is old enough and settled"), kDone;
@@ -99,7 +100,7 @@ void add_prune(CLI::App& events, const Options& options, int& status) {
   auto wanted = std::make_shared<PruneOptions>();
   auto* prune_now = events.add_subcommand("prune", "Remove old events whose deliveries are all settled, now");
   prune_now->add_option("--older-than", wanted->older_than, "Such as 7d; default: store.retention.age of the configuration");
-  prune_now->add_flag("--dead", wanted->dead, "Also those of which a delivery is dead");
+  prune_now->add_flag("--dead", wanted->dead, "Also those of which a delivery is dead, if it died before that too");
   prune_now->add_flag("--dry-run", wanted->dry_run, "Only count");
   prune_now->add_flag("-y,--yes", wanted->yes, "Do not ask");
   prune_now->add_flag("--detach", wanted->detach, "Do not wait for the end");

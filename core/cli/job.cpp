@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/cli/admin_client.h"
+#include "core/cli/event_output.h"
 #include "core/cli/output.h"
 
 namespace postern::cli {
@@ -80,20 +81,20 @@ int tell_dry_run(const Options& options, const Matches& matches, const JobWords&
   print("would " + std::string(words.verb) + " " + counted(matches.count, words) + "; nothing was changed");
   Table table({"DELIVERY", "EVENT", "TYPE", "SUBSCRIBER", "STATE", "ERROR"});
   table.colour_states(4);
-  auto text = [](const json& value) { return value.is_string() ? printable(value.get<std::string>()) : value.is_null() ? "-" : value.dump(); };
   for (const json& d : matches.first) {
-    table.add({d["seq"].dump(), text(d["event_id"]), text(d["type"]), text(d["plugin"]) + "/" + text(d["subscriber"]), text(d["state"]),
-               text(d["last_error"])});
+    table.add({d["seq"].dump(), text_of(d["event_id"]), text_of(d["type"]), text_of(d["plugin"]) + "/" + text_of(d["subscriber"]),
+               text_of(d["state"]), d["last_error"].is_null() ? "-" : text_of(d["last_error"])});
   }
   if (!matches.first.empty()) table.print();
-  if (matches.count > matches.first.size() && !matches.first.empty()) print("  and " + std::to_string(matches.count - matches.first.size()) + " more");
+  if (matches.count > matches.first.size()) print("  and " + std::to_string(matches.count - matches.first.size()) + " more");
   return matches.count > 0 ? kDone : kNotSo;
 }
 
 void show_progress(const json& job, const JobWords& words) {
   if (!shows_progress()) return;
   uint64_t done = job["done"].get<uint64_t>() + job["skipped"].get<uint64_t>();
-  std::cerr << "\r  " << words.past << " " << done << " of " << (job["total"].is_null() ? "…" : job["total"].dump()) << "\x1b[K" << std::flush;
+  std::string total = job["total"].is_null() ? "…" : job["total"].dump();
+  std::cerr << "\r  " << words.past << " " << done << " of " << total << "\x1b[K" << std::flush;
 }
 
 int tell_end(const Options& options, const json& job, const JobWords& words) {
@@ -109,7 +110,8 @@ int tell_end(const Options& options, const json& job, const JobWords& words) {
 
 void tell_how_to_look(const json& job) {
   std::string id = job["id"].dump();
-  complain("job " + id + " goes on in the gateway: `postern jobs show " + id + "` tells how far it is, `postern jobs cancel " + id + "` ends it");
+  complain("job " + id + " goes on in the gateway: `postern jobs show " + id + "` tells how far it is, `postern jobs cancel " + id +
+           "` ends it");
 }
 
 // Filters and ids exclude each other, and one of them or --all must be there.
@@ -160,7 +162,8 @@ void add_job_options(CLI::App& command, JobOptions& wanted, bool with_rate) {
   command.add_flag("--dry-run", wanted.dry_run, "Only count, and show the first few");
   command.add_flag("-y,--yes", wanted.yes, "Do not ask");
   command.add_flag("--detach", wanted.detach, "Do not wait for the end");
-  if (with_rate) command.add_option("--rate", wanted.rate, "How many a second at most")->check(CLI::Range(1, 100'000))->capture_default_str();
+  if (!with_rate) return;
+  command.add_option("--rate", wanted.rate, "How many a second at most")->check(CLI::Range(1, 100'000))->capture_default_str();
 }
 
 int run_job(const Options& options, const JobOptions& wanted, const std::string& base, const std::string& action, const JobWords& words) {
@@ -179,7 +182,10 @@ int run_job(const Options& options, const JobOptions& wanted, const std::string&
     if (ask && !confirmed(std::string(words.verb) + " " + counted(matches.count, words) + "?", wanted.yes)) return kNotSo;
     body["all"] = wanted.selection.all;
   } else {
-    if (wanted.dry_run) return complain("postern: --dry-run is for filters; what is named is shown by `dead show` and `events show`"), kUsage;
+    if (wanted.dry_run) {
+      complain("postern: --dry-run is for filters; what is named is shown by `dead show` and `events show`");
+      return kUsage;
+    }
     for (const std::string& id : wanted.ids) body["ids"].push_back(id_of(id));
   }
   body["rate"] = wanted.rate;

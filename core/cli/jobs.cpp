@@ -5,6 +5,7 @@
 
 #include "core/cli/admin_client.h"
 #include "core/cli/command.h"
+#include "core/cli/event_output.h"
 #include "core/cli/output.h"
 
 namespace postern::cli {
@@ -18,13 +19,13 @@ void print_jobs(const json& jobs) {
   for (const json& job : jobs) {
     std::string filter;
     for (const char* name : {"plugin", "type", "error"}) {
-      if (job[name].is_string()) filter += (filter.empty() ? "" : " ") + std::string(name) + "=" + printable(job[name].get<std::string>());
+      if (job[name].is_string()) filter += std::string(name) + "=" + text_of(job[name]) + " ";
     }
     for (const char* name : {"since", "until"}) {
-      if (job[name].is_number()) filter += (filter.empty() ? "" : " ") + std::string(name) + "=" + local_time(job[name].get<int64_t>());
+      if (job[name].is_number()) filter += std::string(name) + "=" + time_of(job[name]) + " ";
     }
     table.add({job["id"].dump(), job["kind"], job["state"], job["done"].dump(), job["skipped"].dump(),
-               job["total"].is_null() ? "counting" : job["total"].dump(), local_time(job["created_at"].get<int64_t>()), filter.empty() ? "-" : filter});
+               job["total"].is_null() ? "counting" : job["total"].dump(), time_of(job["created_at"]), filter.empty() ? "-" : filter});
   }
   table.print();
 }
@@ -52,7 +53,8 @@ int cancel_job(const Options& options, const std::string& id) {
   if (!tell(options.config_file, "/admin/v1/jobs/" + encode(id) + "/cancel", nullptr, job, status)) return status;
   if (options.json) return print_json(job), kDone;
   bool cancelled = job["state"] == "cancelled";
-  print("job " + job["id"].dump() + (cancelled ? " is cancelled after " + job["done"].dump() + "; what it has done stays done" : " had ended already"));
+  std::string how = cancelled ? " is cancelled after " + job["done"].dump() + "; what it has done stays done" : " had ended already";
+  print("job " + job["id"].dump() + how);
   return cancelled ? kDone : kNotSo;
 }
 

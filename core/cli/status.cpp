@@ -31,8 +31,9 @@ void print_status(const json& s) {
   }
   for (const json& job : s.value("jobs", json::array())) {
     std::string id = job["id"].dump();
-    print("  " + paint("job " + id + ": " + job["kind"].get<std::string>() + ", " + job["done"].dump() + " of " +
-                           (job["total"].is_null() ? "…" : job["total"].dump()) + " done; `postern jobs cancel " + id + "` ends it", Colour::kYellow));
+    std::string far = job["done"].dump() + " of " + (job["total"].is_null() ? "…" : job["total"].dump()) + " done";
+    print("  " + paint("job " + id + ": " + job["kind"].get<std::string>() + ", " + far + "; `postern jobs cancel " + id + "` ends it",
+                       Colour::kYellow));
   }
   Table table({"PLUGIN", "SUBSCRIBER", "DONE", "RETRIED", "DEAD", "BREAKER", "LAST ERROR"});
   table.colour_states(5);

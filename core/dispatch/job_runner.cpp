@@ -192,10 +192,12 @@ int64_t JobRunner::take(const store::Job& job, const store::Advance& by, Pace& p
   if (!done) return put_off(job, done.status());
   if (!done->queued.empty()) target_.requeue(std::move(done->queued));
   if (done->job.state == store::JobState::kDone) {
-    log::info("a job has ended", {{"job", job.id}, {"kind", store::to_text(job.kind)}, {"done", done->job.done}, {"skipped", done->job.skipped}});
+    log::info("a job has ended", {{"job", job.id}, {"kind", store::to_text(job.kind)}, {"done", done->job.done},
+                                  {"skipped", done->job.skipped}});
     return now;
   }
-  int64_t pause = job.kind == store::JobKind::kPrune ? kPrunePauseMs : static_cast<int64_t>(done->handled) * 1000 / std::max(1u, job.rate);
+  int64_t at_its_rate = static_cast<int64_t>(done->handled) * 1000 / std::max(1u, job.rate);
+  int64_t pause = job.kind == store::JobKind::kPrune ? kPrunePauseMs : at_its_rate;
   return pace.next_ms = std::max(now, pace.next_ms) + pause;
 }
 

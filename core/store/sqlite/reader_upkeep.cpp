@@ -43,7 +43,8 @@ class Clock {
 }  // namespace
 
 Result<Found> Reader::find(const Selection& selection, bool settled, const Scan& scan) {
-  std::string sql = "SELECT " + std::string(kDeliveryColumns) + ", e.received_at FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE ";
+  std::string sql = "SELECT " + std::string(kDeliveryColumns) +
+                    ", e.received_at FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE ";
   if (!settled) sql += "d.state = 'dead' AND ";
   sql += scan.newest_first ? "d.seq < ?1 AND d.seq <= ?2 ORDER BY d.seq DESC" : "d.seq > ?1 AND d.seq <= ?2 ORDER BY d.seq";
   auto rows = database_.prepare(sql);

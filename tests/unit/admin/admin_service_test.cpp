@@ -252,7 +252,8 @@ TEST_F(AdminServiceTest, KnowsNoDeadDeliveryByWhatIsNoNumber) {
 TEST_F(AdminServiceTest, TakesJsonWhereItChangesSomething) {
   auto post = [&](const std::string& target, const std::string& type, const std::string& body) {
     std::string headers = type.empty() ? "" : "Content-Type: " + type + "\r\n";
-    client_->send("POST " + target + " HTTP/1.1\r\nHost: postern\r\n" + headers + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    headers += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    client_->send("POST " + target + " HTTP/1.1\r\nHost: postern\r\n" + headers + "\r\n" + body);
     return client_->read_answer(false);
   };
   int64_t dead = 0;

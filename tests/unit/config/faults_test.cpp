@@ -125,8 +125,9 @@ TEST(Faults, Retention) {
   run_after_gateway({
       {"store: {retention: {age: none, dead: none, size: none}}\n", {}},
       {"store: {retention: {age: 7d, dead: 1h, size: 10GiB}}\n", {}},
-      {"store: {retention: {age: forever}}\n", {"2:26 store.retention.age: 'forever' is not a duration; write it like 250ms, 5s, 10m, 1h30m or 3d"}},
-      {"store: {retention: {keep: 7d}}\n", {"2:21 unknown key 'keep'"}},
+      {"store: {retention: {age: forever}}\n",
+       {"2:26 store.retention.age: 'forever' is not a duration; write it like 250ms, 5s, 10m, 1h30m or 3d"}},
+      {"store: {retention: {keep: 7d}}\n", {"2:21 unknown key 'keep'; known: age, dead, size"}},
   });
 }
 
