@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import ctypes
+import glob
 import json
 import os
 import secrets
@@ -99,13 +100,24 @@ class Gateway:
             if self.process.poll() is not None:
                 raise Failure(f"the gateway ended at once with status {self.process.returncode}:\n{self.log_tail()}")
             if time.monotonic() - begin > seconds:
-                raise Failure(f"the gateway does not answer after {seconds} s:\n{self.log_tail()}")
+                raise Failure(f"the gateway does not answer after {seconds} s; its threads: {self.threads()}\n{self.log_tail()}")
             time.sleep(0.005)
         took = time.monotonic() - begin
         if tracer:
             with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
                 self.pid = int(file.read().split()[0])
         return took
+
+    def threads(self):
+        """What each thread waits for, as the kernel says: D is the disk."""
+        found = []
+        for task in sorted(glob.glob(f"/proc/{self.pid or self.process.pid}/task/*")):
+            with contextlib.suppress(OSError, IndexError):
+                with open(f"{task}/stat", encoding="utf-8", errors="replace") as stat, open(f"{task}/wchan", encoding="ascii") as wchan:
+                    fields = stat.read().rpartition(")")[2].split()
+                    cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                    found.append(f"{fields[0]} {wchan.read()}, {cpu_s:.1f} s of CPU")
+        return "; ".join(found) or "none"
 
     def answers(self):
         try:
