@@ -92,7 +92,7 @@ class Gateway:
                                             stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
         self.pid = None if tracer else self.process.pid
 
-    def start(self, tracer=(), seconds=30):
+    def start(self, tracer=(), seconds=120):
         """Until GET /health answers; returns how long that took."""
         begin = time.monotonic()
         self.launch(tracer)
