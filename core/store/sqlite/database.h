@@ -20,7 +20,9 @@ bool is_fatal(int sqlite_code);
 // Once per process, before anything else of SQLite: without its statistics of memory, which lock a mutex at each allocation.
 void prepare_sqlite();
 
-constexpr int kBusyTimeoutMs = broken::kWaitForLocks ? 60'000 : 2'000;  // while another program holds the database
+// While another program holds the database. Who comes while a batch waits for it waits for that one and then for its own, and has to hear
+// within 3 s that it should come again.
+constexpr int kBusyTimeoutMs = broken::kWaitForLocks ? 60'000 : 1'000;
 
 class Statement {
  public:
