@@ -78,7 +78,7 @@ json Views::status() const {
   Status accepting = sources_.store.condition();
   json subscribers = json::array();
   for (const auto& s : dispatch.subscribers) {
-    subscribers.push_back({{"plugin", s.plugin}, {"subscriber", s.name}, {"breaker", s.breaker}, {"failures", s.failures},
+    subscribers.push_back({{"plugin", s.plugin}, {"subscriber", s.name}, {"breaker", s.breaker}, {"breaker_opens", s.breaker_opens}, {"failures", s.failures},
                            {"done", s.done}, {"retried", s.retried}, {"dead", s.dead},
                            {"last_error", s.last_error.empty() ? json(nullptr) : json(s.last_error)}});
   }

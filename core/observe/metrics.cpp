@@ -107,7 +107,7 @@ void show_subscribers(const dispatch::Dispatcher::Status& status, Exposition& ou
     Exposition::Labels labels{{"plugin", s.plugin}, {"subscriber", s.name}};
     out.counter("postern_retries_total", "Runs of a subscriber that failed and will be repeated.", labels, s.retried);
     out.counter("postern_dead_total", "Deliveries of a subscriber that were given up.", labels, s.dead);
-    out.counter("postern_breaker_opens_total", "How often a subscriber's breaker has opened, after failed trials too.", labels, s.breaker_opens);
+    out.counter("postern_breaker_opens_total", "How often a subscriber's breaker has opened; trials that fail do not count again.", labels, s.breaker_opens);
     for (const char* state : {"closed", "open", "half_open"}) {
       Exposition::Labels with_state = labels;
       with_state.emplace_back("state", state);
