@@ -5,7 +5,7 @@
 namespace postern::cli {
 namespace {
 
-void tell(const std::string& file, const std::vector<config::Fault>& faults) {
+void tell_faults(const std::string& file, const std::vector<config::Fault>& faults) {
   for (const config::Fault& fault : faults) complain(config::to_text(file, fault));
 }
 
@@ -14,7 +14,7 @@ void tell(const std::string& file, const std::vector<config::Fault>& faults) {
 std::optional<config::Config> load_or_tell(const std::string& file) {
   config::Loaded loaded = config::load_config(file);
   if (loaded.faults.empty()) return std::move(loaded.config);
-  tell(file, loaded.faults);
+  tell_faults(file, loaded.faults);
   return std::nullopt;
 }
 
@@ -22,7 +22,7 @@ std::optional<Ready> assemble_or_tell(const std::string& file) {
   config::Loaded loaded = config::load_config(file);
   auto assembly = gateway::Assembly::make(loaded.config, loaded.faults);
   if (loaded.faults.empty()) return Ready{std::move(loaded.config), std::move(assembly)};
-  tell(file, loaded.faults);
+  tell_faults(file, loaded.faults);
   return std::nullopt;
 }
 

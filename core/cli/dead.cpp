@@ -18,14 +18,14 @@ using nlohmann::json;
 constexpr JobWords kReplayWords{"replay", "queued again", "dead delivery", "dead deliveries"};
 constexpr JobWords kDropWords{"drop", "dropped", "dead delivery", "dead deliveries"};
 
-struct ListOptions {
+struct DeadListOptions {
   SelectionOptions selection;
   size_t limit = 50;
   std::string id;
 };
 
 // Page by page: where few match, a page may end before it is full.
-bool find_dead(const Options& options, const ListOptions& wanted, json body, json& list, int& status) {
+bool find_dead(const Options& options, const DeadListOptions& wanted, json body, json& list, int& status) {
   body["newest_first"] = true;
   while (list.size() < wanted.limit) {
     json page;
@@ -38,7 +38,7 @@ bool find_dead(const Options& options, const ListOptions& wanted, json body, jso
   return true;
 }
 
-int list_dead(const Options& options, const ListOptions& wanted) {
+int list_dead(const Options& options, const DeadListOptions& wanted) {
   json list = json::array(), body = json::object();
   int status = kDone;
   if (Status s = to_body(wanted.selection, body); !s) return complain("postern: " + s.message()), kUsage;
@@ -54,7 +54,7 @@ int list_dead(const Options& options, const ListOptions& wanted) {
   return kDone;
 }
 
-int show_dead(const Options& options, const ListOptions& wanted) {
+int show_dead(const Options& options, const DeadListOptions& wanted) {
   json delivery;
   int status = kDone;
   if (!ask(options.config_file, "/admin/v1/dead/" + encode(wanted.id), delivery, status)) return status;
@@ -80,7 +80,7 @@ CLI::App* add_action(CLI::App& dead, const Options& options, int& status, const 
 }  // namespace
 
 void add_dead(CLI::App& app, const Options& options, int& status) {
-  auto wanted = std::make_shared<ListOptions>();
+  auto wanted = std::make_shared<DeadListOptions>();
   auto* dead = app.add_subcommand("dead", "Look at deliveries that were given up, replay or drop them");
   dead->require_subcommand(1);
   auto* list = dead->add_subcommand("list", "The newest first");

@@ -15,13 +15,13 @@ namespace {
 
 using nlohmann::json;
 
-struct ListOptions {
+struct EventListOptions {
   size_t limit = 50;
   std::string type;
   std::string id;
 };
 
-int list_events(const Options& options, const ListOptions& wanted) {
+int list_events(const Options& options, const EventListOptions& wanted) {
   json list;
   int status = kDone;
   std::string path = "/admin/v1/events?limit=" + std::to_string(wanted.limit) + "&type=" + encode(wanted.type);
@@ -36,7 +36,7 @@ int list_events(const Options& options, const ListOptions& wanted) {
   return kDone;
 }
 
-int show_event(const Options& options, const ListOptions& wanted) {
+int show_event(const Options& options, const EventListOptions& wanted) {
   json event;
   int status = kDone;
   if (!ask(options.config_file, "/admin/v1/events/" + encode(wanted.id), event, status)) return status;
@@ -112,7 +112,7 @@ void add_prune(CLI::App& events, const Options& options, int& status) {
 }  // namespace
 
 void add_events(CLI::App& app, const Options& options, int& status) {
-  auto wanted = std::make_shared<ListOptions>();
+  auto wanted = std::make_shared<EventListOptions>();
   auto* events = app.add_subcommand("events", "Look at stored events, run them again, remove old ones");
   events->require_subcommand(1);
   auto* list = events->add_subcommand("list", "The newest events first");
