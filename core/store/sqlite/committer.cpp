@@ -14,7 +14,7 @@ constexpr size_t kEventsPerBatch = 4096;
 constexpr size_t kSettlementsPerBatch = 1024;
 // Neither kind starves the other. Senders wait for the batch and settlements can, so these get a share of each batch, and go on
 // beyond it only as long as no event, of this batch or the next one, has waited for long.
-constexpr size_t kEventsPerSettlement = 9;
+constexpr size_t kEventsPerSettlement = 10;
 constexpr size_t kSettleAtLeast = 4;
 constexpr int64_t kEventMayWaitUs = 100;
 constexpr int64_t kSettleForUs = 10'000;

@@ -54,8 +54,8 @@ class Committer {
   Counters counters() const;
   Status condition() const EXCLUDES(mutex_);
   const Meter& meter() const { return meter_; }
-  // A committed record that its table may not have yet.
-  std::optional<Record> record(const std::string& plugin, const std::string& collection, const std::string& key) const {
+  // A committed record, where its table may not have it yet.
+  RecordBuffer::Found record(const std::string& plugin, const std::string& collection, const std::string& key) const {
     return writer_.record(plugin, collection, key);
   }
   std::map<std::string, Record> records(const RecordFilter& filter) const { return writer_.records(filter); }

@@ -15,6 +15,14 @@ constexpr size_t kMostAtOnce = 5;      // ... but at most so many times the smal
 
 std::string_view bytes(const DedupeIndex::Key& key) { return {reinterpret_cast<const char*>(key.data()), key.size()}; }
 
+// A key is cut from SHA-256: any bits of it are as good as a hash.
+BloomFilter::Hash hash_of(const DedupeIndex::Key& key) {
+  BloomFilter::Hash hash;
+  static_assert(sizeof hash == sizeof key);
+  std::memcpy(&hash, key.data(), sizeof hash);
+  return hash;
+}
+
 std::string insert_sql(size_t rows) {
   std::string sql = "INSERT OR REPLACE INTO dedupe (segment, key, event, expires_at) VALUES ";
   for (size_t i = 0; i < rows; ++i) {
@@ -104,7 +112,7 @@ Status DedupeIndex::load_segments(Database& database) {
     if (segments_.empty() || segments_.back().number != number) segments_.push_back({number, 0, 0});
     segments_.back().until_ms = std::max(segments_.back().until_ms, until);
     ++segments_.back().keys;
-    filter_.add(key, until);
+    filter_.add(hash_of(key), until);
   }
   return code == SQLITE_DONE ? Status::ok() : database.fault("read keys");
 }
@@ -128,7 +136,7 @@ Status DedupeIndex::load_fresh(Database& database) {
 
 void DedupeIndex::keep(const SeenKey& entry) {
   fresh_.add(entry);
-  filter_.add(entry.key, entry.until_ms);
+  filter_.add(hash_of(entry.key), entry.until_ms);
 }
 
 const SeenKey* DedupeIndex::in_memory(const Key& key) const {
@@ -138,7 +146,7 @@ const SeenKey* DedupeIndex::in_memory(const Key& key) const {
 }
 
 Result<std::optional<std::string>> DedupeIndex::find(const Key& key, int64_t now_ms) {
-  if (!filter_.may_have(key)) return std::optional<std::string>();
+  if (!filter_.may_have(hash_of(key))) return std::optional<std::string>();
   if (const SeenKey* entry = in_memory(key)) {
     if (entry->until_ms <= now_ms) return std::optional<std::string>();
     return std::optional<std::string>(std::string(entry->event_id.data(), entry->event_id.size()));

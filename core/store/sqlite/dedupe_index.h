@@ -15,8 +15,8 @@
 
 #include "core/base/status.h"
 #include "core/ingest/event.h"
+#include "core/store/sqlite/bloom_filter.h"
 #include "core/store/sqlite/database.h"
-#include "core/store/sqlite/dedupe_filter.h"
 #include "core/store/sqlite/fresh_keys.h"
 
 namespace postern::store::sqlite {
@@ -63,7 +63,7 @@ class DedupeIndex {
   Status run(Statement& statement);
 
   size_t merge_at_;
-  DedupeFilter filter_;            // of all there are, here and in the table
+  BloomFilter filter_;             // of all there are, here and in the table
   FreshKeys fresh_;                // newest keys
   std::vector<SeenKey> frozen_;    // sorted: the segment that is being written; still found here until all of it is in the table
   std::vector<Segment> segments_;  // of the table, by number

@@ -76,7 +76,9 @@ Status RecordBuffer::load(Database& database) {
     log_seq_ = rows->integer(0);
     Entry entry{std::string(rows->text(4)), static_cast<uint64_t>(rows->integer(5)), rows->integer(6)};
     auto [place, is_new] = fresh_.insert_or_assign(id_of(rows->text(1), rows->text(2), rows->text(3)), std::move(entry));
-    if (is_new) filter_.add(place->first);
+    if (!is_new) continue;
+    filter_.add(place->first);
+    known_.add(place->first);
   }
   if (code != SQLITE_DONE) return database.fault("read records of the log");
   committed_seq_ = log_seq_;
@@ -93,11 +95,12 @@ const RecordBuffer::Entry* RecordBuffer::in_maps(const std::string& id) const {
   return nullptr;
 }
 
-std::optional<Record> RecordBuffer::find(const std::string& id) const {
-  MutexLock lock(mutex_);
-  const Entry* entry = in_maps(id);
-  if (entry == nullptr) return std::nullopt;
-  return Record{entry->value, entry->version};
+RecordBuffer::Found RecordBuffer::find(const std::string& id) const {
+  {
+    MutexLock lock(mutex_);
+    if (const Entry* entry = in_maps(id)) return {Record{entry->value, entry->version}, false};
+  }
+  return {std::nullopt, known_.may_have(id)};
 }
 
 // Both maps as one, in order: of equal keys the newer one.
@@ -138,6 +141,7 @@ Result<uint64_t> RecordBuffer::version(const std::string& id) {
     MutexLock lock(mutex_);
     if (const Entry* entry = in_maps(id)) return entry->version;
   }
+  if (!known_.may_have(id)) return uint64_t{0};
   Name name = parse(id);
   version_.bind(1, name.plugin).bind(2, name.collection).bind(3, name.key);
   ResetAtEnd reset(version_);
@@ -149,6 +153,7 @@ Result<uint64_t> RecordBuffer::version(const std::string& id) {
 
 Status RecordBuffer::write(std::string id, const std::string& value, uint64_t version, int64_t now_ms, bool direct) {
   Entry entry{value, version, now_ms};
+  known_.add(id);
   // Merged or not, what the log has above the mark is read back after a crash, and must not hide something newer in the table.
   if (direct && entries_ == 0 && pending_.empty() && committed_seq_ <= merged_seq_) return put(id, entry);
   Name name = parse(id);

@@ -23,6 +23,7 @@
 #include "core/base/status.h"
 #include "core/store/rows.h"
 #include "core/store/sqlite/database.h"
+#include "core/store/sqlite/known_records.h"
 #include "core/store/store.h"
 
 namespace postern::store::sqlite {
@@ -40,9 +41,14 @@ class RecordBuffer {
 
   // Reads back what is not merged yet. The database outlives the buffer.
   Status load(Database& database) EXCLUDES(mutex_);
+  // After that: begins to learn of the table at `path` what need not be looked for in it.
+  void learn_names(const std::string& path) { known_.start(path); }
 
-  // The committed record, if it is in memory; otherwise the table has it, or nobody. Version 0: it was removed.
-  std::optional<Record> find(const std::string& id) const EXCLUDES(mutex_);
+  struct Found {
+    std::optional<Record> record;  // the committed one, if it is in memory; version 0: it was removed
+    bool may_be_in_table = false;  // otherwise
+  };
+  Found find(const std::string& id) const EXCLUDES(mutex_);
   // What is in memory of a page, by key, removed ones too: they hide what the table has. Whole up to the key of the last one.
   std::map<std::string, Record> list(const RecordFilter& filter) const EXCLUDES(mutex_);
 
@@ -100,6 +106,7 @@ class RecordBuffer {
   Map fresh_ GUARDED_BY(mutex_);   // newest
   Map frozen_ GUARDED_BY(mutex_);  // the generation that is being merged
   Filter filter_ GUARDED_BY(mutex_);  // of both
+  KnownRecords known_;
   Map pending_;                    // of the open transaction; not visible to find()
 
   // The committer's thread alone changes the maps, and may look at its place in one without the lock.

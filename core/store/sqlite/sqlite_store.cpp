@@ -37,7 +37,9 @@ Result<std::shared_ptr<const StoredEvent>> SqliteStore::event(int64_t seq) {
 }
 Result<std::optional<Record>> SqliteStore::record(const std::string& plugin, const std::string& collection, const std::string& key) {
   // In this order: what leaves the memory between the two looks is in the table by then.
-  if (auto found = committer_.record(plugin, collection, key)) return found->version == 0 ? std::nullopt : found;
+  auto found = committer_.record(plugin, collection, key);
+  if (found.record && found.record->version != 0) return found.record;
+  if (!found.may_be_in_table) return std::optional<Record>();
   return with_reader([&](Reader& r) { return r.record(plugin, collection, key); });
 }
 Result<std::vector<NamedRecord>> SqliteStore::records(const RecordFilter& filter) {

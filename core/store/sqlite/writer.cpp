@@ -88,6 +88,7 @@ Status Writer::open(const std::string& path) {
   if (Status s = read_marks(); !s) return s;
   if (Status s = dedupe_.load(database_, event_seq_); !s) return s;
   if (Status s = records_.load(database_); !s) return s;
+  records_.learn_names(path);
   return sync_folder(folder);
 }
 

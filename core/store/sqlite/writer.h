@@ -47,8 +47,8 @@ class Writer {
   // What the open transaction has to move so that memory stays bounded; 0 mostly.
   size_t records_to_merge() const { return records_.is_full() ? records_.written() * kMergePerRecord : 0; }
   bool has_records_to_merge() const { return records_.has_work(); }
-  // A committed record that its table may not have yet.
-  std::optional<Record> record(const std::string& plugin, const std::string& collection, const std::string& key) const {
+  // A committed record, where its table may not have it yet.
+  RecordBuffer::Found record(const std::string& plugin, const std::string& collection, const std::string& key) const {
     return records_.find(RecordBuffer::id_of(plugin, collection, key));
   }
   std::map<std::string, Record> records(const RecordFilter& filter) const { return records_.list(filter); }

@@ -70,7 +70,7 @@ class RecordBufferTest : public ::testing::Test {
     EXPECT_FALSE(buffer_->has_work());
   }
   std::string in_memory(const std::string& key) {
-    auto found = buffer_->find(id(key));
+    auto found = buffer_->find(id(key)).record;
     return found ? found->value + " v" + std::to_string(found->version) : "(none)";
   }
   std::string in_table(const std::string& key) {

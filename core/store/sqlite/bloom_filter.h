@@ -1,5 +1,6 @@
-// DedupeFilter: says at once of nearly every new key that nobody had it before, at the price of a few looks into memory. Without it each
-// event would be searched for in `dedupe`, a large tree with a cache miss or a read from the disk at each step, and found missing.
+// BloomFilter: says at once of nearly everything that nobody added it, at the price of a few looks into memory. Without it each new event
+// would be searched for in `dedupe`, and each new record in `record`: large trees with a cache miss or a read from the disk at each step,
+// to find it missing.
 //
 // Bloom filters whose bits for one key lie in one word (Putze, Sanders, Singler: Cache-, Hash- and Space-Efficient Bloom Filters, 2007).
 // A full part is followed by one half as large as what all of them remember, so that there are few; a part goes when the last of its keys
@@ -15,25 +16,27 @@
 #include <new>
 #include <vector>
 
-#include "core/ingest/event.h"
-
 namespace postern::store::sqlite {
 
-class DedupeFilter {
+class BloomFilter {
  public:
-  using Key = ingest::DedupeKey;
+  // 128 bits, any of them as good as any other.
+  struct Hash {
+    uint64_t place, choice;
+  };
+  static constexpr int64_t kNever = INT64_MAX;  // as the time when a key expires
 
   // `smallest`: for how many keys a part has room at least.
-  explicit DedupeFilter(size_t smallest = 1 << 18) : smallest_(smallest) {}
+  explicit BloomFilter(size_t smallest = 1 << 18) : smallest_(smallest) {}
 
   // False: certainly nobody added it.
-  bool may_have(const Key& key) const {
+  bool may_have(Hash key) const {
     const Bits bits(key);
     return std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) { return (*part.word(bits) & bits.mask) == bits.mask; });
   }
 
   // `until_ms`: when the key expires, Unix milliseconds.
-  void add(const Key& key, int64_t until_ms) {
+  void add(Hash key, int64_t until_ms = kNever) {
     if (parts_.empty() || parts_.back().keys >= parts_.back().room) grow();
     Part& part = parts_.back();
     const Bits bits(key);
@@ -56,12 +59,9 @@ class DedupeFilter {
   static constexpr size_t kBitsPerKey = 20;
   static constexpr int kBitsSet = 5;
 
-  struct Bits {  // keys are cut from SHA-256: any bits of them are as good as a hash
-    explicit Bits(const Key& key) {
-      uint64_t choice;
-      std::memcpy(&place, key.data(), sizeof place);
-      std::memcpy(&choice, key.data() + sizeof place, sizeof choice);
-      for (int i = 0; i < kBitsSet; ++i, choice >>= 6) mask |= uint64_t{1} << (choice & 63);
+  struct Bits {
+    explicit Bits(Hash key) : place(key.place) {
+      for (int i = 0; i < kBitsSet; ++i, key.choice >>= 6) mask |= uint64_t{1} << (key.choice & 63);
     }
     uint64_t place;
     uint64_t mask = 0;

@@ -1,27 +1,29 @@
-#include "core/store/sqlite/dedupe_filter.h"
+#include "core/store/sqlite/bloom_filter.h"
 
 #include <gtest/gtest.h>
+
+#include <cstring>
 
 #include "core/base/digest.h"
 
 namespace postern::store::sqlite {
 namespace {
 
-DedupeFilter::Key key(uint64_t number) {
+BloomFilter::Hash key(uint64_t number) {
   Sha256 digest = sha256(std::to_string(number));
-  DedupeFilter::Key key;
-  std::copy_n(digest.begin(), key.size(), key.begin());
+  BloomFilter::Hash key;
+  std::memcpy(&key, digest.data(), sizeof key);
   return key;
 }
 
-size_t found(const DedupeFilter& filter, uint64_t from, uint64_t to) {
+size_t found(const BloomFilter& filter, uint64_t from, uint64_t to) {
   size_t n = 0;
   for (uint64_t i = from; i < to; ++i) n += filter.may_have(key(i));
   return n;
 }
 
-TEST(DedupeFilter, FindsAllOfItsOwnAndFewOthers) {
-  DedupeFilter filter(1024);
+TEST(BloomFilter, FindsAllOfItsOwnAndFewOthers) {
+  BloomFilter filter(1024);
   EXPECT_EQ(found(filter, 0, 1000), 0u);
   constexpr uint64_t kKeys = 300'000;  // it grows many times
   for (uint64_t i = 0; i < kKeys; ++i) filter.add(key(i), 1);
@@ -31,9 +33,9 @@ TEST(DedupeFilter, FindsAllOfItsOwnAndFewOthers) {
 }
 
 // However long it runs: memory follows what is remembered, not what has been seen.
-TEST(DedupeFilter, StaysAsLargeAsWhatItRemembers) {
+TEST(BloomFilter, StaysAsLargeAsWhatItRemembers) {
   constexpr uint64_t kRemembered = 20'000;
-  DedupeFilter filter(1024);
+  BloomFilter filter(1024);
   size_t most = 0;
   for (uint64_t i = 0; i < 50 * kRemembered; ++i) {
     filter.add(key(i), static_cast<int64_t>(i + kRemembered));
@@ -44,9 +46,9 @@ TEST(DedupeFilter, StaysAsLargeAsWhatItRemembers) {
   EXPECT_EQ(found(filter, 49 * kRemembered, 50 * kRemembered), kRemembered);
 }
 
-TEST(DedupeFilter, ForgetsAPartWhenTheLastOfItsKeysHasExpired) {
+TEST(BloomFilter, ForgetsAPartWhenTheLastOfItsKeysHasExpired) {
   constexpr uint64_t kRoom = 4096;
-  DedupeFilter filter(kRoom);
+  BloomFilter filter(kRoom);
   for (uint64_t i = 0; i < kRoom; ++i) filter.add(key(i), i == 7 ? 200 : 100);
   for (uint64_t i = kRoom; i < kRoom + 10; ++i) filter.add(key(i), 300);
   filter.drop_expired(199);

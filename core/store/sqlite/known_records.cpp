@@ -1,0 +1,85 @@
+#include "core/store/sqlite/known_records.h"
+
+#include <functional>
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/store/sqlite/database.h"
+#include "core/store/sqlite/record_buffer.h"
+
+namespace postern::store::sqlite {
+namespace {
+
+constexpr int kAtOnce = 1000;  // names read in one transaction, so that no checkpoint waits for the whole walk
+
+// The second half is made from the first one (the last step of Sebastiano Vigna's splitmix64): two names share both by accident only.
+BloomFilter::Hash hash_of(std::string_view id) {
+  uint64_t place = std::hash<std::string_view>()(id), choice = place + 0x9e3779b97f4a7c15;
+  choice = (choice ^ (choice >> 30)) * 0xbf58476d1ce4e5b9;
+  choice = (choice ^ (choice >> 27)) * 0x94d049bb133111eb;
+  return {place, choice ^ (choice >> 31)};
+}
+
+struct Name {
+  std::string plugin, collection, key;
+};
+
+Name name_at(Statement& row) { return {std::string(row.text(0)), std::string(row.text(1)), std::string(row.text(2))}; }
+
+}  // namespace
+
+bool KnownRecords::may_have(std::string_view id) const {
+  const BloomFilter::Hash hash = hash_of(id);
+  MutexLock lock(mutex_);
+  return !complete_ || filter_.may_have(hash);
+}
+
+void KnownRecords::add(std::string_view id) {
+  const BloomFilter::Hash hash = hash_of(id);
+  MutexLock lock(mutex_);
+  if (!filter_.may_have(hash)) filter_.add(hash);
+}
+
+size_t KnownRecords::bytes() const {
+  MutexLock lock(mutex_);
+  return filter_.bytes();
+}
+
+Status KnownRecords::read(const std::string& path) {
+  auto database = Database::open(path, true);
+  if (!database) return database.status();
+  auto rows = database->prepare(
+      "SELECT plugin, collection, key FROM record WHERE (plugin, collection, key) > (?1, ?2, ?3) "
+      "ORDER BY plugin, collection, key LIMIT ?4");
+  if (!rows) return rows.status();
+  Name last;  // before all others: a plugin's name is not empty
+  for (int read = kAtOnce; read == kAtOnce;) {
+    if (stopping_) return {Code::kUnavailable, "the store is stopping"};
+    rows->bind(1, last.plugin).bind(2, last.collection).bind(3, last.key).bind(4, kAtOnce);
+    int code;
+    for (read = 0; (code = rows->step()) == SQLITE_ROW; ++read) {
+      Name name = name_at(*rows);
+      add(RecordBuffer::id_of(name.plugin, name.collection, name.key));
+      last = std::move(name);
+    }
+    rows->reset();
+    if (code != SQLITE_DONE) return database->fault("read the names of records");
+  }
+  MutexLock lock(mutex_);
+  complete_ = true;
+  return Status::ok();
+}
+
+void KnownRecords::start(const std::string& path) {
+  thread_ = std::thread([this, path] {
+    Status s = read(path);
+    if (!s && !stopping_) log::warn("the names of records could not be read; they are looked up in the store each time", {{"error", s.message()}});
+  });
+}
+
+void KnownRecords::stop() {
+  stopping_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace postern::store::sqlite
