@@ -32,6 +32,7 @@ void add_events(CLI::App& app, const Options& options, int& status);
 void add_dead(CLI::App& app, const Options& options, int& status);
 void add_jobs(CLI::App& app, const Options& options, int& status);
 void add_status(CLI::App& app, const Options& options, int& status);
+void add_completion(CLI::App& app);
 
 // The configuration, or its faults on stderr as file:line:column: message, and nothing.
 std::optional<config::Config> load_or_tell(const std::string& file);
