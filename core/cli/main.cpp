@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "core/base/broken.h"
+#include "core/base/version.h"
 #include "core/cli/command.h"
 
 int main(int argc, char** argv) {
@@ -19,7 +20,7 @@ int main(int argc, char** argv) {
   if constexpr (!broken::kKind.empty()) std::cerr << "postern: a build that is broken on purpose, for tests alone: " << broken::kKind << '\n';
 
   CLI::App app("Postern: every webhook is verified, made durable before it is acknowledged, and handled once.", "postern");
-  app.set_version_flag("--version", std::string("postern ") + POSTERN_VERSION);
+  app.set_version_flag("--version", std::string("postern ") + postern::version());
   app.require_subcommand(1);
   app.fallthrough();  // -c and --json may stand behind the subcommand too
   app.footer("Examples:\n  postern check -c gateway.yaml\n  postern serve -c gateway.yaml\n  postern events list\n\n"

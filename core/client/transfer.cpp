@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/json_text.h"
+#include "core/base/version.h"
 #include "core/client/address_guard.h"
 #include "core/http/characters.h"
 
@@ -17,7 +18,10 @@ namespace {
 constexpr size_t kMaxHeaders = 100;
 constexpr size_t kMaxRequestHeaderBytes = 32 * 1024;
 constexpr size_t kMaxCurlError = 200;
-constexpr const char* kAgent = "User-Agent: postern/" POSTERN_VERSION;
+const std::string& agent() {
+  static const std::string header = std::string("User-Agent: postern/") + version();
+  return header;
+}
 
 // The client frames the message, and decides who is called.
 constexpr std::string_view kOwnHeaders[] = {"host", "content-length", "transfer-encoding", "connection", "expect", "te",
@@ -130,7 +134,7 @@ bool Transfer::set_headers() {
   };
   bool added = add("Expect:");  // no pause before the body
   if (!has_header(request_.headers, "content-type")) added = added && add("Content-Type:");  // nor a type that nobody gave
-  if (!has_header(request_.headers, "user-agent")) added = added && add(kAgent);
+  if (!has_header(request_.headers, "user-agent")) added = added && add(agent());
   if (!request_.idempotency_key.empty() && !has_header(request_.headers, "idempotency-key")) {
     added = added && add("Idempotency-Key: " + request_.idempotency_key);
   }

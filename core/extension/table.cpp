@@ -9,6 +9,7 @@
 #include <postern/ext/routes.h>
 #include <postern/ext/schemes.h>
 
+#include "core/base/version.h"
 #include "core/extension/convert.h"
 
 namespace postern::extension {
@@ -51,7 +52,7 @@ const postern_host_api& host_api() {
     a.abi_major = POSTERN_ABI_MAJOR;
     a.abi_minor = POSTERN_ABI_MINOR;
     a.name = borrow("postern");
-    a.version = borrow(POSTERN_VERSION);
+    a.version = borrow(version());
     a.get_extension = [](postern_host*, postern_str id) { return find(view(id)); };
     a.set_error = [](postern_host*, postern_str text) { plugin::leave_error(view(text)); };
     a.config_fault = config_fault;

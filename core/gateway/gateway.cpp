@@ -9,6 +9,7 @@
 #include <future>
 
 #include "core/base/clock.h"
+#include "core/base/version.h"
 #include "core/observe/metrics.h"
 
 namespace postern::gateway {
@@ -192,7 +193,7 @@ int Gateway::run() {
     return 1;
   }
   for (const std::string& address : addresses()) log::info("listening", {{"address", address}});
-  log::info("ready", {{"version", POSTERN_VERSION}, {"store", config_.store_path}, {"queued", store_->counters().open}});
+  log::info("ready", {{"version", version()}, {"store", config_.store_path}, {"queued", store_->counters().open}});
   int status = wait_for_signal();
   drain();
   if (store_failed_) status = kExitStoreFailed;  // in the drain, perhaps
@@ -284,7 +285,7 @@ nlohmann::json Gateway::describe() const {
     ingest::CallPool::Status s = pool->status();
     calls.push_back({{"plugin", plugin}, {"purpose", purpose}, {"threads", s.threads}, {"busy", s.busy}, {"stuck", s.stuck}, {"waiting", s.waiting}});
   }
-  return {{"call_threads", calls}, {"version", POSTERN_VERSION}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
+  return {{"call_threads", calls}, {"version", version()}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
           {"connections", connections}, {"plugins", plugins}, {"config", config_.file}, {"upstreams", describe_upstreams(client_.status())}};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/clock.h"
+#include "core/base/version.h"
 #include "core/observe/exposition.h"
 
 namespace postern::observe {
@@ -11,7 +12,7 @@ namespace {
 constexpr double kMsPerSecond = 1e3;
 
 void show_gateway(const MetricSources& sources, Exposition& out) {
-  out.gauge("postern_build_info", "The version that runs; always 1.", {{"version", POSTERN_VERSION}}, 1);
+  out.gauge("postern_build_info", "The version that runs; always 1.", {{"version", version()}}, 1);
   out.gauge("postern_process_start_time_seconds", "When the gateway was started, in Unix time.", {},
             static_cast<double>(sources.started_at) / kMsPerSecond);
 }
