@@ -19,6 +19,7 @@ constexpr uint64_t kMaxBytesOnTheirWay = 256 * 1024 * 1024;  // of requests that
 constexpr size_t kMaxAdminConnections = 64;
 constexpr rlim_t kReservedFiles = 300;  // for the store, plugins, the admin side, calls to the outside
 constexpr int64_t kCloseWithinMs = 5'000;      // for answers at hand to go out
+constexpr int64_t kNewcomersAskWithinMs = 500;
 constexpr int64_t kHandlersNeedMs = 500;       // to settle, once a request of theirs has been given up
 constexpr int64_t kCallsBackWithinMs = 1'000;  // for calls into plugins that nobody waits for any more
 
@@ -93,12 +94,7 @@ void Gateway::limit_connections() {
 }
 
 Status Gateway::open_listeners() {
-  constexpr unsigned kAnybody = 0666;  // a public unix socket is for the web server before us
-  for (const config::Listen& listen : config_.listen) {
-    auto listener = net::Listener::open(listen.address, kAnybody);
-    if (!listener) return listener.status();
-    listeners_.push_back(std::move(*listener));
-  }
+  if (Status s = open_public_listeners(); !s) return s;
   auto socket = net::Listener::open("unix:" + config_.admin.socket);
   if (!socket) return socket.status().with_context("admin.socket");
   admin_socket_ = std::move(*socket);
@@ -106,6 +102,29 @@ Status Gateway::open_listeners() {
   auto listener = net::Listener::open(config_.admin.listen);
   if (!listener) return listener.status().with_context("admin.listen");
   admin_listener_ = std::move(*listener);
+  return Status::ok();
+}
+
+// Those that the service manager holds already are not opened again.
+Status Gateway::open_public_listeners() {
+  constexpr unsigned kAnybody = 0666;  // a public unix socket is for the web server before us
+  auto inherited = service_manager::inherited_listeners();
+  if (!inherited) return inherited.status();
+  for (const config::Listen& listen : config_.listen) {
+    auto held = std::find_if(inherited->begin(), inherited->end(), [&](const auto& l) { return l && l->address() == listen.address; });
+    if (held != inherited->end()) {
+      listeners_.push_back(std::move(*held));
+      continue;
+    }
+    auto listener = net::Listener::open(listen.address, kAnybody);
+    if (!listener) return listener.status();
+    listeners_.push_back(std::move(*listener));
+  }
+  for (const auto& left : *inherited) {
+    if (!left) continue;
+    return {Code::kInvalid, "the service manager holds a socket at " + left->address() +
+                                " that gateway.listen does not name: add it there, or take it out of postern.socket"};
+  }
   return Status::ok();
 }
 
@@ -194,12 +213,28 @@ int Gateway::run() {
   }
   for (const std::string& address : addresses()) log::info("listening", {{"address", address}});
   log::info("ready", {{"version", version()}, {"store", config_.store_path}, {"queued", store_->counters().open}});
+  service_manager::ready("listens on " + (listeners_.empty() ? "nothing" : listeners_.front()->address()));
+  watchdog_.start([this](std::chrono::milliseconds within) { return is_well(within); });
   int status = wait_for_signal();
+  watchdog_.stop();
+  service_manager::stopping();
   drain();
   if (store_failed_) status = kExitStoreFailed;  // in the drain, perhaps
   log::info("stopped", {{"status", status}});
   if (all_back_) return status;
   log::leave(status);  // a thread is still inside a plugin: nothing may be destroyed under it
+}
+
+// Every loop turns and the committer comes round. That a full disk refuses commits is not for a restart to mend.
+bool Gateway::is_well(std::chrono::milliseconds within) {
+  auto until = std::chrono::steady_clock::now() + within;
+  for (auto& loop : loops_) {
+    auto turned = std::make_shared<std::promise<void>>();  // it may turn when nobody waits any more
+    auto done = turned->get_future();
+    loop->loop.post([turned] { turned->set_value(); });
+    if (done.wait_until(until) != std::future_status::ready) return false;
+  }
+  return store_->comes_round(std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()));
 }
 
 int Gateway::wait_for_signal() {
@@ -232,9 +267,13 @@ void Gateway::on_every_loop(const std::function<void(Loop&)>& task) {
 }
 
 // In the order of the way: no new event is taken, what is in is answered, handlers finish, the store commits. Until then the
-// listeners stay open, so that whoever comes is told 503 and to come again, not reset.
+// listeners stay open, so that whoever comes is told 503 and to come again, not reset; but whoever comes to a socket that the service
+// manager holds is left to the next gateway.
 void Gateway::drain() {
   on_every_loop([](Loop& loop) {
+    for (auto& acceptor : loop.acceptors) {
+      if (acceptor->listener().is_adopted()) acceptor->stop();
+    }
     loop.front->ingest().start_draining();
     loop.front->connections().drain();
   });
@@ -243,6 +282,7 @@ void Gateway::drain() {
     return std::any_of(loops_.begin(), loops_.end(), [](const auto& l) { return l->front && l->front->connections().size() > 0; });
   };
   while (busy() && steady_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  wait_for_newcomers();
 
   on_every_loop([](Loop& loop) { loop.front->ingest().end_calls(); });  // plugins that took too long for that
 
@@ -267,6 +307,16 @@ void Gateway::drain() {
     if (loop->thread.joinable()) loop->thread.join();
   }
   if (!all_back_) log::warn("a handler did not come back; leaving without it");
+}
+
+// Who has just been taken from a held socket has a moment for its request: to close would be to reset it.
+void Gateway::wait_for_newcomers() {
+  bool any_held = std::any_of(listeners_.begin(), listeners_.end(), [](const auto& l) { return l->is_adopted(); });
+  auto newcomers = [this] {
+    return std::any_of(loops_.begin(), loops_.end(), [](const auto& l) { return l->front && l->front->connections().newcomers() > 0; });
+  };
+  int64_t until = steady_ms() + kNewcomersAskWithinMs;
+  while (any_held && newcomers() && steady_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
 }
 
 std::vector<std::string> Gateway::addresses() const {

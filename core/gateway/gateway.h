@@ -23,6 +23,7 @@
 #include "core/dispatch/job_runner.h"
 #include "core/gateway/assembly.h"
 #include "core/gateway/front.h"
+#include "core/gateway/service_manager.h"
 #include "core/net/listener.h"
 #include "core/observe/metrics.h"
 #include "core/store/retention.h"
@@ -57,6 +58,8 @@ class Gateway {
   explicit Gateway(const config::Config& config, std::unique_ptr<Assembly> assembly);
   Status open();
   Status open_listeners();
+  Status open_public_listeners();
+  bool is_well(std::chrono::milliseconds within);
   Status start_loops();
   Status serve_public(Loop& loop);
   Status serve_admin(Loop& loop, const net::Listener& listener, const std::string& token);
@@ -67,6 +70,7 @@ class Gateway {
   void limit_connections();
   int wait_for_signal();
   void drain();
+  void wait_for_newcomers();
   void on_every_loop(const std::function<void(Loop&)>& task);
   nlohmann::json describe() const;
 
@@ -87,6 +91,7 @@ class Gateway {
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unique_ptr<net::Listener> admin_listener_, admin_socket_;
   std::vector<std::unique_ptr<Loop>> loops_;
+  service_manager::Watchdog watchdog_;
   uint32_t max_connections_ = 0;
   bool all_back_ = true;  // no thread is inside a plugin after the drain
   const int64_t started_at_;

@@ -18,14 +18,14 @@ class ConnectionSet {
     if (!connection->start()) return;
     if (draining_) connection->close_after_answer();
     bool waited_for = !draining_;
-    if (waited_for) size_.fetch_add(1, std::memory_order_relaxed);
+    (waited_for ? size_ : newcomers_).fetch_add(1, std::memory_order_relaxed);
     const Connection* key = connection.get();
     connections_.emplace(key, Entry{std::move(connection), waited_for});
   }
   void remove(const Connection& connection) {
     auto found = connections_.find(&connection);
     if (found == connections_.end()) return;
-    if (found->second.waited_for) size_.fetch_sub(1, std::memory_order_relaxed);
+    (found->second.waited_for ? size_ : newcomers_).fetch_sub(1, std::memory_order_relaxed);
     connections_.erase(found);
   }
   // From now on each connection closes after its next answer, and idle ones at once. New ones are still answered, once: a request
@@ -40,6 +40,7 @@ class ConnectionSet {
       connection->close_after_answer();
       connections_.find(connection.get())->second.waited_for = false;
       size_.fetch_sub(1, std::memory_order_relaxed);
+      newcomers_.fetch_add(1, std::memory_order_relaxed);
     }
   }
   void close() {
@@ -47,6 +48,8 @@ class ConnectionSet {
   }
   // Those that a drain waits for: all, and once it has begun those with a request.
   size_t size() const { return size_.load(std::memory_order_relaxed); }
+  // Once a drain has begun: those that have sent nothing yet.
+  size_t newcomers() const { return newcomers_.load(std::memory_order_relaxed); }
 
  private:
   struct Entry {
@@ -61,7 +64,7 @@ class ConnectionSet {
   }
 
   std::unordered_map<const Connection*, Entry> connections_;
-  std::atomic<size_t> size_{0};
+  std::atomic<size_t> size_{0}, newcomers_{0};
   bool draining_ = false;
 };
 

@@ -1,11 +1,14 @@
 #include "core/net/listener.h"
 
 #include <Poco/Exception.h>
+#include <Poco/Net/ServerSocketImpl.h>
 #include <Poco/Net/SocketAddress.h>
 #include <Poco/Net/StreamSocketImpl.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -52,6 +55,30 @@ Status bind_unix(ServerSocket& socket, const std::string& path, unsigned mode) {
   return Status::ok();
 }
 
+// Poco has no constructors for these.
+struct AdoptedImpl final : Poco::Net::ServerSocketImpl {
+  explicit AdoptedImpl(int fd) { reset(fd); }
+};
+struct AdoptedSocket final : ServerSocket {
+  explicit AdoptedSocket(int fd) : ServerSocket(new AdoptedImpl(fd), true) {}
+};
+
+Result<std::string> bound_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  if (::getsockname(fd, address, &length) != 0) return Status(Code::kIo, std::string("getsockname: ") + std::strerror(errno));
+  if (storage.ss_family != AF_UNIX) return SocketAddress(address, length).toString();
+  const auto* unix_address = reinterpret_cast<const sockaddr_un*>(&storage);
+  return std::string(kUnixPrefix) + std::string(unix_address->sun_path, ::strnlen(unix_address->sun_path, sizeof unix_address->sun_path));
+}
+
+bool listens(int fd) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) == 0 && value != 0;
+}
+
 }  // namespace
 
 Listener::Listener(ServerSocket socket, std::string address, std::string unix_path)
@@ -84,6 +111,22 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::string& address, uns
     return std::unique_ptr<Listener>(new Listener(std::move(socket), shown, unix_path));
   } catch (const Poco::Exception& e) {
     return Status(Code::kIo, "listen on " + address + ": " + e.displayText());
+  }
+}
+
+Result<std::unique_ptr<Listener>> Listener::adopt(int fd) {
+  if (!listens(fd)) return Status(Code::kInvalid, "descriptor " + std::to_string(fd) + " is not a listening stream socket");
+  try {
+    AdoptedSocket socket(fd);
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    socket.setBlocking(false);
+    auto address = bound_address(fd);
+    if (!address) return address.status();
+    std::unique_ptr<Listener> listener(new Listener(socket, *address, ""));
+    listener->adopted_ = true;
+    return listener;
+  } catch (const Poco::Exception& e) {
+    return Status(Code::kIo, "adopt a socket: " + e.displayText());
   }
 }
 

@@ -19,10 +19,14 @@ class Listener {
   // `address`: "127.0.0.1:8080", "[::1]:8080" or "unix:/path". A stale unix socket that nobody listens on is replaced;
   // `unix_mode` are the file permissions of a new one.
   static Result<std::unique_ptr<Listener>> open(const std::string& address, unsigned unix_mode = 0600);
+  // A listening stream socket that somebody else has bound. Takes `fd` over, but a unix socket's file stays where it is.
+  static Result<std::unique_ptr<Listener>> adopt(int fd);
   ~Listener();
 
   // What is listened on, with the real port where 0 was asked for.
   const std::string& address() const { return address_; }
+  // Somebody else holds it too: who connects when nobody accepts waits for the next gateway.
+  bool is_adopted() const { return adopted_; }
   int fd() const;
 
  private:
@@ -31,6 +35,7 @@ class Listener {
   Poco::Net::ServerSocket socket_;
   std::string address_;
   std::string unix_path_;  // to be removed at the end
+  bool adopted_ = false;
 };
 
 // Accepts for one loop from one listener.
@@ -42,6 +47,7 @@ class Acceptor final : public EventLoop::Watcher {
   ~Acceptor() override;
   Status start();
   void stop();
+  const Listener& listener() const { return listener_; }
 
  private:
   void on_ready(uint32_t epoll_events) override;

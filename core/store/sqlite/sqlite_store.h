@@ -2,6 +2,7 @@
 // Thread-safety: as Store and Upkeep say.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,6 +30,8 @@ class SqliteStore final : public Store, public Upkeep {
   Status condition() const override { return committer_.condition(); }
   const Meter& meter() const override { return committer_.meter(); }
   uint64_t size_bytes() const override;
+  // Whether the committer ends another batch within the time, be it well or not. Any thread, between start() and stop().
+  bool comes_round(std::chrono::milliseconds within);
 
   Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t event_bytes = 0) override;
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) override;

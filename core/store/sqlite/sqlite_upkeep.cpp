@@ -27,7 +27,24 @@ class WaitedTask final : public Task {
   std::promise<Status> ended_;  // its own: who waits may be gone as soon as it is told
 };
 
+class EmptyTask final : public Task {
+ public:
+  explicit EmptyTask(std::shared_ptr<std::promise<void>> ended) : ended_(std::move(ended)) {}
+  Status run(Database&, Writer::Batch&, const HasTime&) override { return Status::ok(); }
+  void end(const Status&) override { ended_->set_value(); }
+
+ private:
+  std::shared_ptr<std::promise<void>> ended_;  // who waits may have gone
+};
+
 }  // namespace
+
+bool SqliteStore::comes_round(std::chrono::milliseconds within) {
+  auto ended = std::make_shared<std::promise<void>>();
+  std::future<void> done = ended->get_future();
+  committer_.submit(std::make_unique<EmptyTask>(std::move(ended)));
+  return done.wait_for(within) == std::future_status::ready;
+}
 
 // What the task writes to lives here until it has ended.
 template <typename Write>

@@ -1,6 +1,7 @@
 #include "core/net/listener.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -248,6 +249,43 @@ TEST_F(ListenerTest, OutlivesAShortageOfFiles) {
   ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
   EXPECT_EQ(WEXITSTATUS(status), 0);
   for (int fd : clients) ::close(fd);
+}
+
+// As a service manager hands it over: bound and listening, on a descriptor like any other.
+TEST_F(ListenerTest, TakesASocketThatSomebodyElseHasBound) {
+  auto first = Listener::open("127.0.0.1:0");
+  ASSERT_TRUE(first.is_ok());
+  auto adopted = Listener::adopt(::dup((*first)->fd()));
+  ASSERT_TRUE(adopted.is_ok()) << adopted.status().message();
+  EXPECT_EQ((*adopted)->address(), (*first)->address());
+  EXPECT_TRUE((*adopted)->is_adopted());
+  EXPECT_FALSE((*first)->is_adopted());
+  EXPECT_NE(::fcntl((*adopted)->fd(), F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_NE(::fcntl((*adopted)->fd(), F_GETFD) & FD_CLOEXEC, 0);
+  const uint16_t port = port_of(**first);
+  first->reset();
+  int fd = connect_tcp(port);
+  EXPECT_GE(fd, 0) << "closing one holder closed the socket";
+  ::close(fd);
+}
+
+TEST_F(ListenerTest, LeavesTheFileOfAnAdoptedUnixSocket) {
+  const std::string path = folder_ + "/held.sock";
+  auto first = Listener::open("unix:" + path);
+  ASSERT_TRUE(first.is_ok());
+  {
+    auto adopted = Listener::adopt(::dup((*first)->fd()));
+    ASSERT_TRUE(adopted.is_ok()) << adopted.status().message();
+    EXPECT_EQ((*adopted)->address(), "unix:" + path);
+  }
+  EXPECT_TRUE(std::filesystem::exists(path));
+}
+
+TEST_F(ListenerTest, TakesNothingElse) {
+  int stream = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), file = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  for (int fd : {stream, file, 9999}) EXPECT_FALSE(Listener::adopt(fd).is_ok());
+  ::close(stream);
+  ::close(file);
 }
 
 }  // namespace
