@@ -1,3 +1,4 @@
+#include "core/base/trusted_path.h"
 #include "core/config/document.h"
 #include "core/config/file.h"
 #include "core/config/sections.h"
@@ -36,6 +37,7 @@ Loaded load_config(const std::string& path) {
     return loaded;
   }
   Context context;
+  if (const Status trusted = check_trusted(path); !trusted) context.faults.add({1, 1}, trusted.message());
   if (const NodePtr root = parse_document(*text, context.faults)) read_root(context, *root, loaded.config);
   loaded.faults = context.faults.take();
   return loaded;

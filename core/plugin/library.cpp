@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/trusted_path.h"
 #include "core/plugin/elf_check.h"
 
 namespace postern::plugin {
@@ -19,6 +20,7 @@ std::string copy(postern_str text) { return text.len == 0 ? std::string() : std:
 }  // namespace
 
 Result<Library> Library::load(const std::string& path, HasExtension has_extension) {
+  if (Status s = check_trusted(path); !s) return s;  // whoever can change it is the gateway
   if (Status s = check_elf(path); !s) return s;
   Library library;
   library.path_ = path;

@@ -16,6 +16,7 @@ BAR = Bar("SIGKILL under load", "kills", 1000, "early_ack", frozenset({"lost"}),
 KILLED_AT_START = 0.2  # of the starts
 ACKED_PER_KILL = 500  # on average, in the full form
 READY_WITHIN = 1.0
+LONG, RATE = 100, 3000  # a long run is paced, events per second: at full speed it would measure how fast the disk takes gigabytes
 
 
 def kill_under_load(test, gateway, load):
@@ -54,8 +55,9 @@ def run(test):
     slowest = 0.0
     with Gateway(test) as gateway:
         gateway.start()
+        rate = RATE if test.number >= LONG else 0
         with Load(test, gateway, "--connections", 64, "--duration", 86400, "--retry", "--duplicates", 0.05, "--conversations", 500,
-                  "--give-up", 60) as load:
+                  "--rate", rate, "--give-up", 60) as load:
             for done in test.cycles():
                 kill_under_load(test, gateway, load)
                 if test.random.random() < KILLED_AT_START:
