@@ -19,6 +19,7 @@
 #include "core/ingest/event.h"
 #include "core/store/meter.h"
 #include "core/store/rows.h"
+#include "core/store/timers.h"
 
 namespace postern::store {
 
@@ -45,11 +46,14 @@ struct Settlement {
   std::string outcome;      // of a failed attempt: "retry", "dead", "timeout", "exception"
   std::string detail;       // and why
   std::vector<RecordWrite> records;         // only with kDone
+  std::vector<TimerWrite> timers;           // only with kDone
   std::vector<ingest::NewEvent> emitted;    // by the handler with kDone, by the dispatcher with kDead
   std::string result_json;                  // only with kDone
 
   // Filled in by the store.
-  Status status;          // not ok: nothing of it was written; kConflict: a record had another version
+  // Not ok: nothing of it was written. kConflict: a record had another version; kGone: it is settled already; kLimit: the plugin would
+  // have too many timers.
+  Status status;
 };
 
 struct SettleObserver {

@@ -220,7 +220,7 @@ Status Committer::write(Work& work, Settlements& left, Writer::Batch& batch) {
 Status Committer::run_task(Work& work, Writer::Batch& batch) {
   if (!work.task) return Status::ok();
   int64_t until = steady_us() + (work.events.empty() ? kTaskForUs : kTaskBesideUs);
-  return work.task->run(writer_.database(), batch, [this, until] { return has_time_until(until); });
+  return work.task->run(writer_, batch, [this, until] { return has_time_until(until); });
 }
 
 // Records go to their table while nobody waits for the batch, and otherwise only as far as memory asks for it.

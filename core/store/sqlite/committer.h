@@ -26,7 +26,7 @@ struct Task {
   using HasTime = std::function<bool()>;
   virtual ~Task() = default;
   // In the open transaction. While `has_time`, more may be done. A fault spoils the whole batch, so only the disk may cause one.
-  virtual Status run(Database& database, Writer::Batch& batch, const HasTime& has_time) = 0;
+  virtual Status run(Writer& writer, Writer::Batch& batch, const HasTime& has_time) = 0;
   // Once: what run() did is durable, or nothing of it is. Must not wait.
   virtual void end(const Status& status) = 0;
 };
@@ -59,6 +59,9 @@ class Committer {
     return writer_.record(plugin, collection, key);
   }
   std::map<std::string, Record> records(const RecordFilter& filter) const { return writer_.records(filter); }
+  // What any thread may ask of them.
+  TimerTable& timers() { return writer_.timers(); }
+  const TimerTable& timers() const { return writer_.timers(); }
 
  private:
   using Events = std::vector<std::unique_ptr<ingest::PendingEvent>>;

@@ -40,6 +40,9 @@ class Reader {
   Result<Upkeep::Prunable> prunable(const Cutoff& cutoff, const Scan& scan);
   Result<StoreSize> size();
 
+  // As in Timers, seen at `now_ms`; reader_timers.cpp.
+  Result<DueTimers> due_timers(const std::vector<std::string>& plugins, int64_t now_ms, size_t limit);
+
  private:
   Database database_;
   Statement open_deliveries_, open_with_events_, event_, record_;  // the hot ones

@@ -148,6 +148,23 @@ constexpr const char* kJobs = R"sql(
   ) WITHOUT ROWID;
 )sql";
 
+// What version 5 added. The index holds all that is looked at while one is not due; bodies can be large.
+constexpr const char* kTimers = R"sql(
+  CREATE TABLE timer (
+    seq INTEGER PRIMARY KEY,
+    plugin TEXT NOT NULL,
+    name TEXT NOT NULL,
+    due_at INTEGER NOT NULL,
+    set_at INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    order_key TEXT NOT NULL,
+    depth INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    UNIQUE (plugin, name)
+  );
+  CREATE INDEX timer_due ON timer (due_at, seq, plugin, set_at);
+)sql";
+
 }  // namespace
 
 Status prepare_schema(Database& database) {
@@ -177,10 +194,11 @@ Status prepare_schema(Database& database) {
               {{"from", *version}, {"to", kSchemaVersion}});
   }
   if (Status s = database.execute("BEGIN IMMEDIATE"); !s) return s;
-  std::vector<const char*> steps = {kTables, kDedupe, kRecordLog, kJobs};
-  if (*version == 1) steps = {kRecordLog, kTo3, kDedupe, kCopyDedupe, kTo4, kJobs};
-  if (*version == 2) steps = {kTo3, kDedupe, kCopyDedupe, kTo4, kJobs};
-  if (*version == 3) steps = {kTo4, kJobs};
+  std::vector<const char*> steps = {kTables, kDedupe, kRecordLog, kJobs, kTimers};
+  if (*version == 1) steps = {kRecordLog, kTo3, kDedupe, kCopyDedupe, kTo4, kJobs, kTimers};
+  if (*version == 2) steps = {kTo3, kDedupe, kCopyDedupe, kTo4, kJobs, kTimers};
+  if (*version == 3) steps = {kTo4, kJobs, kTimers};
+  if (*version == 4) steps = {kTimers};
   for (const char* step : steps) {
     if (Status s = database.execute(step); !s) return s;
   }

@@ -1,5 +1,5 @@
 // SqliteStore: the store that needs no set-up. A Committer writes, a small pool of Readers reads.
-// Thread-safety: as Store and Upkeep say.
+// Thread-safety: as Store, Upkeep and Timers say.
 #pragma once
 
 #include <chrono>
@@ -15,7 +15,7 @@
 
 namespace postern::store::sqlite {
 
-class SqliteStore final : public Store, public Upkeep {
+class SqliteStore final : public Store, public Upkeep, public Timers {
  public:
   // Opens or makes the store at `path`, and recovers what a crash left.
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, Committer::Limits limits);
@@ -54,6 +54,12 @@ class SqliteStore final : public Store, public Upkeep {
   Result<Removed> prune(const Cutoff& cutoff, const std::vector<int64_t>& events) override;
   Result<StoreSize> size() override;
   Status shrink(uint64_t bytes) override;
+
+  // Timers; sqlite_timers.cpp.
+  Result<DueTimers> due_timers(const std::vector<std::string>& plugins, size_t limit) override;
+  Result<Fired> fire(std::vector<Firing> timers) override;
+  std::map<std::string, uint64_t> waiting_timers() const override { return committer_.timers().counts(); }
+  void tell_of_timers(std::function<void(int64_t in_ms)> on_set) override { committer_.timers().tell(std::move(on_set)); }
 
  private:
   SqliteStore(std::string path, Committer::Limits limits) : path_(std::move(path)), committer_(limits) {}

@@ -3,34 +3,15 @@
 
 #include "core/store/sqlite/changes.h"
 #include "core/store/sqlite/sqlite_store.h"
+#include "core/store/sqlite/waited_task.h"
 
 namespace postern::store::sqlite {
 namespace {
 
-template <typename Write>
-class WaitedTask final : public Task {
- public:
-  WaitedTask(Write& write, Status& refusal) : write_(write), refusal_(refusal) {}
-  std::future<Status> ended() { return ended_.get_future(); }
-
-  Status run(Database& database, Writer::Batch& batch, const HasTime& has_time) override {
-    Changes changes(database, batch, has_time);
-    Status status = write_(changes);
-    refusal_ = changes.refusal();
-    return status;
-  }
-  void end(const Status& status) override { ended_.set_value(status); }
-
- private:
-  Write& write_;
-  Status& refusal_;
-  std::promise<Status> ended_;  // its own: who waits may be gone as soon as it is told
-};
-
 class EmptyTask final : public Task {
  public:
   explicit EmptyTask(std::shared_ptr<std::promise<void>> ended) : ended_(std::move(ended)) {}
-  Status run(Database&, Writer::Batch&, const HasTime&) override { return Status::ok(); }
+  Status run(Writer&, Writer::Batch&, const HasTime&) override { return Status::ok(); }
   void end(const Status&) override { ended_->set_value(); }
 
  private:
@@ -46,14 +27,16 @@ bool SqliteStore::comes_round(std::chrono::milliseconds within) {
   return done.wait_for(within) == std::future_status::ready;
 }
 
-// What the task writes to lives here until it has ended.
+// What `write` refers to lives until it has ended.
 template <typename Write>
 Status SqliteStore::in_batch(Write write) {
   Status refusal;
-  auto task = std::make_unique<WaitedTask<Write>>(write, refusal);
-  std::future<Status> ended = task->ended();
-  committer_.submit(std::move(task));
-  Status status = ended.get();
+  Status status = run_in_batch(committer_, [&](Writer& writer, Writer::Batch& batch, const Task::HasTime& has_time) {
+    Changes changes(writer.database(), batch, has_time);
+    Status changed = write(changes);
+    refusal = changes.refusal();
+    return changed;
+  });
   return status ? refusal : status;
 }
 

@@ -88,6 +88,7 @@ Status Writer::open(const std::string& path) {
   if (Status s = read_marks(); !s) return s;
   if (Status s = dedupe_.load(database_, event_seq_); !s) return s;
   if (Status s = records_.load(database_); !s) return s;
+  if (Status s = timers_.load(database_); !s) return s;
   records_.learn_names(path);
   return sync_folder(folder);
 }
@@ -239,8 +240,9 @@ Status Writer::insert_deliveries(ingest::NewEvent& event, int64_t event_seq, con
 // fails the whole batch. So a settlement needs no savepoint of its own.
 Status Writer::write(Settlement& settlement, Batch& batch) {
   Status written = check_records(settlement);
+  if (written) written = timers_.check(settlement.plugin, settlement.timers);
   if (written) written = write_outcome(settlement, batch);
-  if (written.code() == Code::kConflict || written.code() == Code::kGone) {
+  if (written.code() == Code::kConflict || written.code() == Code::kGone || written.code() == Code::kLimit) {
     settlement.status = written;
     return Status::ok();
   }
@@ -249,6 +251,7 @@ Status Writer::write(Settlement& settlement, Batch& batch) {
     if (commit_.run() != SQLITE_DONE || begin_.run() != SQLITE_DONE) return database_.fault("break");
   }
   if (Status s = write_records(settlement); !s) return s;
+  if (Status s = timers_.write(settlement.plugin, settlement.timers); !s) return s;
   for (const ingest::NewEvent& emitted : settlement.emitted) {
     ingest::NewEvent event = emitted;  // should the batch fail, the settlement comes again
     std::string id;
@@ -256,6 +259,15 @@ Status Writer::write(Settlement& settlement, Batch& batch) {
     if (Status s = insert_event(event, id, seq, batch); !s) return s;
   }
   return Status::ok();
+}
+
+Result<bool> Writer::fire(Firing& timer, Batch& batch) {
+  auto removed = timers_.remove(timer.timer);
+  if (!removed || !*removed) return removed;
+  std::string id;
+  int64_t seq;
+  if (Status s = insert_event(timer.event, id, seq, batch); !s) return s;
+  return true;
 }
 
 Status Writer::check_records(const Settlement& settlement) {
@@ -344,6 +356,7 @@ Status Writer::commit(const Batch& batch) {
   open_seq_ = std::max(open_seq_, std::exchange(moved_open_seq_, 0));
   dedupe_.commit();
   records_.commit();
+  timers_.commit();
   open_ += static_cast<uint64_t>(batch.open_change);
   dead_ += static_cast<uint64_t>(batch.dead_change);
   return Status::ok();
@@ -368,6 +381,7 @@ void Writer::rollback() {
   if (database_.in_transaction()) rollback_.run();
   dedupe_.rollback();
   records_.rollback();
+  timers_.rollback();
 }
 
 Status Writer::checkpoint_if_due() {

@@ -1,5 +1,5 @@
 // Writer: the write connection and its statements: what one batch of events and settlements becomes in SQL.
-// Thread-safety: the committer's thread, but for record(), open_count() and dead_count().
+// Thread-safety: the committer's thread, but for record(), open_count(), dead_count() and what timers() says of itself.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include "core/store/sqlite/dedupe_index.h"
 #include "core/store/sqlite/gathering_vfs.h"
 #include "core/store/sqlite/record_buffer.h"
+#include "core/store/sqlite/timer_table.h"
 #include "core/store/store.h"
 
 namespace postern::store::sqlite {
@@ -36,9 +37,11 @@ class Writer {
   Status begin(bool with_events);
   // Stores the event or finds it a duplicate; fills in seq, event_id and outcome. A fault spoils the whole batch.
   Status write(ingest::PendingEvent& event, Batch& batch);
-  // kConflict in settlement.status when a record has another version, kGone when the delivery is not open any more; then nothing
-  // of it is written, and the batch goes on.
+  // kConflict in settlement.status when a record has another version, kGone when the delivery is not open any more, kLimit when there
+  // would be too many timers; then nothing of it is written, and the batch goes on.
   Status write(Settlement& settlement, Batch& batch);
+  // A timer that is due becomes its event. False: it has been removed or set again meanwhile.
+  Result<bool> fire(Firing& timer, Batch& batch);
   Status commit(const Batch& batch);
   void rollback();
 
@@ -52,6 +55,9 @@ class Writer {
     return records_.find(RecordBuffer::id_of(plugin, collection, key));
   }
   std::map<std::string, Record> records(const RecordFilter& filter) const { return records_.list(filter); }
+
+  TimerTable& timers() { return timers_; }
+  const TimerTable& timers() const { return timers_; }
 
   // For tasks, inside the open transaction.
   Database& database() { return database_; }
@@ -87,6 +93,7 @@ class Writer {
   Database database_;
   DedupeIndex dedupe_;
   RecordBuffer records_;
+  TimerTable timers_;
   struct Checked {
     std::string id;
     uint64_t seen;  // the version as the handler counts after this write; 0: no record

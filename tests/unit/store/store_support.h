@@ -219,9 +219,11 @@ class Sql {
   sqlite3* db_ = nullptr;
 };
 
-// Makes a closed store what a gateway of schema version 1, 2 or 3 would have left: see schema.cpp.
+// Makes a closed store what a gateway of schema version 1 to 4 would have left: see schema.cpp.
 inline void downgrade(const std::string& path, int version) {
   Sql sql(path, false);
+  sql.run("DROP TABLE timer; PRAGMA user_version = 4");
+  if (version == 4) return;
   sql.run(
       "DROP INDEX delivery_replayed; DROP TABLE job; DROP TABLE job_item;"
       "ALTER TABLE delivery DROP COLUMN replayed_at; ALTER TABLE delivery DROP COLUMN earlier_attempts;"
