@@ -32,7 +32,7 @@ Delivery::Delivery(int64_t seq, uint32_t attempt, std::shared_ptr<const store::S
 
 Status Delivery::check_open(size_t more_bytes) {
   if (ended_ || completed_early_) return {Code::kGone, "the delivery has ended"};
-  if (records_.size() + emitted_.size() >= kMaxEffects) return {Code::kLimit, "too many effects in one delivery"};
+  if (records_.size() + emitted_.size() + timers_.size() >= kMaxEffects) return {Code::kLimit, "too many effects in one delivery"};
   if (effect_bytes_ + more_bytes > kMaxEffectBytes) return {Code::kLimit, "the effects of one delivery are too large"};
   effect_bytes_ += more_bytes;
   return Status::ok();
@@ -70,6 +70,16 @@ Status Delivery::put_record(std::string_view collection, std::string_view key, s
 
 Status Delivery::remove_record(std::string_view collection, std::string_view key, uint64_t expected_version) {
   return put_record(collection, key, {}, expected_version);
+}
+
+Status Delivery::write_timer(store::TimerWrite timer) {
+  bool follows = !timer.remove && timer.delay_ms < kNewBeginningMs;
+  if (follows && event_->depth + 1 > kMaxDepth) return {Code::kLimit, "events set timers of less than a second too deeply"};
+  timer.depth = follows ? event_->depth + 1 : 0;
+  MutexLock lock(mutex_);
+  if (Status s = check_open(timer.name.size() + timer.type.size() + timer.order_key.size() + timer.body.size()); !s) return s;
+  timers_.push_back(std::move(timer));
+  return Status::ok();
 }
 
 const store::RecordWrite* Delivery::own_write(std::string_view collection, std::string_view key) const {
@@ -179,6 +189,7 @@ void Delivery::take_effects(store::Settlement& settlement) {
   MutexLock lock(mutex_);
   settlement.records = std::move(records_);
   settlement.emitted = std::move(emitted_);
+  settlement.timers = std::move(timers_);
   settlement.result_json = std::move(result_json_);
 }
 

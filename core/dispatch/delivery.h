@@ -21,7 +21,8 @@
 namespace postern::dispatch {
 
 constexpr uint32_t kMaxDepth = 16;                  // of events that emit events that emit events
-constexpr size_t kMaxEffects = 1000;                // records and events of one delivery
+constexpr size_t kMaxEffects = 1000;                // records, events and timers of one delivery
+constexpr int64_t kNewBeginningMs = 1000;           // a timer of so long is no event that emits events in a circle
 constexpr size_t kMaxEffectBytes = 4 * 1024 * 1024;
 
 class Delivery : public std::enable_shared_from_this<Delivery> {
@@ -51,6 +52,8 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   Status remove_record(std::string_view collection, std::string_view key, uint64_t expected_version) EXCLUDES(mutex_);
   // A page of committed records with this delivery's own writes; the filter's plugin is filled in.
   Result<std::vector<store::NamedRecord>> list_records(store::RecordFilter filter) EXCLUDES(mutex_);
+  // The write's depth is filled in.
+  Status write_timer(store::TimerWrite timer) EXCLUDES(mutex_);
   void retry_after(int64_t ms) EXCLUDES(mutex_);
   std::string& scratch() { return scratch_; }  // what get_record() over the ABI lends out
 
@@ -91,6 +94,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   size_t effect_bytes_ GUARDED_BY(mutex_) = 0;
   std::vector<store::RecordWrite> records_ GUARDED_BY(mutex_);
   std::vector<ingest::NewEvent> emitted_ GUARDED_BY(mutex_);
+  std::vector<store::TimerWrite> timers_ GUARDED_BY(mutex_);
   std::string result_json_ GUARDED_BY(mutex_);
   std::optional<int64_t> retry_after_ms_ GUARDED_BY(mutex_);
 };

@@ -217,6 +217,7 @@ void Dispatcher::settle(const std::shared_ptr<Delivery>& delivery, HandlerResult
   settling->outcome = outcome_name;
   HandlerOutcome outcome = result.outcome;
   decide(*settling, subscriber, std::move(result), *delivery);
+  if (!settling->timers.empty()) settling->refusable = delivery;
   {
     MutexLock lock(mutex_);
     auto run = out_.find(delivery->seq());
@@ -340,8 +341,10 @@ void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement>& settlement) 
     return nudge_at(at);
   }
   if (!settled.status && settled.status.code() != Code::kGone) {
+    bool refused = settled.status.code() == Code::kLimit && settled.refusable;
+    if (refused) fail_refused(settled);
     resubmit_.push_back(std::move(settlement));
-    resubmit_at_ms_ = now + kTryAgainMs;
+    resubmit_at_ms_ = refused ? now : now + kTryAgainMs;
     return nudge_at(resubmit_at_ms_);
   }
   --settling_;
@@ -357,6 +360,16 @@ void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement>& settlement) 
   }
   tell(settled);
   scheduler_.release(settled.entry, now);
+}
+
+// The handler has done its part, but wants more kept than its plugin may: a failed attempt, without its effects.
+void Dispatcher::fail_refused(Settling& settled) {
+  std::shared_ptr<Delivery> delivery = std::move(settled.refusable);
+  settled.records.clear();
+  settled.emitted.clear();
+  settled.timers.clear();
+  settled.result_json.clear();
+  decide(settled, delivery->subscriber(), {HandlerOutcome::kRetry, settled.status.message()}, *delivery);
 }
 
 void Dispatcher::account(const Settling& settled) {

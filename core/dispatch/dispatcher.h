@@ -86,6 +86,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
     Entry entry;
     bool own = false;  // of the provider's own handlers: the result that a waiting route answers
     ingest::TypeTable::Id type = ingest::TypeTable::kOther;
+    std::shared_ptr<Delivery> refusable;  // whose effects the store may have no room for
   };
   void work(const std::shared_ptr<Worker>& self) EXCLUDES(mutex_);
   std::optional<Entry> wait_for_next() EXCLUDES(mutex_);
@@ -113,6 +114,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void announce(Inbox::News news) EXCLUDES(mutex_);
   void read_inbox(Settlements& finished) REQUIRES(mutex_);
   void on_settled_one(std::unique_ptr<store::Settlement>& settlement) REQUIRES(mutex_);
+  void fail_refused(Settling& settled) REQUIRES(mutex_);
   void account(const Settling& settled) REQUIRES(mutex_);
   void tell(const Settling& settled) REQUIRES(mutex_);
 

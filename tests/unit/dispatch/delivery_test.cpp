@@ -198,5 +198,45 @@ TEST_F(DeliveryTest, DelaysAreNotNegative) {
   EXPECT_EQ(delivery_->wanted_delay_ms(), 0);
 }
 
+store::TimerWrite timer_in(int64_t delay_ms) {
+  store::TimerWrite timer;
+  timer.name = "t";
+  timer.type = "acme.t";
+  timer.delay_ms = delay_ms;
+  return timer;
+}
+
+// Events that set timers in a circle are no faster than one a second, or end as those do that emit themselves.
+TEST_F(DeliveryTest, ShortTimersAreDeeperAndLongOnesBeginAnew) {
+  make(kMaxDepth - 1);
+  EXPECT_TRUE(delivery_->write_timer(timer_in(kNewBeginningMs - 1)));
+  EXPECT_TRUE(delivery_->write_timer(timer_in(kNewBeginningMs)));
+  delivery_->on_return({});
+  store::Settlement settlement;
+  delivery_->take_effects(settlement);
+  ASSERT_EQ(settlement.timers.size(), 2u);
+  EXPECT_EQ(settlement.timers[0].depth, kMaxDepth);
+  EXPECT_EQ(settlement.timers[1].depth, 0u);
+
+  make(kMaxDepth);
+  EXPECT_EQ(delivery_->write_timer(timer_in(0)).code(), Code::kLimit);
+  EXPECT_TRUE(delivery_->write_timer(timer_in(kNewBeginningMs)));
+  store::TimerWrite removal;
+  removal.name = "t";
+  removal.remove = true;
+  EXPECT_TRUE(delivery_->write_timer(removal));
+}
+
+TEST_F(DeliveryTest, TimersAreBoundedAsOtherEffectsAre) {
+  store::TimerWrite large = timer_in(5000);
+  large.body = std::string(kMaxEffectBytes, 'x');
+  EXPECT_EQ(delivery_->write_timer(large).code(), Code::kLimit);
+  for (size_t i = 0; i < kMaxEffects; ++i) ASSERT_TRUE(delivery_->write_timer(timer_in(5000)));
+  EXPECT_EQ(delivery_->write_timer(timer_in(5000)).code(), Code::kLimit);
+  EXPECT_EQ(delivery_->emit("t", "{}").code(), Code::kLimit);
+  EXPECT_TRUE(delivery_->expire());
+  EXPECT_EQ(delivery_->write_timer(timer_in(5000)).code(), Code::kGone);
+}
+
 }  // namespace
 }  // namespace postern::dispatch

@@ -16,6 +16,7 @@ using config::milliseconds;
 using Kind = store::Settlement::Kind;
 using Outcome = HandlerOutcome;
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr std::chrono::seconds kPatience{60};
@@ -429,6 +430,75 @@ TEST_F(DispatcherTest, AConflictThatNeverEndsIsNoStorm) {
   over = true;
   ASSERT_TRUE(store_.wait_for_seen(1));
   EXPECT_LT(counted, 200);
+}
+
+store::TimerWrite some_timer() {
+  store::TimerWrite timer;
+  timer.name = "t";
+  timer.delay_ms = 5000;
+  return timer;
+}
+
+TEST_F(DispatcherTest, TimersAreEffects) {
+  own().handle = [](Delivery& d) -> HandlerResult {
+    EXPECT_TRUE(d.write_timer(some_timer()));
+    return {d.attempt() == 1 ? Outcome::kRetry : Outcome::kDone, "first"};
+  };
+  start();
+  store_.add();
+  ASSERT_TRUE(store_.wait_for_seen(2));
+  EXPECT_THAT(store_.seen()[0].timers, IsEmpty());
+  ASSERT_THAT(store_.seen()[1].timers, SizeIs(1));
+  EXPECT_EQ(store_.seen()[1].timers[0].name, "t");
+}
+
+// What the handler wants kept is more than its plugin may have: that attempt has failed, and later there may be room.
+TEST_F(DispatcherTest, TooManyTimersAreAFailedAttempt) {
+  std::atomic<int> refused{0};
+  store_.on_settlement = [&](const store::Settlement& s) {
+    bool full = !s.timers.empty() && ++refused <= 2;
+    return full ? Status(Code::kLimit, "too many timers") : Status::ok();
+  };
+  own().handle = [](Delivery& d) -> HandlerResult {
+    EXPECT_TRUE(d.write_timer(some_timer()));
+    EXPECT_TRUE(d.put_record("c", "k", "1", store::kAnyVersion));
+    EXPECT_TRUE(d.emit("acme.other", "{}"));
+    EXPECT_TRUE(d.set_result("1"));
+    return {};
+  };
+  start();
+  store_.add();
+  ASSERT_TRUE(store_.wait_for_seen(3));
+  auto seen = store_.seen();
+  for (int i : {0, 1}) {
+    EXPECT_EQ(seen[i].kind, Kind::kRetry);
+    EXPECT_EQ(seen[i].attempts, static_cast<uint32_t>(i + 1));
+    EXPECT_EQ(seen[i].outcome, "retry");
+    EXPECT_EQ(seen[i].detail, "too many timers");
+    EXPECT_THAT(seen[i].records, IsEmpty());
+    EXPECT_THAT(seen[i].emitted, IsEmpty());
+    EXPECT_EQ(seen[i].result, "");
+  }
+  EXPECT_EQ(seen[2].kind, Kind::kDone);
+  EXPECT_EQ(seen[2].attempts, 3u);
+  EXPECT_THAT(seen[2].records, SizeIs(1));
+  EXPECT_EQ(dispatcher_->status().subscribers[0].last_error, "too many timers");
+}
+
+TEST_F(DispatcherTest, AndItsLastAttemptIsItsDeath) {
+  store_.on_settlement = [](const store::Settlement& s) {
+    return s.timers.empty() ? Status::ok() : Status(Code::kLimit, "too many timers");
+  };
+  own().handle = [](Delivery& d) -> HandlerResult {
+    EXPECT_TRUE(d.write_timer(some_timer()));
+    return {};
+  };
+  own().policies.retry.attempts = 1;
+  start();
+  store_.add();
+  ASSERT_TRUE(store_.wait_for_seen(1));
+  EXPECT_EQ(store_.seen()[0].kind, Kind::kDead);
+  EXPECT_EQ(store_.seen()[0].detail, "too many timers");
 }
 
 TEST_F(DispatcherTest, OneThatIsGoneReleasesItsKey) {

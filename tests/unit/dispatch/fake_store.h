@@ -27,6 +27,7 @@ class FakeStore final : public store::Store {
     int64_t due_in;  // milliseconds, as seen when it came
     std::vector<ingest::NewEvent> emitted;
     std::vector<store::RecordWrite> records;
+    std::vector<store::TimerWrite> timers;
   };
 
   ~FakeStore() override { stop(); }
@@ -203,7 +204,7 @@ class FakeStore final : public store::Store {
       ++record.version;
     }
     int64_t due_in = s.kind == store::Settlement::Kind::kRetry ? s.due_at - wall_ms() : 0;
-    seen_.push_back({s.delivery, s.kind, s.attempts, s.outcome, s.detail, s.result_json, due_in, s.emitted, s.records});
+    seen_.push_back({s.delivery, s.kind, s.attempts, s.outcome, s.detail, s.result_json, due_in, s.emitted, s.records, s.timers});
   }
 
   std::mutex mutex_;
