@@ -8,6 +8,7 @@
 #include <postern/ext/records.h>
 #include <postern/ext/routes.h>
 #include <postern/ext/schemes.h>
+#include <postern/ext/timers.h>
 
 #include "core/base/version.h"
 #include "core/extension/convert.h"
@@ -23,6 +24,7 @@ constexpr Known kKnown[] = {
     {POSTERN_EXT_SCHEMES, schemes}, {POSTERN_EXT_ROUTES, routes}, {POSTERN_EXT_EVENTS, events}, {POSTERN_EXT_RECORDS, records},
     {POSTERN_EXT_HTTP, http},       {POSTERN_EXT_LOG, log},       {POSTERN_EXT_HEALTH, health},
     {POSTERN_EXT_METRICS, metrics}, {POSTERN_EXT_CLIENT, client},
+    {POSTERN_EXT_TIMERS, timers},
 };
 
 const void* find(std::string_view id) {

@@ -23,6 +23,7 @@ const void* log();
 const void* health();
 const void* metrics();
 const void* client();
+const void* timers();
 
 }  // namespace postern::extension
 

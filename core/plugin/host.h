@@ -14,6 +14,7 @@
 
 #include "core/client/caller.h"
 #include "core/ingest/route.h"
+#include "core/plugin/memory_timers.h"
 #include "core/plugin/metric.h"
 #include "core/signature/scheme.h"
 
@@ -52,6 +53,7 @@ struct Registrations {
   std::vector<Sample> samples;
   std::vector<HealthCheck> health_checks;
   std::deque<postern_metric> metrics;  // their addresses are the plugin's handles
+  std::vector<std::string> timer_types;  // of the events that durable timers become
   std::vector<ConfigFault> faults;
   std::string refusal;  // why the last registration was refused: the plugin only gets a status
 };
@@ -77,6 +79,7 @@ struct postern_host {
   std::atomic<Phase> phase{Phase::kCreated};
   postern::plugin::Registrations registrations;
   postern::client::Caller client;  // its calls to the outside
+  postern::plugin::MemoryTimers timers;
   // Replies that the plugin has detached and not given back. Shared with them, since they may outlive the instance.
   std::shared_ptr<std::atomic<size_t>> detached_replies = std::make_shared<std::atomic<size_t>>(0);
 };

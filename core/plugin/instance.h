@@ -37,6 +37,8 @@ class Instance {
   dispatch::HandlerResult handle(dispatch::Delivery& delivery);
   dispatch::HandlerResult handle(const Handler& handler, dispatch::Delivery& delivery);
   client::Caller& client() { return host_->client; }
+  MemoryTimers& timers() { return host_->timers; }
+  const MemoryTimers& timers() const { return host_->timers; }
   Status check(const HealthCheck& check, postern_health_report* report);
 
  private:

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "request.hpp"
+#include "timers.hpp"
 
 namespace postern::inline sdk {
 
@@ -113,6 +113,12 @@ class DeliveryContext {
   void emit(std::string_view type, std::string_view body_json) {
     detail::check(events().emit(handle(), to_abi(type), to_abi(body_json)), "emit");
   }
+  // A durable timer; it replaces the plugin's one of that name.
+  void set_timer(const Timer& timer);
+  // Nothing happens when there is none: it may be an event by now.
+  void remove_timer(std::string_view name) {
+    detail::check(detail::need(tables_.timers, POSTERN_EXT_TIMERS).remove(handle(), to_abi(name)), "remove of a timer");
+  }
   void set_result(std::string_view json) { detail::check(events().set_result(handle(), to_abi(json)), "set_result"); }
 
  protected:
@@ -181,6 +187,21 @@ inline std::vector<NamedRecord> DeliveryContext::list(std::string_view collectio
   if (page.failure) std::rethrow_exception(page.failure);
   detail::check(status, "list of records of " + std::string(collection));
   return std::move(page.records);
+}
+
+inline void DeliveryContext::set_timer(const Timer& timer) {
+  postern_timer_desc desc{};
+  desc.struct_size = sizeof desc;
+  if (timer.unordered) desc.flags |= POSTERN_TIMER_UNORDERED;
+  desc.name = to_abi(timer.name);
+  desc.type = to_abi(timer.type);
+  desc.body = to_abi(timer.body);
+  desc.order_key = to_abi(timer.order_key);
+  desc.delay_ms = timer.delay.count();
+  constexpr size_t kShown = 100;
+  detail::check(detail::need(tables_.timers, POSTERN_EXT_TIMERS).set(tables_.host, handle(), &desc),
+                "set of the timer '" + std::string(timer.name.substr(0, kShown)) + "' of type '" +
+                    std::string(timer.type.substr(0, kShown)) + "' in " + std::to_string(timer.delay.count()) + " ms");
 }
 
 // A delivery whose end comes later, from any thread. Dropped without an end it is retried, so that nothing is lost.

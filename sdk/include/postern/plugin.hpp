@@ -62,7 +62,7 @@ namespace detail {
 
 struct Instance {
   HostTables tables;
-  Slots slots;
+  Slots slots{{}, {}, {}, {}, TimerSlots(tables)};
   std::unique_ptr<Plugin> plugin;
 
   static Instance& of(postern_instance* self) { return *reinterpret_cast<Instance*>(self); }
@@ -83,6 +83,7 @@ struct Instance {
     find(tables.health, POSTERN_EXT_HEALTH);
     find(tables.metrics, POSTERN_EXT_METRICS);
     find(tables.client, POSTERN_EXT_CLIENT);
+    find(tables.timers, POSTERN_EXT_TIMERS);
     plugin->log_ = Log(tables);
   }
 

@@ -23,6 +23,7 @@
 #include "ext/records.h"
 #include "ext/routes.h"
 #include "ext/schemes.h"
+#include "ext/timers.h"
 
 namespace postern::inline sdk {
 
@@ -66,6 +67,7 @@ struct HostTables {
   const postern_ext_health* health = nullptr;
   const postern_ext_metrics* metrics = nullptr;
   const postern_ext_client* client = nullptr;
+  const postern_ext_timers* timers = nullptr;
 };
 
 template <typename Table>

@@ -1,5 +1,5 @@
 // postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks, metrics,
-// upstreams. Part of plugin.hpp.
+// upstreams, timers. Part of plugin.hpp.
 //
 // Declarations are plain structs for designated initialisers; a member left out means the host's default. What the host
 // refuses is collected and fails init as a whole, so that all faults are seen at once. Threads: [main], during init
@@ -150,6 +150,7 @@ struct Slots {
   std::deque<ReplyFunction> replies;
   std::deque<SchemeFunctions> schemes;
   std::deque<HealthFunction> health;
+  TimerSlots timers;
 };
 
 }  // namespace detail
@@ -212,6 +213,14 @@ class Setup {
   Counter counter(const Metric& metric) { return {tables_.metrics, add_metric(metric, POSTERN_METRIC_COUNTER)}; }
   Gauge gauge(const Metric& metric) { return {tables_.metrics, add_metric(metric, POSTERN_METRIC_GAUGE)}; }
   Histogram histogram(const Metric& metric) { return {tables_.metrics, add_metric(metric, POSTERN_METRIC_HISTOGRAM)}; }
+
+  // Durable timers may become events of this type: see DeliveryContext::set_timer().
+  void timer_type(std::string_view type) {
+    add("timer type", type, tables_.timers, POSTERN_EXT_TIMERS,
+        [&](const postern_ext_timers& table) { return table.declare(tables_.host, to_abi(type)); });
+  }
+  // Timers in memory, from activate on; keep what is returned.
+  Timers timers() { return Timers(slots_.timers); }
 
   // Somebody whom the plugin calls, from activate on.
   Upstream upstream(const UpstreamOptions& options);

@@ -11,6 +11,7 @@
 #include "postern/ext/records.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
+#include "postern/ext/timers.h"
 
 _Static_assert(sizeof(void*) == 8, "the golden layouts are those of LP64");
 _Static_assert(POSTERN_RECORD_ANY > POSTERN_RECORD_ABSENT, "versions are unsigned");

@@ -32,17 +32,23 @@ const postern_request* request(const postern_delivery* d) {
   return reinterpret_cast<const postern_request*>(reinterpret_cast<const Attempt*>(d)->request);
 }
 
-// Runs `effect` when the delivery still lives. Ends what get() has lent, as the contract says.
-template <typename F>
-postern_status with_live(postern_delivery* handle, const char* what, F effect) {
-  Attempt& attempt = of(handle);
-  std::lock_guard lock(attempt.host->mutex);
+// Whether the delivery still lives. Ends what get() has lent, as the contract says.
+postern_status check_live(Attempt& attempt, const char* what) {
   if (attempt.completed || attempt.life == Attempt::Life::kSettled) {
     attempt.host->misuses.push_back(std::string(what) + " on a delivery that was completed");
     return POSTERN_E_GONE;
   }
   if (attempt.life == Attempt::Life::kGone) return POSTERN_E_GONE;
   attempt.borrowed.reset();
+  return POSTERN_OK;
+}
+
+// Runs `effect` when it does.
+template <typename F>
+postern_status with_live(postern_delivery* handle, const char* what, F effect) {
+  Attempt& attempt = of(handle);
+  std::lock_guard lock(attempt.host->mutex);
+  if (postern_status status = check_live(attempt, what); status != POSTERN_OK) return status;
   return effect(attempt);
 }
 
@@ -210,6 +216,11 @@ postern_status add_critical(postern_host* handle, postern_str type_glob) {
 
 }  // namespace
 
+postern_status begin_effect(Attempt& attempt, const char* what, size_t bytes) {
+  if (postern_status status = check_live(attempt, what); status != POSTERN_OK) return status;
+  return charge(attempt, bytes);
+}
+
 // With the mutex held. Versions are compared here and nowhere earlier, as in a store's transaction.
 void HostState::settle(Attempt& attempt, postern_status outcome, std::string why) {
   DeliveryState& delivery = *attempt.delivery;
@@ -241,6 +252,9 @@ void HostState::settle(Attempt& attempt, postern_status outcome, std::string why
       now.seen == 0 ? void(records.erase(name)) : void(records[name] = std::move(now.record));
     }
     emitted.insert(emitted.end(), attempt.emitted.begin(), attempt.emitted.end());
+    for (const TimerEffect& effect : attempt.timers) {
+      effect.removed ? void(timers.erase(effect.timer.name)) : void(timers[effect.timer.name] = effect.timer);
+    }
   }
   bool done = outcome == POSTERN_OK;
   bool retried = outcome == POSTERN_RETRY || outcome < 0;

@@ -193,6 +193,11 @@ void FakeHost::stop(std::chrono::milliseconds drain) {
   if (s.instance == nullptr) return;
   cancel_requests();
   run_callbacks();
+  {
+    std::lock_guard lock(s.mutex);
+    s.memory_timers.clear();
+    s.timers_ended = true;
+  }
   s.plugin.deactivate(s.instance, static_cast<uint32_t>(drain.count()));
   {
     std::lock_guard lock(s.mutex);
@@ -207,14 +212,18 @@ void FakeHost::stop(std::chrono::milliseconds drain) {
 }
 
 Settled FakeHost::deliver(const Event& event) {
+  Event whole = event;
+  if (whole.provider.empty()) whole.provider = state_->options.name;
+  if (!whole.type.starts_with(whole.provider + ".")) whole.type = whole.provider + "." + whole.type;
+  return deliver_as_it_is(std::move(whole));
+}
+
+Settled FakeHost::deliver_as_it_is(Event whole) {
   HostState& s = *state_;
   DeliveryState* delivery = nullptr;
   {
     std::lock_guard lock(s.mutex);
     if (s.instance == nullptr) return {0, false, POSTERN_E_STATE, "the plugin does not run", {}, {}, {}, 0, 0};
-    Event whole = event;
-    if (whole.provider.empty()) whole.provider = s.options.name;
-    if (!whole.type.starts_with(whole.provider + ".")) whole.type = whole.provider + "." + whole.type;
     size_t number = s.deliveries.size() + 1;
     if (whole.id.empty()) whole.id = "evt_" + std::to_string(number);
     if (whole.external_id.empty()) whole.external_id = whole.id;

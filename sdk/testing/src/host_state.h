@@ -18,6 +18,7 @@
 #include "postern/ext/records.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
+#include "postern/ext/timers.h"
 #include "postern/testing/fake_host.h"
 
 namespace postern::testing {
@@ -63,6 +64,19 @@ struct WaitingRequest {
   postern_client_callback callback = nullptr;
   void* user = nullptr;
   bool cancelled = false;
+};
+
+// A timer in memory that waits.
+struct MemoryTimer {
+  uint64_t number = 0;
+  postern_timer_callback callback = nullptr;
+  void* user = nullptr;
+};
+
+// A durable one, set or removed by a delivery.
+struct TimerEffect {
+  DurableTimer timer;  // removed: its name alone
+  bool removed = false;
 };
 
 struct DeliveryState;
@@ -115,6 +129,7 @@ struct Attempt {
   std::string completed_why;
   std::vector<Write> writes;  // in order: a second one of a record expects the version that the first one makes
   std::vector<Emitted> emitted;
+  std::vector<TimerEffect> timers;
   std::string result;
   size_t effects = 0, effect_bytes = 0;
   std::optional<uint64_t> retry_after_ms;
@@ -176,6 +191,12 @@ struct HostState {
   std::vector<OutboundRequest> outbound;
   std::deque<WaitingRequest> waiting_requests;
   std::deque<ResponseState> responses;
+  std::vector<std::string> timer_types;
+  std::map<std::string, DurableTimer> timers;
+  int64_t time_ms = 0;  // as pass() lets it pass
+  uint64_t last_timer = 0;
+  std::multimap<int64_t, MemoryTimer> memory_timers;  // by when they are due
+  bool timers_ended = false;  // the plugin is being deactivated
   std::function<void()> before_settle;
 
   static HostState& of(postern_host* host) { return *reinterpret_cast<HostState*>(host); }
@@ -194,6 +215,9 @@ struct HostState {
   Settled run(DeliveryState& delivery);
   void settle(Attempt& attempt, postern_status outcome, std::string why);
 };
+
+// For effects, with the mutex held: what keeps the delivery from having one more; POSTERN_OK counts it.
+postern_status begin_effect(Attempt& attempt, const char* what, size_t bytes);
 
 bool same_name(std::string_view a, std::string_view b);  // of headers: ASCII, any case
 // A name that is a token and a value without control characters (RFC 9110 §5.5, §5.6.2).
@@ -223,6 +247,7 @@ extern const postern_ext_records kRecords;
 extern const postern_ext_http kHttp;
 extern const postern_ext_metrics kMetrics;
 extern const postern_ext_client kClient;
+extern const postern_ext_timers kTimers;
 
 inline std::string to_string(postern_str text) {
   return text.len == 0 ? std::string() : std::string(text.ptr, text.len);

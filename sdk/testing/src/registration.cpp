@@ -224,6 +224,7 @@ const void* find_table(std::string_view id) {
   if (id == POSTERN_EXT_HEALTH) return &kHealth;
   if (id == POSTERN_EXT_METRICS) return &kMetrics;
   if (id == POSTERN_EXT_CLIENT) return &kClient;
+  if (id == POSTERN_EXT_TIMERS) return &kTimers;
   return nullptr;
 }
 

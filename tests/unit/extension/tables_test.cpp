@@ -11,6 +11,7 @@
 #include <postern/ext/records.h>
 #include <postern/ext/routes.h>
 #include <postern/ext/schemes.h>
+#include <postern/ext/timers.h>
 
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -38,6 +39,7 @@ constexpr Known kKnown[] = {
     {POSTERN_EXT_EVENTS, sizeof(postern_ext_events)},   {POSTERN_EXT_RECORDS, sizeof(postern_ext_records)},
     {POSTERN_EXT_HTTP, sizeof(postern_ext_http)},       {POSTERN_EXT_LOG, sizeof(postern_ext_log)},
     {POSTERN_EXT_HEALTH, sizeof(postern_ext_health)},   {POSTERN_EXT_METRICS, sizeof(postern_ext_metrics)},
+    {POSTERN_EXT_TIMERS, sizeof(postern_ext_timers)},
 };
 
 template <typename Extension>

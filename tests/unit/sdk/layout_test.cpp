@@ -15,6 +15,7 @@
 #include "postern/ext/records.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
+#include "postern/ext/timers.h"
 
 #if defined(__x86_64__) || defined(__aarch64__)
 
@@ -265,6 +266,29 @@ IS(postern_ext_metrics, set, postern_status (*)(postern_metric*, size_t, double)
 IS(postern_ext_metrics, change, postern_status (*)(postern_metric*, size_t, double));
 IS(postern_ext_metrics, observe, postern_status (*)(postern_metric*, size_t, double));
 
+SIZE(postern_timer_desc, 80);
+AT(postern_timer_desc, struct_size, 0);
+AT(postern_timer_desc, flags, 4);
+AT(postern_timer_desc, name, 8);
+AT(postern_timer_desc, type, 24);
+AT(postern_timer_desc, body, 40);
+AT(postern_timer_desc, order_key, 56);
+AT(postern_timer_desc, delay_ms, 72);
+VALUE(POSTERN_TIMER_UNORDERED, 1);
+
+SIZE(postern_ext_timers, 40);
+AT(postern_ext_timers, declare, 0);
+AT(postern_ext_timers, set, 8);
+AT(postern_ext_timers, remove, 16);
+AT(postern_ext_timers, start, 24);
+AT(postern_ext_timers, cancel, 32);
+IS(postern_ext_timers, declare, postern_status (*)(postern_host*, postern_str));
+IS(postern_ext_timers, set, postern_status (*)(postern_host*, postern_delivery*, const postern_timer_desc*));
+IS(postern_ext_timers, remove, postern_status (*)(postern_delivery*, postern_str));
+IS(postern_ext_timers, start, postern_status (*)(postern_host*, int64_t, postern_timer_callback, void*, uint64_t*));
+IS(postern_ext_timers, cancel, postern_status (*)(postern_host*, uint64_t));
+static_assert(std::is_same_v<postern_timer_callback, postern_status (*)(postern_instance*, void*)>);
+
 static_assert(std::is_same_v<postern_event_handler, postern_status (*)(postern_instance*, void*, postern_delivery*)>);
 static_assert(std::is_same_v<postern_reply_handler,
                              postern_status (*)(postern_instance*, void*, const postern_request*, postern_reply*)>);
@@ -396,4 +420,5 @@ TEST(AbiLayout, ExtensionIds) {
   EXPECT_STREQ(POSTERN_EXT_HEALTH, "postern.health/1");
   EXPECT_STREQ(POSTERN_EXT_METRICS, "postern.metrics/1");
   EXPECT_STREQ(POSTERN_EXT_CLIENT, "postern.client/1");
+  EXPECT_STREQ(POSTERN_EXT_TIMERS, "postern.timers/1");
 }

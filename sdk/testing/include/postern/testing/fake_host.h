@@ -207,6 +207,12 @@ struct OutboundAnswer {
   uint32_t attempts = 1;
 };
 
+// A durable timer that waits.
+struct DurableTimer {
+  std::string name, type, body, order_key;
+  int64_t delay_ms = 0;  // as it was set: no time passes for it, fire() is when it is due
+};
+
 struct LogLine {
   uint32_t level = 0;
   std::string text;
@@ -264,6 +270,15 @@ class FakeHost {
   std::vector<OutboundRequest> outbound() const;  // in order
   const std::vector<UpstreamDeclaration>& upstreams() const;
 
+  std::vector<std::string> timer_types() const;  // as declared
+  std::vector<DurableTimer> timers() const;      // committed ones, by name
+  // A durable timer is due: it goes, and its event is delivered. `handled` is false when there is no such timer.
+  Settled fire(std::string_view name);
+  size_t timers_in_memory() const;
+  // Time passes for the timers in memory: runs the callbacks of those that are due, and of those that they start, in the order of their
+  // times, on the calling thread. How many ran.
+  size_t pass(std::chrono::milliseconds time);
+
   std::vector<HealthResult> health();  // runs every check
   std::vector<LogLine> log() const;
   std::vector<MetricDeclaration> metrics() const;
@@ -278,6 +293,8 @@ class FakeHost {
 
  private:
   void cancel_requests();
+  // Its type is whole.
+  Settled deliver_as_it_is(Event event);
 
   std::unique_ptr<HostState> state_;
 };
