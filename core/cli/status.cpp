@@ -10,6 +10,15 @@ namespace {
 
 using nlohmann::json;
 
+void print_timers(const json& timers) {
+  for (const json& t : timers) {
+    std::string line = "timers of plugin " + printable(t["plugin"].get<std::string>()) + ": " + t["waiting"].dump() + " durable, " +
+                       t["in_memory"].dump() + " in memory";
+    bool configured = t["configured"];
+    print("  " + (configured ? line : paint(line + "; they wait until the configuration has it again", Colour::kYellow)));
+  }
+}
+
 void print_status(const json& s) {
   bool accepting = s["accepting"];
   print(paint(accepting ? "accepting" : "not accepting: " + s["reason"].get<std::string>(), accepting ? Colour::kGreen : Colour::kRed) +
@@ -35,6 +44,7 @@ void print_status(const json& s) {
     print("  " + paint("job " + id + ": " + job["kind"].get<std::string>() + ", " + far + "; `postern jobs cancel " + id + "` ends it",
                        Colour::kYellow));
   }
+  print_timers(s.value("timers", json::array()));
   Table table({"PLUGIN", "SUBSCRIBER", "DONE", "RETRIED", "DEAD", "BREAKER", "LAST ERROR"});
   table.colour_states(5);
   for (const json& sub : s["dispatch"]["subscribers"]) {

@@ -88,6 +88,7 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
   }
   add_routes(config, plugin, **instance, faults);
   add_handlers(plugin, **instance);
+  for (const std::string& type : (*instance)->registrations().timer_types) targets_.add_type(plugin.name, type);
   mark_critical(plugin, **instance);
   add_health_checks(plugin, **instance, faults);
   check_metrics(plugin, **instance, faults);
@@ -204,6 +205,8 @@ Status Assembly::connect(client::Client& client) {
     client::Caller& caller = instance->client();
     if (Status s = caller.connect(client, instance->name()); !s) return s.with_context("plugin " + instance->name());
     if (caller.threads()) call_threads_.push_back({instance->name(), "client", caller.threads()});
+    instance->timers().connect(alarm_);
+    call_threads_.push_back({instance->name(), "timer", instance->timers().threads()});
   }
   return Status::ok();
 }
@@ -218,6 +221,7 @@ Status Assembly::activate() {
 bool Assembly::stop_calls(int64_t within_ms) {
   int64_t until = steady_ms() + within_ms;
   bool all_back = true;
+  for (auto& instance : instances_) instance->timers().close();
   for (auto& instance : instances_) all_back = instance->client().close(std::max<int64_t>(0, until - steady_ms())) && all_back;
   for (const CallThreads& t : call_threads_) all_back = t.pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
   return all_back;

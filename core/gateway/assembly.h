@@ -23,7 +23,7 @@ class Assembly {
   // not be used. A plugin whose entry in the file is at fault already is left out: it would only complain of the same again.
   static std::unique_ptr<Assembly> make(const config::Config& config, std::vector<config::Fault>& faults);
 
-  // From then on plugins can call the outside. `client` outlives the assembly.
+  // From then on plugins can call the outside and start timers. `client` outlives the assembly.
   Status connect(client::Client& client);
   Status activate();
   // No call for which a client waits begins any more, and plugins are told how their own requests ended. False when some have not come back within `within_ms` milliseconds: the assembly must
@@ -58,6 +58,7 @@ class Assembly {
   void add_health_checks(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults);
   plugin::Instance* find(const std::string& name);
 
+  plugin::Alarm alarm_;  // of the plugins' timers in memory
   std::vector<std::unique_ptr<plugin::Instance>> instances_;
   std::vector<CallThreads> call_threads_;
   ingest::RouteTable routes_;

@@ -1,3 +1,4 @@
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/gateway/gateway.h"
@@ -59,6 +60,22 @@ json describe_upstreams(const std::vector<client::UpstreamStatus>& upstreams) {
                     {"in_flight", u.in_flight}, {"waiting", u.waiting},
                     {"last_error", u.last_error.empty() ? json(nullptr) : json(u.last_error)},
                     {"last_error_at", u.last_error_at == 0 ? json(nullptr) : json(u.last_error_at)}});
+  }
+  return list;
+}
+
+// Of plugins that have some, those too that the configuration no longer has.
+json describe_timers(std::map<std::string, uint64_t> durable, const Assembly& assembly) {
+  json list = json::array();
+  for (const auto& instance : assembly.instances()) {
+    auto own = durable.extract(instance->name());
+    uint64_t waiting = own.empty() ? 0 : own.mapped();
+    size_t in_memory = instance->timers().waiting();
+    if (waiting == 0 && in_memory == 0) continue;
+    list.push_back({{"plugin", instance->name()}, {"waiting", waiting}, {"in_memory", in_memory}, {"configured", true}});
+  }
+  for (const auto& [plugin, waiting] : durable) {
+    list.push_back({{"plugin", plugin}, {"waiting", waiting}, {"in_memory", 0}, {"configured", false}});
   }
   return list;
 }

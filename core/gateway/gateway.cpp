@@ -75,6 +75,9 @@ void Gateway::make_upkeep() {
   const config::Retention& r = config_.retention;
   store::Retention::Policy policy{r.age, r.dead, r.size};
   jobs_ = std::make_unique<dispatch::JobRunner>(*store_, *dispatcher_);
+  std::vector<std::string> plugins;
+  for (const auto& instance : assembly_->instances()) plugins.push_back(instance->name());
+  timers_ = std::make_unique<dispatch::TimerRunner>(*store_, *store_, assembly_->targets(), std::move(plugins));
   retention_ = std::make_unique<store::Retention>(*store_, policy);
   upkeep_ = std::make_unique<admin::UpkeepApi>(
       admin::UpkeepApi::Sources{*store_, *store_, *dispatcher_, policy, [this] { jobs_->nudge(); }});
@@ -136,6 +139,10 @@ observe::MetricSources Gateway::metric_sources() {
     return list;
   };
   for (const auto& instance : assembly_->instances()) sources.plugins.push_back({instance->name(), &instance->registrations().metrics});
+  sources.timers = [this] {
+    dispatch::TimerRunner::Status status = timers_->status();
+    return observe::MetricSources::Timers{store_->waiting_timers(), status.fired, status.late};
+  };
   return sources;
 }
 
@@ -202,6 +209,7 @@ int Gateway::run() {
   if (started) {
     dispatcher_->start();
     jobs_->start();
+    timers_->start();
     retention_->start();
     health_.start();
     started = start_loops();
@@ -288,6 +296,7 @@ void Gateway::drain() {
 
   retention_->stop();
   jobs_->stop();
+  timers_->stop();
   int64_t drain_ms = config_.drain.count();
   client_.end_within(drain_ms - std::min(kHandlersNeedMs, drain_ms / 2));  // whoever waits for an answer still has time to settle
   all_back_ = dispatcher_->stop(drain_ms);
@@ -336,7 +345,8 @@ nlohmann::json Gateway::describe() const {
     calls.push_back({{"plugin", plugin}, {"purpose", purpose}, {"threads", s.threads}, {"busy", s.busy}, {"stuck", s.stuck}, {"waiting", s.waiting}});
   }
   return {{"call_threads", calls}, {"version", version()}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
-          {"connections", connections}, {"plugins", plugins}, {"config", config_.file}, {"upstreams", describe_upstreams(client_.status())}};
+          {"connections", connections}, {"plugins", plugins}, {"config", config_.file}, {"upstreams", describe_upstreams(client_.status())},
+          {"timers", describe_timers(store_->waiting_timers(), *assembly_)}};
 }
 
 }  // namespace postern::gateway

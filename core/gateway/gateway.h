@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -21,6 +22,7 @@
 #include "core/config/config.h"
 #include "core/dispatch/dispatcher.h"
 #include "core/dispatch/job_runner.h"
+#include "core/dispatch/timer_runner.h"
 #include "core/gateway/assembly.h"
 #include "core/gateway/front.h"
 #include "core/gateway/service_manager.h"
@@ -82,6 +84,7 @@ class Gateway {
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<dispatch::JobRunner> jobs_;
+  std::unique_ptr<dispatch::TimerRunner> timers_;
   std::unique_ptr<store::Retention> retention_;
   std::unique_ptr<admin::UpkeepApi> upkeep_;
   http::MemoryBudget budget_;  // of requests on their way, on all loops
@@ -103,5 +106,7 @@ nlohmann::json describe_plugins(const Assembly& assembly);
 nlohmann::json describe_routes(const Assembly& assembly);
 // Of `postern status`.
 nlohmann::json describe_upstreams(const std::vector<client::UpstreamStatus>& upstreams);
+// `durable`: by plugin.
+nlohmann::json describe_timers(std::map<std::string, uint64_t> durable, const Assembly& assembly);
 
 }  // namespace postern::gateway

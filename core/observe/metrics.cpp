@@ -132,11 +132,24 @@ void show_call_threads(const MetricSources& sources, Exposition& out) {
   for (const auto& [plugin, purpose, pool] : sources.call_threads) {
     ingest::CallPool::Status status = pool->status();
     Exposition::Labels labels{{"plugin", plugin}, {"purpose", purpose}};
-    out.gauge("postern_call_threads", "Threads for calls into a plugin for which a client waits.", labels, status.threads);
+    out.gauge("postern_call_threads", "Threads for calls into a plugin beside its event handlers.", labels, status.threads);
     out.gauge("postern_call_threads_busy", "Those of them that are inside the plugin.", labels, status.busy);
     out.gauge("postern_call_threads_stuck", "Threads that did not come back before their deadline.", labels, status.stuck);
     out.gauge("postern_calls_waiting", "Calls that wait for such a thread.", labels, static_cast<double>(status.waiting));
   }
+}
+
+// Of plugins that the configuration has: no label comes from the store.
+void show_timers(const MetricSources& sources, Exposition& out) {
+  if (!sources.timers) return;
+  MetricSources::Timers timers = sources.timers();
+  for (const MetricSources::OfPlugin& of : sources.plugins) {
+    auto found = timers.waiting.find(of.plugin);
+    out.gauge("postern_timers_waiting", "Durable timers of a plugin that are not due yet, or have not fired.", {{"plugin", of.plugin}},
+              found == timers.waiting.end() ? 0 : static_cast<double>(found->second));
+  }
+  out.counter("postern_timers_fired_total", "Durable timers that became events.", {}, timers.fired);
+  out.counter("postern_timers_late_total", "Those of them that came more than a second after their time.", {}, timers.late);
 }
 
 void show_plugin(const MetricSources::OfPlugin& of, Exposition& out) {
@@ -167,6 +180,7 @@ std::string metrics_text(const MetricSources& sources) {
   show_store(sources, out);
   show_call_threads(sources, out);
   show_gateway(sources, out);
+  show_timers(sources, out);
   for (const MetricSources::OfPlugin& of : sources.plugins) show_plugin(of, out);
   return out.text();
 }

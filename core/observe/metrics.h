@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,7 +34,7 @@ struct MetricSources {
   std::function<std::vector<Loop>()> loops;
   struct CallThreads {
     std::string plugin;
-    const char* purpose;  // "verify", "reply", "client"
+    const char* purpose;  // "verify", "reply", "client", "timer"
     std::shared_ptr<ingest::CallPool> pool;
   };
   std::vector<CallThreads> call_threads;
@@ -43,6 +44,11 @@ struct MetricSources {
   };
   std::vector<OfPlugin> plugins;
   int64_t started_at = 0;  // Unix milliseconds
+  struct Timers {
+    std::map<std::string, uint64_t> waiting;  // durable ones, by plugin
+    uint64_t fired, late;
+  };
+  std::function<Timers()> timers{};  // none: nothing is shown of them
 };
 
 // The name under which a plugin's metric is shown.

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The system's clock is set by a day, forward and back, while deliveries wait for their retry: shifted_clock.c shows the gateway another
-time.
+"""The system's clock is set by a day, forward and back, while deliveries wait for their retry and durable timers for their time:
+shifted_clock.c shows the gateway another one.
 
-Bars: no delivery is tried earlier than its pause allows, measured by a clock that was not set, and none much later; what comes meanwhile
+Bars: no delivery is tried earlier than its pause allows, measured by a clock that was not set, and none much later; likewise timers, also
+those of which a restart finds that they were set "in the future"; what comes meanwhile
 is stored and handled at once; a handler that hangs is still ended at its deadline; a restart after a jump back stalls nothing.
 Control: the clock for waiting is set as well, as if the gateway waited by wall time.
 """
@@ -20,6 +21,7 @@ BAR = Bar("clock jump", "jumps", 20, "", frozenset({"storm", "stall"}), __doc__)
 DAY_S = 86400
 PAUSE_S = 1.0  # between two attempts
 WAITING = 40   # deliveries
+TIMER_S = 2.0
 SOON_S, BUSY_MACHINE = 3.0, 15.0
 DISPATCH = "retry: {attempts: 100, base: 1s, factor: 1, cap: 1s, jitter: 0}, breaker: {failures: 1000000}, deadline: 1s"
 
@@ -55,6 +57,17 @@ def state_of(gateway, identity):
     return rows[0][0] if rows else None
 
 
+def set_timer(test, gateway, name):
+    if post(gateway, f"sets {name}", "set_timer", timer=name, ms=str(int(TIMER_S * 1000))) != 200:
+        test.find("stall", f"timer {name} is not set")
+    if not eventually(soon_enough(test), lambda: state_of(gateway, f"sets {name}") == "done", 0.01):
+        test.find("stall", f"timer {name} is not set")
+
+
+def has_fired(gateway, name):
+    return gateway.number("SELECT count(*) FROM event WHERE type = 'probe.timer' AND external_id = ?", name) > 0
+
+
 def soon_enough(test):
     return SOON_S if test.is_control else test.patience(SOON_S, BUSY_MACHINE)
 
@@ -71,9 +84,12 @@ def jump(test, gateway, clock, seconds, number):
     soon = soon_enough(test)
     before = attempts(gateway)
     eventually(2 * PAUSE_S + soon, lambda: attempts(gateway) >= before + WAITING, 0.02)  # a round of attempts has just been
+    set_timer(test, gateway, timer := f"timer{number}")
     begin, before = time.monotonic(), attempts(gateway)
     clock.set(seconds)
     time.sleep(PAUSE_S)
+    if has_fired(gateway, timer):
+        test.find("storm", f"jump {number} ({seconds:+d} s): a timer fires before its time")
     if post(gateway, f"new{number}") != 200 or not eventually(soon, lambda: state_of(gateway, f"new{number}") == "done", 0.02):
         test.find("stall", f"jump {number} ({seconds:+d} s): a new event is not handled")
     check_clock(gateway, f"new{number}", seconds)
@@ -84,10 +100,13 @@ def jump(test, gateway, clock, seconds, number):
     before = attempts(gateway)
     if not eventually(PAUSE_S + soon, lambda: attempts(gateway) >= before + WAITING, 0.02):
         test.find("stall", f"jump {number} ({seconds:+d} s): {attempts(gateway) - before} of {WAITING} that wait were tried again")
+    if not eventually(TIMER_S + soon, lambda: has_fired(gateway, timer), 0.02):
+        test.find("stall", f"jump {number} ({seconds:+d} s): a timer does not fire")
 
 
 def restart(test, gateway, clock, seconds):
     """The store has times of the clock as it was: back by a day, all of them are far ahead."""
+    set_timer(test, gateway, "over the restart")
     if (status := gateway.stop()) != 0:
         test.find("stop", f"exit status {status}\n{gateway.log_tail()}")
     clock.set(seconds - DAY_S)
@@ -95,6 +114,8 @@ def restart(test, gateway, clock, seconds):
     gateway.start()
     if not eventually(2 * PAUSE_S + soon_enough(test), lambda: attempts(gateway) >= before + WAITING, 0.02):
         test.find("stall", f"after a restart with the clock set back {attempts(gateway) - before} of {WAITING} were tried again")
+    if not eventually(TIMER_S + soon_enough(test), lambda: has_fired(gateway, "over the restart"), 0.02):
+        test.find("stall", "after a restart with the clock set back a timer does not fire")
 
 
 def run(test):

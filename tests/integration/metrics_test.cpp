@@ -210,5 +210,21 @@ TEST_F(MetricsTest, TwoInstancesAreToldApart) {
   EXPECT_EQ(at(R"(webhook_received_total{type="other.*",source="other"})"), 0);
 }
 
+TEST_F(MetricsTest, TimersThatWaitAndThatHaveFired) {
+  run();
+  const auto set = [&](const std::string& id, const std::string& ms) {
+    const std::string body = R"({"id":")" + id + R"(","type":"test","do":"set_timer","timer":")" + id + R"(","ms":")" + ms + "\"}";
+    EXPECT_EQ(gateway_->request("POST", "/probe", {{"Content-Type", "application/json"}}, body).status, 200);
+  };
+  EXPECT_EQ(at("postern_timers_waiting{plugin=\"probe\"}"), 0);
+  EXPECT_EQ(at("postern_timers_fired_total"), 0);
+  set("later", "3600000");
+  comes_to("postern_timers_waiting{plugin=\"probe\"}", 1);
+  set("now", "0");
+  comes_to("postern_timers_fired_total", 1);
+  EXPECT_EQ(at("postern_timers_late_total"), 0);
+  EXPECT_EQ(at("postern_timers_waiting{plugin=\"probe\"}"), 1);
+}
+
 }  // namespace
 }  // namespace postern::testing

@@ -16,6 +16,12 @@
 //   block        make the file FILE.began and hold the worker until FILE exists ("file": "FILE"), then as done
 //   call         GET the path URL of the upstream, and end as its answer says ("url": "/a?b")
 //   call_later   the same without waiting for it: pending meanwhile
+//   set_timer    set the durable timer NAME, and then as done ("timer": "NAME", "ms": "500"); "timer_type": another type than
+//                "probe.timer", "size": the bytes of its body. When it fires, the id "fired NAME" is appended to "record"
+//   remove_timer  remove it, and then as done ("timer": "NAME")
+//   start_timer  a timer in memory that makes FILE ("ms": "500", "file": "FILE"), and then as done; "throw": "yes": its callback lets an
+//                exception out; "cancel": "yes": cancel it again
+//   wait_timer   pending until a timer in memory completes it ("ms": "500")
 //
 // A subscription's handler appends the provider's id of the event to the record order/INTO (`with: {into: INTO}`).
 // What it replies, and its signature scheme: replies.cpp. `config: {prefix: /other}` puts another one before its paths
@@ -177,6 +183,15 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
     return POSTERN_PENDING;
   }
   if (what == "call" || what == "call_later") return call_outside(self, delivery, member(body, "url"), what == "call_later");
+  if (what == "wait_timer") {
+    const postern_status waits = start_timer(self, delivery, body, true);
+    return waits == POSTERN_OK ? POSTERN_PENDING : waits;
+  }
+  postern_status timed = POSTERN_OK;
+  if (what == "set_timer") timed = set_timer(self, delivery, body);
+  if (what == "remove_timer") timed = self->timers->remove(delivery, str(member(body, "timer")));
+  if (what == "start_timer") timed = start_timer(self, delivery, body, false);
+  if (timed != POSTERN_OK) return timed;
   if (what == "hang") std::this_thread::sleep_for(std::chrono::milliseconds(std::stoll(member(body, "ms"))));
   if (what == "block") block_until_there(member(body, "file"));
   if (what == "emit") {
@@ -196,11 +211,14 @@ bool find(postern_instance* self, std::string_view id, const Extension*& extensi
 postern_status init(postern_instance* self, postern_str config_json) {
   if (!find(self, POSTERN_EXT_EVENTS, self->events) || !find(self, POSTERN_EXT_HTTP, self->http) ||
       !find(self, POSTERN_EXT_RECORDS, self->records) || !find(self, POSTERN_EXT_ROUTES, self->routes) ||
-      !find(self, POSTERN_EXT_SCHEMES, self->schemes) || !find(self, POSTERN_EXT_METRICS, self->metrics)) {
+      !find(self, POSTERN_EXT_SCHEMES, self->schemes) || !find(self, POSTERN_EXT_METRICS, self->metrics) ||
+      !find(self, POSTERN_EXT_TIMERS, self->timers)) {
     return fail(self, "an extension is missing", POSTERN_E_UNSUPPORTED);
   }
   const postern_status metrics = add_metrics(self);
   if (metrics != POSTERN_OK) return metrics;
+  const postern_status timers = add_timers(self);
+  if (timers != POSTERN_OK) return timers;
   const std::string upstream_url = member(view(config_json), "upstream");
   if (!upstream_url.empty()) {
     if (!find(self, POSTERN_EXT_CLIENT, self->client)) return fail(self, "postern.client/1 is missing", POSTERN_E_UNSUPPORTED);
@@ -265,7 +283,8 @@ postern_status create(const postern_host_api* api, postern_host* host, const pos
 }
 
 constexpr postern_str kRequired[] = {str(POSTERN_EXT_EVENTS), str(POSTERN_EXT_HTTP),   str(POSTERN_EXT_RECORDS),
-                                     str(POSTERN_EXT_ROUTES), str(POSTERN_EXT_SCHEMES), str(POSTERN_EXT_METRICS)};
+                                     str(POSTERN_EXT_ROUTES), str(POSTERN_EXT_SCHEMES), str(POSTERN_EXT_METRICS),
+                                     str(POSTERN_EXT_TIMERS)};
 
 }  // namespace
 

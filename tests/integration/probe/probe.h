@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "postern/ext/records.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
+#include "postern/ext/timers.h"
 
 struct postern_instance {
   const postern_host_api* api = nullptr;
@@ -26,6 +28,7 @@ struct postern_instance {
   const postern_ext_routes* routes = nullptr;
   const postern_ext_schemes* schemes = nullptr;
   const postern_ext_metrics* metrics = nullptr;
+  const postern_ext_timers* timers = nullptr;
   postern_metric* runs = nullptr;      // runs_total{asked="done|dead|other"}
   postern_metric* body_size = nullptr; // body_bytes
   const postern_ext_client* client = nullptr;
@@ -52,5 +55,11 @@ void block_until_there(const std::string& file);
 
 // [main] In init: the reply routes, the scheme and the route that it signs.
 postern_status add_replies(postern_instance* self, const std::string& prefix);
+
+// [main] In init: the type of its durable timers' events.
+postern_status add_timers(postern_instance* self);
+// [worker] As an event asks for it.
+postern_status set_timer(postern_instance* self, postern_delivery* delivery, std::string_view body);
+postern_status start_timer(postern_instance* self, postern_delivery* delivery, std::string_view body, bool pending);
 
 }  // namespace probe
