@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """SIGKILL while handlers are settled: what a handler did counts exactly when its delivery is done, and once.
 
-Each event's handler appends the event's id to a record and emits an event, whose handler appends another id. Bars: for every delivery that
-is done its id is in the record once and its event was emitted once; for every other one neither; and in the end all are done.
+Each event's handler appends the event's id to a record, emits an event, whose handler appends another id, and sets a timer, whose event does
+so as well. Bars: for every delivery that is done its id is in the record once, its event was emitted once, and its timer waits or has fired
+once; for every other one nothing of it; and in the end all are done.
 Control: lose_effects, which commits the effects after the outcome.
 """
 
@@ -16,13 +17,14 @@ from gateway import Failure, Gateway, eventually
 
 BAR = Bar("SIGKILL while settling", "kills", 1000, "lose_effects", frozenset({"lost", "twice"}), __doc__)
 EVENTS_PER_RECORD = 8
-FOLLOWED = "probe.followed"
+FOLLOWED, TIMED = "probe.followed", "probe.timer"
+TIMER_MS = 30
 LOOK_EVERY = 100  # kills; what is lost once stays lost
 
 
 def make(n):
     identity = f"e{n}"
-    return identity, probe.event("emit", identity, key=f"k{n // EVENTS_PER_RECORD}")
+    return identity, probe.event("emit", identity, key=f"k{n // EVENTS_PER_RECORD}", timer=identity, ms=str(TIMER_MS))
 
 
 def written_ids(gateway):
@@ -42,18 +44,21 @@ def look(test, gateway):
     written = written_ids(gateway)
     emitted = dict(gateway.rows("SELECT body, count(*) FROM event WHERE type = ? GROUP BY body", FOLLOWED))
     emitted = {json.loads(body)["id"].removeprefix("follow-"): count for body, count in emitted.items()}
+    timers = dict(gateway.rows("SELECT name, sum(n) FROM (SELECT name, 1 AS n FROM timer UNION ALL "
+                               "SELECT external_id, 1 FROM event WHERE type = ?) GROUP BY name", TIMED))
     done = 0
     for body, state, kind in gateway.rows("SELECT e.body, d.state, e.type FROM delivery d JOIN event e ON e.seq = d.event"):
         identity = json.loads(body)["id"]
         wanted = 1 if state == "done" else 0
         done += wanted
         effects = {"record": written.pop(identity, 0)}
-        if kind != FOLLOWED:
+        if kind not in (FOLLOWED, TIMED):
             effects["emitted event"] = emitted.pop(identity, 0)
+            effects["timer"] = timers.pop(identity, 0)
         for effect, count in effects.items():
             if count != wanted:
                 test.find("lost" if count < wanted else "twice", f"{identity} is {state} and has its {effect} {count} times")
-    for identity in {*written, *emitted}:
+    for identity in {*written, *emitted, *timers}:
         test.find("strange", f"effects of {identity}, which was never stored")
     return done
 
@@ -72,7 +77,7 @@ def run(test):
                     look(test, gateway)
                 gateway.start()
                 test.progress(kill, f"{len(senders.acked)} acknowledged")
-        eventually(120, lambda: gateway.unsettled() == 0, 0.05)
+        eventually(120, lambda: gateway.number("SELECT count(*) FROM timer") == 0 and gateway.unsettled() == 0, 0.05)
         if (status := gateway.stop()) != 0:
             test.find("stop", f"exit status {status}\n{gateway.log_tail()}")
         done = look(test, gateway)
@@ -80,8 +85,8 @@ def run(test):
             test.find("stall", f"{open_or_dead} deliveries are not done in the end")
         if lost := set(senders.acked) - {row[0] for row in gateway.rows("SELECT external_id FROM event")}:
             test.find("lost", f"{len(lost)} of {len(senders.acked)} acknowledged, such as {lost.pop()}")
-        if done != 2 * gateway.number("SELECT count(*) FROM event WHERE type != ?", FOLLOWED):
-            test.find("lost", "not every event has its delivery and its follow-on")
+        if done != 3 * gateway.number("SELECT count(*) FROM event WHERE type NOT IN (?, ?)", FOLLOWED, TIMED):
+            test.find("lost", "not every event has its delivery, its follow-on and its timer")
     return f"{test.number} kills, {len(senders.acked)} events acknowledged, {done} deliveries done, effects of each once"
 
 

@@ -11,7 +11,7 @@
 //   throw        let an exception out, which no plugin may, at every attempt
 //   pending      complete later, from a thread of its own
 //   lost         pending and never completed, if it arrived in this life of the gateway; in the next, as done
-//   emit         a follow-on event, "probe.followed", and then as done
+//   emit         a follow-on event, "probe.followed", with "timer" a durable timer as well, and then as done
 //   hang         hold the worker for MS milliseconds at every attempt ("ms": "500"), then as done
 //   block        make the file FILE.began and hold the worker until FILE exists ("file": "FILE"), then as done
 //   call         GET the path URL of the upstream, and end as its answer says ("url": "/a?b")
@@ -188,7 +188,7 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
     return waits == POSTERN_OK ? POSTERN_PENDING : waits;
   }
   postern_status timed = POSTERN_OK;
-  if (what == "set_timer") timed = set_timer(self, delivery, body);
+  if (what == "set_timer" || (what == "emit" && !member(body, "timer").empty())) timed = set_timer(self, delivery, body);
   if (what == "remove_timer") timed = self->timers->remove(delivery, str(member(body, "timer")));
   if (what == "start_timer") timed = start_timer(self, delivery, body, false);
   if (timed != POSTERN_OK) return timed;
