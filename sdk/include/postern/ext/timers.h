@@ -46,9 +46,9 @@ typedef struct postern_ext_timers {
 
   /* Effects: [worker] in a handler; after POSTERN_PENDING [any], one thread at a time, until complete(). */
 
-  /* Sets a durable timer. It replaces the plugin's one of that name, which then never fires. POSTERN_E_INVALID says by set_error's text
-   * what is wrong; POSTERN_E_LIMIT beyond the bounds of one delivery. A plugin has at most 100,000: a delivery that would make more is
-   * a failed attempt, with that reason, and is retried. */
+  /* Sets a durable timer. It replaces the plugin's one of that name, which then never fires. POSTERN_E_INVALID leaves
+   * what is wrong as this thread's error text; POSTERN_E_LIMIT beyond the bounds of one delivery. A plugin has at most 100,000: a
+   * delivery that would make more is a failed attempt, with that reason, and is retried. */
   postern_status (*set)(postern_host* host, postern_delivery* delivery, const postern_timer_desc* timer);
 
   /* Removes a durable timer. Nothing happens when there is none: it may be an event by now, whose handler then still runs. */
