@@ -17,6 +17,15 @@ std::string joined(const json& list) {
   return text.empty() ? "-" : text;
 }
 
+// "mail/1, wants crm/1, wants sms/1 (nobody publishes it)"
+std::string services_of(const json& plugin) {
+  json list = plugin.value("services", json::array());
+  for (const json& wish : plugin.value("wants_services", json::array())) {
+    list.push_back("wants " + wish["service"].get<std::string>() + (wish["plugin"].is_null() ? " (nobody publishes it)" : ""));
+  }
+  return joined(list);
+}
+
 bool find(const Options& options, const std::string& path, json (*describe)(const gateway::Assembly&), json& answer) {
   auto config = load_or_tell(options.config_file);
   if (!config) return false;
@@ -36,10 +45,10 @@ int plugins(const Options& options) {
   json list;
   if (!find(options, "/admin/v1/plugins", gateway::describe_plugins, list)) return kNotSo;
   if (options.json) return print_json(list), kDone;
-  Table table({"NAME", "VERSION", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES"});
+  Table table({"NAME", "VERSION", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES", "SERVICES"});
   for (const json& p : list) {
     table.add({p["name"], p["version"], std::to_string(p["routes"].get<size_t>()), joined(p["schemes"]), joined(p["handlers"]),
-               joined(p["samples"])});
+               joined(p["samples"]), services_of(p)});
   }
   table.print();
   return kDone;
@@ -61,7 +70,7 @@ int routes(const Options& options) {
 }  // namespace
 
 void add_inventory(CLI::App& app, const Options& options, int& status) {
-  auto* p = app.add_subcommand("plugins", "List the plugins with their versions, schemes, handlers and samples");
+  auto* p = app.add_subcommand("plugins", "List the plugins with their versions, schemes, handlers, samples and services");
   p->footer("Example:\n  postern plugins --json");
   p->callback([&] { status = plugins(options); });
   auto* r = app.add_subcommand("routes", "List the routes with their plugins and signature schemes");

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <string>
 
-#include "core/base/clock.h"
 #include "core/base/digest.h"
 #include "core/extension/convert.h"
 #include "core/extension/handles.h"
+#include "core/extension/services.h"
 #include "core/extension/table.h"
 
 namespace postern::extension {
@@ -76,14 +76,6 @@ postern_status add_upstream(postern_host* host, const postern_upstream_desc* des
   });
 }
 
-// The delivery's handler must still have time to say what came of it.
-int64_t left_of(const dispatch::Delivery& delivery) {
-  constexpr int64_t kMostToSpare = 500, kShareToSpare = 10;
-  int64_t deadline = delivery.subscriber().policies.deadline.count();
-  int64_t elapsed = (steady_us() - delivery.started_us()) / 1000;
-  return std::max<int64_t>(1, deadline - elapsed - std::min(kMostToSpare, deadline / kShareToSpare));
-}
-
 // The same request on behalf of the same delivery has the same key; two requests of one delivery have two.
 std::string key_of(const dispatch::Delivery& delivery, const Request& request) {
   constexpr size_t kDigits = 16;
@@ -120,10 +112,18 @@ Result<Request> read_request(const postern_host& host, const postern_client_requ
   if (!ours || theirs.delivery == nullptr || theirs.upstream >= host.client.upstreams().size()) return ours;
   const dispatch::Delivery& delivery = delivery_of(theirs.delivery);
   int64_t own = ours->deadline_ms > 0 ? ours->deadline_ms : host.client.upstreams()[theirs.upstream].deadline_ms;
-  ours->deadline_ms = std::min(own, left_of(delivery));
+  ours->deadline_ms = std::min(own, std::max<int64_t>(1, time_left(delivery)));
   bool keyed = ours->idempotency_key.empty() && (ours->method == "POST" || ours->method == "PATCH");
   if (keyed) ours->idempotency_key = key_of(delivery, *ours);
   return ours;
+}
+
+// A service that waits for an answer has no more time than its own caller.
+void keep_to_service(const postern_host& host, uint32_t upstream, Request& request) {
+  std::optional<int64_t> left = service_time_left();
+  if (!left || upstream >= host.client.upstreams().size()) return;
+  int64_t own = request.deadline_ms > 0 ? request.deadline_ms : host.client.upstreams()[upstream].deadline_ms;
+  request.deadline_ms = std::min(own, std::max<int64_t>(1, *left));
 }
 
 postern_status refused(const Status& why) {
@@ -140,6 +140,7 @@ postern_status call(postern_host* host, const postern_client_request* request, p
     postern_client_request theirs = sized(request);
     auto ours = read_request(*host, theirs);
     if (!ours) return to_abi(ours.status());
+    keep_to_service(*host, theirs.upstream, *ours);
     auto outcome = host->client.call(theirs.upstream, std::move(*ours));
     if (!outcome) return refused(outcome.status());
     callback(host->self, user, handle_of(*outcome));

@@ -9,6 +9,7 @@
 #include <postern/ext/routes.h>
 #include <postern/ext/schemes.h>
 #include <postern/ext/timers.h>
+#include <postern/ext/services.h>
 
 #include "core/base/version.h"
 #include "core/extension/convert.h"
@@ -25,6 +26,7 @@ constexpr Known kKnown[] = {
     {POSTERN_EXT_HTTP, http},       {POSTERN_EXT_LOG, log},       {POSTERN_EXT_HEALTH, health},
     {POSTERN_EXT_METRICS, metrics}, {POSTERN_EXT_CLIENT, client},
     {POSTERN_EXT_TIMERS, timers},
+    {POSTERN_EXT_SERVICES, services},
 };
 
 const void* find(std::string_view id) {

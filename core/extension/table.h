@@ -24,6 +24,7 @@ const void* health();
 const void* metrics();
 const void* client();
 const void* timers();
+const void* services();
 
 }  // namespace postern::extension
 

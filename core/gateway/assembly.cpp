@@ -68,6 +68,10 @@ std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& f
   if (faults.empty()) {
     for (const config::Subscription& s : config.subscriptions) assembly->add_subscription(s, faults);
   }
+  // Likewise for a service of a plugin that failed to load.
+  if (assembly->instances_.size() == config.plugins.size()) {
+    for (const config::Plugin& plugin : config.plugins) assembly->join_services(plugin, faults);
+  }
   std::stable_sort(faults.begin(), faults.end(), [](const auto& a, const auto& b) { return a.mark < b.mark; });
   return assembly;
 }
@@ -92,6 +96,9 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
   mark_critical(plugin, **instance);
   add_health_checks(plugin, **instance, faults);
   check_metrics(plugin, **instance, faults);
+  for (const auto& service : (*instance)->registrations().services) {
+    if (Status s = services_.add(service); !s) faults.push_back({plugin.mark, s.message()});
+  }
   instances_.push_back(std::move(*instance));
 }
 
@@ -193,6 +200,16 @@ void Assembly::add_subscription(const config::Subscription& subscription, Faults
                           [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); }});
 }
 
+void Assembly::join_services(const config::Plugin& plugin, Faults& faults) {
+  plugin::Instance* instance = find(plugin.name);
+  if (instance == nullptr) return;
+  instance->join(services_);
+  for (const plugin::ServiceWish& wish : instance->registrations().wishes) {
+    if (!wish.required || wish.service) continue;
+    faults.push_back({plugin.mark, "plugin " + plugin.name + " needs " + services_.explain_missing(wish.name)});
+  }
+}
+
 plugin::Instance* Assembly::find(const std::string& name) {
   for (auto& instance : instances_) {
     if (instance->name() == name) return instance.get();
@@ -224,6 +241,7 @@ bool Assembly::stop_calls(int64_t within_ms) {
   for (auto& instance : instances_) instance->timers().close();
   for (auto& instance : instances_) all_back = instance->client().close(std::max<int64_t>(0, until - steady_ms())) && all_back;
   for (const CallThreads& t : call_threads_) all_back = t.pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
+  for (auto& instance : instances_) all_back = instance->close_services(until) && all_back;  // whom threads of plugins may be inside
   return all_back;
 }
 

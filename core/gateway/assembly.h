@@ -53,6 +53,7 @@ class Assembly {
   void add_handlers(const config::Plugin& plugin, plugin::Instance& instance);
   void add_subscription(const config::Subscription& subscription, Faults& faults);
   void mark_critical(const config::Plugin& plugin, const plugin::Instance& instance);
+  void join_services(const config::Plugin& plugin, Faults& faults);
   void add_types(const ingest::Route& route);
   void check_metrics(const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults) const;
   void add_health_checks(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults);
@@ -61,6 +62,7 @@ class Assembly {
   plugin::Alarm alarm_;  // of the plugins' timers in memory
   std::vector<std::unique_ptr<plugin::Instance>> instances_;
   std::vector<CallThreads> call_threads_;
+  plugin::ServiceDirectory services_;
   ingest::RouteTable routes_;
   ingest::TargetTable targets_;
   dispatch::CriticalTypes critical_;

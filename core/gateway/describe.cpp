@@ -7,14 +7,29 @@ namespace postern::gateway {
 
 using nlohmann::json;
 
+namespace {
+
+json describe_wishes(const plugin::Registrations& registered) {
+  json list = json::array();
+  for (const plugin::ServiceWish& wish : registered.wishes) {
+    list.push_back({{"service", wish.name},
+                    {"required", wish.required},
+                    {"plugin", wish.service ? json(wish.service->plugin()) : json(nullptr)}});
+  }
+  return list;
+}
+
+}  // namespace
+
 json describe_plugins(const Assembly& assembly) {
   json list = json::array();
   for (const auto& instance : assembly.instances()) {
     const plugin::Registrations& registered = instance->registrations();
-    json handlers = json::array(), samples = json::array(), schemes = json::array();
+    json handlers = json::array(), samples = json::array(), schemes = json::array(), services = json::array();
     for (const auto& handler : registered.handlers) handlers.push_back(handler.glob);
     for (const auto& sample : registered.samples) samples.push_back(sample.name);
     for (const auto& scheme : registered.schemes) schemes.push_back(scheme->name());
+    for (const auto& service : registered.services) services.push_back(service->name());
     list.push_back({{"name", instance->name()},
                     {"id", instance->library().id()},
                     {"version", instance->library().version()},
@@ -24,6 +39,8 @@ json describe_plugins(const Assembly& assembly) {
                     {"handlers", handlers},
                     {"schemes", schemes},
                     {"samples", samples},
+                    {"services", services},
+                    {"wants_services", describe_wishes(registered)},
                     {"takes_subscriptions", registered.subscription.function != nullptr}});
   }
   return list;

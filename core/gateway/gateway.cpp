@@ -138,11 +138,15 @@ observe::MetricSources Gateway::metric_sources() {
     for (const auto& loop : loops_) list.push_back({&loop->front->ingest().meter(), loop->front->connections().size()});
     return list;
   };
-  for (const auto& instance : assembly_->instances()) sources.plugins.push_back({instance->name(), &instance->registrations().metrics});
   sources.timers = [this] {
     dispatch::TimerRunner::Status status = timers_->status();
     return observe::MetricSources::Timers{store_->waiting_timers(), status.fired, status.late};
   };
+  for (const auto& instance : assembly_->instances()) {
+    const plugin::Registrations& registered = instance->registrations();
+    sources.plugins.push_back({instance->name(), &registered.metrics});
+    sources.services.insert(sources.services.end(), registered.services.begin(), registered.services.end());
+  }
   return sources;
 }
 

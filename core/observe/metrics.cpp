@@ -152,6 +152,16 @@ void show_timers(const MetricSources& sources, Exposition& out) {
   out.counter("postern_timers_late_total", "Those of them that came more than a second after their time.", {}, timers.late);
 }
 
+void show_services(const MetricSources& sources, Exposition& out) {
+  for (const auto& service : sources.services) {
+    for (size_t i = 0; i < plugin::Service::kStatuses; ++i) {
+      if (service->calls(i) == 0 && i > 0) continue;
+      out.counter("postern_service_calls_total", "Calls of what a plugin does for others, by how they ended.",
+                  {{"service", service->name()}, {"status", plugin::Service::status_name(i)}}, service->calls(i));
+    }
+  }
+}
+
 void show_plugin(const MetricSources::OfPlugin& of, Exposition& out) {
   for (const postern_metric& metric : *of.metrics) {
     std::string name = metric_name(of.plugin, metric.name);
@@ -179,6 +189,7 @@ std::string metrics_text(const MetricSources& sources) {
   show_dispatch(sources, out);
   show_store(sources, out);
   show_call_threads(sources, out);
+  show_services(sources, out);
   show_gateway(sources, out);
   show_timers(sources, out);
   for (const MetricSources::OfPlugin& of : sources.plugins) show_plugin(of, out);

@@ -18,6 +18,7 @@
 #include "core/ingest/call_pool.h"
 #include "core/ingest/meter.h"
 #include "core/plugin/metric.h"
+#include "core/plugin/service.h"
 #include "core/store/store.h"
 
 namespace postern::observe {
@@ -49,6 +50,7 @@ struct MetricSources {
     uint64_t fired, late;
   };
   std::function<Timers()> timers{};  // none: nothing is shown of them
+  std::vector<std::shared_ptr<const plugin::Service>> services = {};  // of all plugins
 };
 
 // The name under which a plugin's metric is shown.

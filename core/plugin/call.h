@@ -18,9 +18,9 @@ std::string explain(postern_status status);
 // A negative status as an error: kDenied stays one, everything else is a fault of the plugin.
 Status to_status(postern_status status);
 
-// An exception is a breach of the ABI, but must not end the gateway.
+// An exception is a breach of the ABI, but must not end the gateway. `threw`: whether there was one, for whom that makes a difference.
 template <typename Call>
-postern_status guarded(Call call) {
+postern_status guarded(Call call, bool* threw = nullptr) {
   take_error();
   try {
     return call();
@@ -29,6 +29,7 @@ postern_status guarded(Call call) {
   } catch (...) {
     leave_error("exception of an unknown type");
   }
+  if (threw != nullptr) *threw = true;
   return POSTERN_E_INTERNAL;
 }
 

@@ -16,6 +16,7 @@
 #include "core/ingest/route.h"
 #include "core/plugin/memory_timers.h"
 #include "core/plugin/metric.h"
+#include "core/plugin/service.h"
 #include "core/signature/scheme.h"
 
 namespace postern::plugin {
@@ -54,6 +55,8 @@ struct Registrations {
   std::vector<HealthCheck> health_checks;
   std::deque<postern_metric> metrics;  // their addresses are the plugin's handles
   std::vector<std::string> timer_types;  // of the events that durable timers become
+  std::vector<std::shared_ptr<Service>> services;  // that it publishes
+  std::vector<ServiceWish> wishes;                 // by the plugin's number
   std::vector<ConfigFault> faults;
   std::string refusal;  // why the last registration was refused: the plugin only gets a status
 };

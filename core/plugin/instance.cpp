@@ -70,6 +70,7 @@ Status Instance::create(const postern_host_api& api) {
 Instance::~Instance() {
   if (functions_.destroy == nullptr) return;
   host_->phase = postern_host::Phase::kDown;
+  for (const auto& service : registrations().services) service->close();
   guarded([&] {
     functions_.destroy(self_);
     return POSTERN_OK;
@@ -81,12 +82,24 @@ Status Instance::activate() {
   postern_status status = functions_.activate == nullptr ? POSTERN_OK : guarded([&] { return functions_.activate(self_); });
   if (status < 0) return {Code::kInternal, "plugin " + host_->name + ": activate: " + explain(status)};
   host_->phase = postern_host::Phase::kActive;
+  for (const auto& service : registrations().services) service->open();
   return Status::ok();
+}
+
+void Instance::join(const ServiceDirectory& directory) {
+  for (ServiceWish& wish : host_->registrations.wishes) wish.service = directory.find(wish.name);
+}
+
+bool Instance::close_services(int64_t until_ms) {
+  const auto& services = registrations().services;
+  for (const auto& service : services) service->close();
+  return std::all_of(services.begin(), services.end(), [&](const auto& service) { return service->wait_until_empty(until_ms); });
 }
 
 void Instance::deactivate(uint32_t drain_ms) {
   log::Scope scope("-", host_->name);
   host_->phase = postern_host::Phase::kDown;
+  for (const auto& service : registrations().services) service->close();
   if (functions_.deactivate == nullptr) return;
   guarded([&] {
     functions_.deactivate(self_, drain_ms);

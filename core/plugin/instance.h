@@ -11,6 +11,7 @@
 #include "core/dispatch/delivery.h"
 #include "core/plugin/host.h"
 #include "core/plugin/library.h"
+#include "core/plugin/service_directory.h"
 
 namespace postern::plugin {
 
@@ -39,6 +40,11 @@ class Instance {
   client::Caller& client() { return host_->client; }
   MemoryTimers& timers() { return host_->timers; }
   const MemoryTimers& timers() const { return host_->timers; }
+
+  // Who publishes what it wants; before activate().
+  void join(const ServiceDirectory& directory);
+  // Its services take no call any more; false when one is still inside at `until_ms` (steady).
+  bool close_services(int64_t until_ms);
   Status check(const HealthCheck& check, postern_health_report* report);
 
  private:

@@ -81,6 +81,61 @@ TEST(Assembly, RefusesTwoMetricsThatReadAlike) {
   EXPECT_TRUE(out.faults.empty()) << out.faults[0].message;
 }
 
+// ---- what plugins do for one another
+
+std::string service_json(const std::string& key, const std::string& name) { return "{\"" + key + "\":\"" + name + "\"}"; }
+
+TEST(Services, AreFoundWhateverTheOrder) {
+  for (bool publisher_first : {true, false}) {
+    config::Plugin publisher = plugin_config("post", "services", service_json("publishes", "mail/1"));
+    config::Plugin caller = plugin_config("bills", "services", service_json("wants", "mail/1"));
+    Assembled out = publisher_first ? assemble({publisher, caller}) : assemble({caller, publisher});
+    ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
+    const auto& wishes = out.assembly->instances()[publisher_first ? 1 : 0]->registrations().wishes;
+    ASSERT_EQ(wishes.size(), 1u);
+    EXPECT_EQ(wishes[0].service->plugin(), "post");
+  }
+}
+
+TEST(Services, MayNeedOneAnother) {
+  Assembled out = assemble({plugin_config("a", "services", R"({"publishes":"a/1","wants":"b/1"})"),
+                            plugin_config("b", "services", R"({"publishes":"b/1","wants":"a/1"})")});
+  ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
+  ASSERT_TRUE(out.assembly->activate());
+  EXPECT_TRUE(out.assembly->stop_calls(0));
+  out.assembly->deactivate(0);
+}
+
+TEST(Services, OneThatNobodyPublishesIsAFault) {
+  Assembled out = assemble({plugin_config("bills", "services", service_json("wants", "mail/1")),
+                            plugin_config("post", "services", service_json("publishes", "mail/2"))});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_EQ(config::to_text("f", out.faults[0]),
+            "f:10:5: plugin bills needs the service mail/1, which no plugin publishes; did you mean 'mail/2'?; "
+            "there are: mail/2 (plugin post)");
+  out = assemble({plugin_config("bills", "services", service_json("wants", "mail/1"))});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_THAT(out.faults[0].message, HasSubstr("no plugin publishes any"));
+  out = assemble({plugin_config("bills", "services", service_json("optional", "mail/1"))});
+  EXPECT_TRUE(out.faults.empty());
+  EXPECT_EQ(out.assembly->instances()[0]->registrations().wishes.at(0).service, nullptr);
+}
+
+// The plugin that publishes it may be the one that could not be loaded.
+TEST(Services, AMissingOneIsNotToldBesideAnotherFault) {
+  Assembled out = assemble({plugin_config("bills", "services", service_json("wants", "mail/1")), plugin_config("post", "absent")});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_THAT(out.faults[0].message, HasSubstr("no such file"));
+}
+
+TEST(Services, OneNameHasOnePlugin) {
+  Assembled out = assemble({plugin_config("post", "services", service_json("publishes", "mail/1")),
+                            plugin_config("letters", "services", service_json("publishes", "mail/1"))});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_EQ(config::to_text("f", out.faults[0]),
+            "f:20:5: plugin letters: the service mail/1 is published by plugin post already; only one of them can be in a configuration");
+}
+
 // ---- what an operator may set on a route
 
 config::RouteOverride set_on(const std::string& path) {

@@ -74,6 +74,7 @@ struct NamedRecord {
 };
 
 class Upstream;
+class Service;
 
 // What a Delivery and a Pending have in common. Views live as long as it does.
 class DeliveryContext {
@@ -123,6 +124,7 @@ class DeliveryContext {
 
  protected:
   friend class Upstream;  // makes requests on behalf of it
+  friend class Service;   // likewise calls
   DeliveryContext(const detail::HostTables& tables, postern_delivery* handle) : tables_(tables), handle_(handle) {}
   ~DeliveryContext() = default;
 

@@ -13,8 +13,8 @@
 //
 // Exceptions stop here: in init and activate they become a negative status with a text, in an event handler an outcome (Retry,
 // Dead; any other one is a retry, except that passing a bound of the host is dead: it would pass it again), in a reply handler
-// and in a scheme's functions a failure (500, 503). Threads: init, activate, deactivate and the destructor on the host's
-// control thread; handlers, checks and a scheme's functions on several at once.
+// and in a scheme's functions a failure (500, 503), in a service's function what its caller gets. Threads: init, activate,
+// deactivate and the destructor on the host's control thread; handlers, checks, services and a scheme's functions on several at once.
 #pragma once
 
 #include <array>
@@ -84,6 +84,7 @@ struct Instance {
     find(tables.metrics, POSTERN_EXT_METRICS);
     find(tables.client, POSTERN_EXT_CLIENT);
     find(tables.timers, POSTERN_EXT_TIMERS);
+    find(tables.services, POSTERN_EXT_SERVICES);
     plugin->log_ = Log(tables);
   }
 
@@ -156,6 +157,32 @@ ReplyFunction to_reply_function(Plugin& self, F handler) {
       return std::nullopt;
     } else {
       return call(exchange);
+    }
+  };
+}
+
+template <typename F>
+ServiceFunction to_service_function(Plugin& self, F function) {
+  auto call = [&self, function = std::move(function)](ServiceCall& service) -> decltype(auto) {
+    static_cast<void>(self);  // unused for a callable
+    if constexpr (std::is_member_function_pointer_v<F>) {
+      return [&]<typename R, typename C>(R (C::*member)(ServiceCall&)) -> R {
+        static_assert(std::is_base_of_v<Plugin, C>, "a service must be a member of the plugin");
+        return (static_cast<C&>(self).*member)(service);
+      }(function);
+    } else {
+      return function(service);
+    }
+  };
+  using Returned = decltype(call(std::declval<ServiceCall&>()));
+  static_assert(std::is_void_v<Returned> || std::is_constructible_v<std::string, Returned>,
+                "a service returns its answer, as a std::string is made of it, or void");
+  return [call = std::move(call)](ServiceCall& service) -> std::string {
+    if constexpr (std::is_void_v<Returned>) {
+      call(service);
+      return {};
+    } else {
+      return std::string(call(service));
     }
   };
 }
@@ -242,6 +269,36 @@ inline postern_status run_health(postern_instance* self, void* user, postern_hea
     Health health = (*static_cast<HealthFunction*>(user))();
     return instance.tables.health->report(report, health.state, to_abi(health.message), to_abi(health.details_json));
   });
+}
+
+// What somebody has chosen to say reaches the caller; other exceptions may say anything, so only the log has them.
+inline postern_status run_service(postern_instance* self, void* user, postern_service_call* handle) noexcept {
+  Instance& instance = Instance::of(self);
+  const postern_ext_services& table = *instance.tables.services;
+  auto says = [&](postern_status status, const std::exception& error) {
+    instance.set_error(error.what());
+    return status;
+  };
+  auto hides = [&](const char* error) {
+    Log(instance.tables).warn(std::string("a service failed: ") + error);
+    return POSTERN_E_INTERNAL;
+  };
+  try {
+    ServiceCall call(table, handle);
+    std::string answer = (*static_cast<ServiceFunction*>(user))(call);
+    return table.answer(handle, to_abi(answer));
+  } catch (const ServiceError& error) {
+    return says(error.status(), error);
+  } catch (const Retry& retry) {
+    if (retry.after().count() > 0) table.retry_after(handle, static_cast<uint64_t>(retry.after().count()));
+    return says(POSTERN_RETRY, retry);
+  } catch (const Dead& dead) {
+    return says(POSTERN_DEAD, dead);
+  } catch (const std::exception& error) {
+    return hides(error.what());
+  } catch (...) {
+    return hides("unknown exception");
+  }
 }
 
 inline postern_status init(postern_instance* self, postern_str config_json) noexcept {

@@ -24,6 +24,7 @@
 #include "ext/routes.h"
 #include "ext/schemes.h"
 #include "ext/timers.h"
+#include "ext/services.h"
 
 namespace postern::inline sdk {
 
@@ -68,6 +69,7 @@ struct HostTables {
   const postern_ext_metrics* metrics = nullptr;
   const postern_ext_client* client = nullptr;
   const postern_ext_timers* timers = nullptr;
+  const postern_ext_services* services = nullptr;
 };
 
 template <typename Table>

@@ -1,5 +1,5 @@
 // postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks, metrics,
-// upstreams, timers. Part of plugin.hpp.
+// upstreams, timers, services. Part of plugin.hpp.
 //
 // Declarations are plain structs for designated initialisers; a member left out means the host's default. What the host
 // refuses is collected and fails init as a whole, so that all faults are seen at once. Threads: [main], during init
@@ -16,6 +16,7 @@
 
 #include "client.hpp"
 #include "metrics.hpp"
+#include "services.hpp"
 
 namespace postern::inline sdk {
 
@@ -128,6 +129,7 @@ namespace detail {
 using EventFunction = std::function<Outcome(Delivery&)>;
 using ReplyFunction = std::function<std::optional<Response>(Exchange&)>;
 using HealthFunction = std::function<Health()>;
+using ServiceFunction = std::function<std::string(ServiceCall&)>;
 
 postern_status run_handler(postern_instance* self, void* user, postern_delivery* handle) noexcept;
 postern_status run_reply(postern_instance* self, void* user, const postern_request* request, postern_reply* reply) noexcept;
@@ -136,6 +138,7 @@ postern_status run_verify(postern_instance* self, void* user, const postern_requ
 postern_status run_sign(postern_instance* self, void* user, const postern_request* request, int64_t now_ms, postern_str secret,
                         postern_signing* signing) noexcept;
 postern_status run_health(postern_instance* self, void* user, postern_health_report* report) noexcept;
+postern_status run_service(postern_instance* self, void* user, postern_service_call* call) noexcept;
 
 // A callable or a member function of the plugin, returning void or Outcome, as an EventFunction.
 template <typename F>
@@ -144,6 +147,10 @@ EventFunction to_event_function(Plugin& self, F handler);
 template <typename F>
 ReplyFunction to_reply_function(Plugin& self, F handler);
 
+// The same, returning what a std::string is made of, or void.
+template <typename F>
+ServiceFunction to_service_function(Plugin& self, F function);
+
 // The functions that were registered; their addresses are the `user` pointers, so they never move.
 struct Slots {
   std::deque<EventFunction> events;
@@ -151,6 +158,7 @@ struct Slots {
   std::deque<SchemeFunctions> schemes;
   std::deque<HealthFunction> health;
   TimerSlots timers;
+  std::deque<ServiceFunction> services;
 };
 
 }  // namespace detail
@@ -225,6 +233,22 @@ class Setup {
   // Somebody whom the plugin calls, from activate on.
   Upstream upstream(const UpstreamOptions& options);
 
+  // What other plugins may call by this name, "mail/1". `function`: a callable taking ServiceCall& or a member function of the plugin,
+  // returning the answer, or void for an empty one. Runs on several threads at once.
+  template <typename F>
+  void publish(std::string_view name, F function) {
+    auto& slot = slots_.services.emplace_back(detail::to_service_function(self_, std::move(function)));
+    add("service", name, tables_.services, POSTERN_EXT_SERVICES, [&](const postern_ext_services& table) {
+      return table.publish(tables_.host, to_abi(name), &detail::run_service, &slot);
+    });
+  }
+  // A service of another plugin, whatever their order: a configuration in which nobody publishes it is refused.
+  Service acquire(std::string_view name) { return acquire(name, 0); }
+  // The same for one that the plugin can do without: see Service::available().
+  Service acquire_optional(std::string_view name) {
+    return tables_.services == nullptr ? Service() : acquire(name, POSTERN_SERVICE_OPTIONAL);
+  }
+
   // Something is wrong in `config:` at a JSON pointer; "" is the whole. Go on afterwards, to find the other faults.
   void config_fault(std::string_view pointer, std::string_view text) {
     if (tables_.api.config_fault != nullptr) {
@@ -257,6 +281,13 @@ class Setup {
 
   postern_metric* add_metric(const Metric& metric, uint32_t kind);
   void add_route(const Route& route, uint32_t kind, postern_reply_handler reply, void* user);
+  Service acquire(std::string_view name, uint32_t flags) {
+    uint32_t number = std::numeric_limits<uint32_t>::max();
+    add("service", name, tables_.services, POSTERN_EXT_SERVICES, [&](const postern_ext_services& table) {
+      return table.acquire(tables_.host, to_abi(name), flags, &number);
+    });
+    return {tables_, number};
+  }
 
   template <typename Table, typename Call>
   void add(const char* kind, std::string_view name, const Table* table, const char* extension, Call call) {

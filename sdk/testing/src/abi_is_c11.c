@@ -12,6 +12,7 @@
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"
+#include "postern/ext/services.h"
 
 _Static_assert(sizeof(void*) == 8, "the golden layouts are those of LP64");
 _Static_assert(POSTERN_RECORD_ANY > POSTERN_RECORD_ABSENT, "versions are unsigned");
@@ -85,6 +86,18 @@ static postern_status sign(postern_instance* self, void* user, const postern_req
   return schemes->add_header(signing, str("x-c", 3), secret);
 }
 
+/* The service "c/1" answers with what it was asked. */
+static postern_status serve(postern_instance* self, void* user, postern_service_call* call) {
+  const postern_ext_services* services = self->api->get_extension(self->host, str("postern.services/1", 18));
+  (void)user;
+  return services->answer(call, services->request(call));
+}
+
+static postern_status add_service(postern_instance* self) {
+  const postern_ext_services* services = self->api->get_extension(self->host, str("postern.services/1", 18));
+  return services == NULL ? POSTERN_OK : services->publish(self->host, str("c/1", 3), &serve, NULL);
+}
+
 static postern_status add_scheme_and_route(postern_instance* self) {
   const postern_ext_schemes* schemes = self->api->get_extension(self->host, str("postern.schemes/1", 17));
   const postern_ext_routes* routes = self->api->get_extension(self->host, str("postern.routes/1", 16));
@@ -126,6 +139,7 @@ static postern_status init(postern_instance* self, postern_str config_json) {
     if (status != POSTERN_OK) return status;
   }
   status = events->on(self->host, str("*", 1), &on_event, NULL);
+  if (status == POSTERN_OK) status = add_service(self);
   return status == POSTERN_OK ? add_scheme_and_route(self) : status;
 }
 

@@ -19,6 +19,7 @@
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"
+#include "postern/ext/services.h"
 #include "postern/testing/fake_host.h"
 
 namespace postern::testing {
@@ -77,6 +78,23 @@ struct MemoryTimer {
 struct TimerEffect {
   DurableTimer timer;  // removed: its name alone
   bool removed = false;
+};
+
+struct PublishedService {
+  std::string name;
+  postern_service_function call = nullptr;
+  void* user = nullptr;
+};
+
+// What a postern_service_call* points at.
+struct ServiceCallState {
+  HostState* host = nullptr;
+  std::string method, request, caller;
+  std::chrono::steady_clock::time_point until;
+  std::string answer;
+  bool too_large = false;
+  uint64_t retry_after_ms = 0;
+  bool ended = false;  // the plugin's function has returned
 };
 
 struct DeliveryState;
@@ -197,6 +215,11 @@ struct HostState {
   uint64_t last_timer = 0;
   std::multimap<int64_t, MemoryTimer> memory_timers;  // by when they are due
   bool timers_ended = false;  // the plugin is being deactivated
+  std::vector<PublishedService> services;
+  std::vector<WantedService> wanted_services;
+  std::map<std::string, std::function<ServiceAnswered(const ServiceCalled&)>> served;
+  std::vector<ServiceCalled> service_calls;
+  std::deque<ServiceCallState> calls_of_services;
   std::function<void()> before_settle;
 
   static HostState& of(postern_host* host) { return *reinterpret_cast<HostState*>(host); }
@@ -211,6 +234,9 @@ struct HostState {
 
   // Without the mutex: gives a callback the next answer of that upstream.
   void respond(const std::string& upstream, postern_client_callback callback, void* user, bool cancelled);
+
+  // Without the mutex: runs a service of the plugin.
+  ServiceAnswered run_service(const PublishedService& service, const ServiceCalled& called, std::string caller);
 
   Settled run(DeliveryState& delivery);
   void settle(Attempt& attempt, postern_status outcome, std::string why);
@@ -248,6 +274,7 @@ extern const postern_ext_http kHttp;
 extern const postern_ext_metrics kMetrics;
 extern const postern_ext_client kClient;
 extern const postern_ext_timers kTimers;
+extern const postern_ext_services kServices;
 
 inline std::string to_string(postern_str text) {
   return text.len == 0 ? std::string() : std::string(text.ptr, text.len);

@@ -225,6 +225,7 @@ const void* find_table(std::string_view id) {
   if (id == POSTERN_EXT_METRICS) return &kMetrics;
   if (id == POSTERN_EXT_CLIENT) return &kClient;
   if (id == POSTERN_EXT_TIMERS) return &kTimers;
+  if (id == POSTERN_EXT_SERVICES) return &kServices;
   return nullptr;
 }
 

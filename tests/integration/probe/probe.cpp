@@ -22,10 +22,12 @@
 //   start_timer  a timer in memory that makes FILE ("ms": "500", "file": "FILE"), and then as done; "throw": "yes": its callback lets an
 //                exception out; "cancel": "yes": cancel it again
 //   wait_timer   pending until a timer in memory completes it ("ms": "500")
+//   service      call the METHOD of the service ("method": "echo"), and be done with its answer, or dead with its error
 //
 // A subscription's handler appends the provider's id of the event to the record order/INTO (`with: {into: INTO}`).
-// What it replies, and its signature scheme: replies.cpp. `config: {prefix: /other}` puts another one before its paths
-// than /probe, so that a gateway can have several instances; `config: {upstream: URL}` names whom it calls.
+// What it replies, and its signature scheme: replies.cpp; its services: services.cpp. `config: {prefix: /other}` puts
+// another one before its paths than /probe, so that a gateway can have several instances; `config: {upstream: URL}` names
+// whom it calls.
 //
 // It is written against the C ABI alone.
 #include "probe.h"
@@ -192,6 +194,7 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
   if (what == "remove_timer") timed = self->timers->remove(delivery, str(member(body, "timer")));
   if (what == "start_timer") timed = start_timer(self, delivery, body, false);
   if (timed != POSTERN_OK) return timed;
+  if (what == "service") return call_service(self, delivery, member(body, "method"), id);
   if (what == "hang") std::this_thread::sleep_for(std::chrono::milliseconds(std::stoll(member(body, "ms"))));
   if (what == "block") block_until_there(member(body, "file"));
   if (what == "emit") {
@@ -231,6 +234,8 @@ postern_status init(postern_instance* self, postern_str config_json) {
     const postern_status known = self->client->add_upstream(self->host, &upstream, &self->upstream);
     if (known != POSTERN_OK) return known;
   }
+  const postern_status services = add_services(self, view(config_json));
+  if (services != POSTERN_OK) return services;
   std::string prefix = member(view(config_json), "prefix");
   if (prefix.empty()) prefix = "/probe";
   postern_route_desc route{};

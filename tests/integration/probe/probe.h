@@ -18,6 +18,7 @@
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"
+#include "postern/ext/services.h"
 
 struct postern_instance {
   const postern_host_api* api = nullptr;
@@ -33,6 +34,9 @@ struct postern_instance {
   postern_metric* body_size = nullptr; // body_bytes
   const postern_ext_client* client = nullptr;
   uint32_t upstream = 0;  // of `config: {upstream: URL}`
+  const postern_ext_services* services = nullptr;
+  std::string published;   // of `config: {publishes: NAME}`
+  uint32_t service = 0;    // of `config: {calls: NAME}`
   int64_t activated_ms = 0;  // Unix milliseconds
   std::mutex mutex;
   std::vector<std::thread> threads;          // of pending deliveries and detached replies; guarded by mutex
@@ -61,5 +65,10 @@ postern_status add_timers(postern_instance* self);
 // [worker] As an event asks for it.
 postern_status set_timer(postern_instance* self, postern_delivery* delivery, std::string_view body);
 postern_status start_timer(postern_instance* self, postern_delivery* delivery, std::string_view body, bool pending);
+// [main] In init: what the configuration says of services.
+postern_status add_services(postern_instance* self, std::string_view config_json);
+
+// Calls the service; the delivery ends done with its answer as the result, or dead with its error.
+postern_status call_service(postern_instance* self, postern_delivery* delivery, const std::string& method, const std::string& body);
 
 }  // namespace probe

@@ -40,6 +40,7 @@ class MetricsTest : public store::testing::StoreTest {
     MetricSources sources{*store_, *dispatcher_, targets_.types(), {}, {}, {}, 1'700'000'000'500};
     sources.loops = [this] { return std::vector<MetricSources::Loop>{{first_.get(), 2}, {second_.get(), 3}}; };
     sources.plugins.push_back({"acme", &metrics_});
+    sources.services = services_;
     return metrics_text(sources);
   }
 
@@ -50,6 +51,7 @@ class MetricsTest : public store::testing::StoreTest {
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<ingest::Meter> first_, second_;  // of two loops
   std::deque<postern_metric> metrics_;
+  std::vector<std::shared_ptr<const plugin::Service>> services_;
 };
 
 TEST_F(MetricsTest, AddsTheLoopsUp) {
@@ -94,6 +96,20 @@ TEST_F(MetricsTest, AClockThatWasSetBackMakesNoNegativeAge) {
   put(std::move(event));
   ASSERT_TRUE(settled_.deliveries.wait_for(1));
   EXPECT_THAT(text(), HasSubstr("\npostern_queue_age_seconds 0\n"));
+}
+
+TEST_F(MetricsTest, ShowsWhatBecameOfCallsOfServices) {
+  auto service = std::make_shared<plugin::Service>("mail/1", "acme", nullptr, nullptr, nullptr);
+  services_ = {service};
+  EXPECT_THAT(text(), HasSubstr("\npostern_service_calls_total{service=\"mail/1\",status=\"ok\"} 0\n"));
+  EXPECT_THAT(text(), Not(HasSubstr("status=\"gone\""))) << "there from the first one on";
+  service->count(POSTERN_OK);
+  service->count(POSTERN_E_GONE);
+  service->count(-77);
+  std::string shown = text();
+  for (const char* status : {"ok", "gone", "internal"}) {
+    EXPECT_THAT(shown, HasSubstr("\npostern_service_calls_total{service=\"mail/1\",status=\"" + std::string(status) + "\"} 1\n"));
+  }
 }
 
 TEST_F(MetricsTest, ShowsPluginsMetricsUnderTheirNames) {

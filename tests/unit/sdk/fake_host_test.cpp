@@ -242,6 +242,7 @@ TEST(FakeHostRules, APluginInPlainC) {
   EXPECT_TRUE(verified.genuine());
   EXPECT_THAT(verified.lines, ElementsAre("compared the key"));
   EXPECT_EQ(host.verify("c", {.headers = {{"x-c", "wrong"}}}).status, POSTERN_E_DENIED);
+  EXPECT_EQ(host.call_service("c/1", "any", "bytes").body, "bytes");
   EXPECT_THAT(host.misuses(), IsEmpty());
 }
 

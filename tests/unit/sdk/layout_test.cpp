@@ -16,6 +16,7 @@
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"
+#include "postern/ext/services.h"
 
 #if defined(__x86_64__) || defined(__aarch64__)
 
@@ -354,6 +355,46 @@ IS(postern_ext_client, send, postern_status (*)(postern_host*, const postern_cli
 IS(postern_ext_client, cancel, void (*)(postern_host*, uint64_t));
 VALUE(POSTERN_UPSTREAM_ANY_HOST, 1);
 VALUE(POSTERN_UPSTREAM_ALLOW_HTTP, 2);
+
+SIZE(postern_service_request, 56);
+AT(postern_service_request, struct_size, 0);
+AT(postern_service_request, service, 4);
+AT(postern_service_request, method, 8);
+AT(postern_service_request, body, 24);
+AT(postern_service_request, delivery, 40);
+AT(postern_service_request, deadline_ms, 48);
+AT(postern_service_request, reserved, 52);
+
+SIZE(postern_service_answer, 48);
+AT(postern_service_answer, struct_size, 0);
+AT(postern_service_answer, status, 4);
+AT(postern_service_answer, body, 8);
+AT(postern_service_answer, error, 24);
+AT(postern_service_answer, retry_after_ms, 40);
+
+SIZE(postern_ext_services, 80);
+AT(postern_ext_services, publish, 0);
+AT(postern_ext_services, acquire, 8);
+AT(postern_ext_services, available, 16);
+AT(postern_ext_services, call, 24);
+AT(postern_ext_services, method, 32);
+AT(postern_ext_services, request, 40);
+AT(postern_ext_services, caller, 48);
+AT(postern_ext_services, remaining_ms, 56);
+AT(postern_ext_services, answer, 64);
+AT(postern_ext_services, retry_after, 72);
+static_assert(std::is_same_v<postern_service_function, postern_status (*)(postern_instance*, void*, postern_service_call*)>);
+static_assert(std::is_same_v<postern_service_callback, void (*)(postern_instance*, void*, const postern_service_answer*)>);
+IS(postern_ext_services, publish, postern_status (*)(postern_host*, postern_str, postern_service_function, void*));
+IS(postern_ext_services, acquire, postern_status (*)(postern_host*, postern_str, uint32_t, uint32_t*));
+IS(postern_ext_services, available, int32_t (*)(postern_host*, uint32_t));
+IS(postern_ext_services, call, postern_status (*)(postern_host*, const postern_service_request*, postern_service_callback, void*));
+IS(postern_ext_services, remaining_ms, uint64_t (*)(const postern_service_call*));
+IS(postern_ext_services, answer, postern_status (*)(postern_service_call*, postern_str));
+IS(postern_ext_services, retry_after, postern_status (*)(postern_service_call*, uint64_t));
+VALUE(POSTERN_SERVICE_OPTIONAL, 1);
+VALUE(POSTERN_SERVICE_MAX_BYTES, 1048576);
+VALUE(POSTERN_SERVICE_MAX_DEPTH, 8);
 VALUE(POSTERN_RESPONSE_OK, 0);
 VALUE(POSTERN_RESPONSE_REJECTED, 1);
 VALUE(POSTERN_RESPONSE_FAILED, 2);
@@ -421,4 +462,5 @@ TEST(AbiLayout, ExtensionIds) {
   EXPECT_STREQ(POSTERN_EXT_METRICS, "postern.metrics/1");
   EXPECT_STREQ(POSTERN_EXT_CLIENT, "postern.client/1");
   EXPECT_STREQ(POSTERN_EXT_TIMERS, "postern.timers/1");
+  EXPECT_STREQ(POSTERN_EXT_SERVICES, "postern.services/1");
 }

@@ -3,7 +3,8 @@
 // again), effects that count only when the outcome is done, pending completion and detached replies from any thread, GONE
 // when it comes too late. It verifies no signature by itself, and no request comes by the net: deliver() runs a handler,
 // redeliver() its next attempt, verify() and sign() a scheme's functions, reply() a reply route's handler. Nor does one go out:
-// answer() says what an upstream answers.
+// answer() says what an upstream answers. Other plugins there are none: serve() stands for a service of one, and call_service() is one that
+// calls.
 //
 // What a plugin does against the rules, and a real host might not survive, is collected in misuses(): check that it is
 // empty. Threads: one thread drives the host; the plugin may call from any.
@@ -213,6 +214,26 @@ struct DurableTimer {
   int64_t delay_ms = 0;  // as it was set: no time passes for it, fire() is when it is due
 };
 
+// A call of a service.
+struct ServiceCalled {
+  std::string service, method, request;
+  uint32_t deadline_ms = 0;  // as given; 0: 10 s
+  size_t delivery = 0;       // on whose behalf; 0: nobody's
+};
+
+// What came of it. `body` counts with POSTERN_OK, `error` otherwise, `retry_after_ms` with POSTERN_RETRY.
+struct ServiceAnswered {
+  postern_status status = POSTERN_OK;
+  std::string body = {}, error = {};
+  uint64_t retry_after_ms = 0;
+  bool ok() const { return status == POSTERN_OK; }
+};
+
+struct WantedService {
+  std::string name;
+  bool required = true;
+};
+
 struct LogLine {
   uint32_t level = 0;
   std::string text;
@@ -278,6 +299,15 @@ class FakeHost {
   // Time passes for the timers in memory: runs the callbacks of those that are due, and of those that they start, in the order of their
   // times, on the calling thread. How many ran.
   size_t pass(std::chrono::milliseconds time);
+  // Publishes a service that the plugin wants; `function` runs on the thread of the call. A required one without it is
+  // POSTERN_E_GONE, an optional one POSTERN_E_NOT_FOUND.
+  void serve(std::string_view service, std::function<ServiceAnswered(const ServiceCalled&)> function);
+  std::vector<ServiceCalled> service_calls() const;  // of the plugin, in order
+  // Calls what the plugin publishes, on this thread, as the plugin "caller" does. POSTERN_E_NOT_FOUND when it publishes none of that name.
+  ServiceAnswered call_service(std::string_view service, std::string_view method, std::string_view request,
+                               std::chrono::milliseconds deadline = std::chrono::seconds(10));
+  std::vector<std::string> services() const;  // that the plugin publishes
+  std::vector<WantedService> wanted_services() const;
 
   std::vector<HealthResult> health();  // runs every check
   std::vector<LogLine> log() const;
