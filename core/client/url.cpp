@@ -31,6 +31,24 @@ bool has_strange_bytes(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f || c == '\\'; });
 }
 
+// "/../admin" in any spelling that a server may undo: it would lead out of the base URL.
+bool has_dot_segment(std::string_view path) {
+  std::string plain;
+  for (path = path.substr(0, path.find_first_of("?#")); !path.empty();) {
+    std::string_view code = path.substr(0, 3);
+    auto is = [&](std::string_view a, std::string_view b) { return code == a || code == b; };
+    bool dot = is("%2e", "%2E"), slash = is("%2f", "%2F") || is("%5c", "%5C");
+    plain += dot ? '.' : slash ? '/' : path[0];
+    path.remove_prefix(dot || slash ? 3 : 1);
+  }
+  plain += '/';
+  return plain.find("/./") != std::string::npos || plain.find("/../") != std::string::npos;
+}
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; });
+}
+
 Result<Url> take_apart(CURLU* handle) {
   Url url;
   url.scheme = to_lower(part(handle, CURLUPART_SCHEME));
@@ -41,6 +59,8 @@ Result<Url> take_apart(CURLU* handle) {
   url.host = to_lower(part(handle, CURLUPART_HOST));
   while (url.host.ends_with('.')) url.host.pop_back();  // the same host, spelt otherwise
   if (url.host.empty() || has_strange_bytes(url.host)) return Status(Code::kInvalid, "a URL needs a host");
+  // What it would become is another name than the one that is held against the list.
+  if (!is_ascii(url.host)) return Status(Code::kInvalid, "a URL's host is written in ASCII: xn--… for others");
   std::string port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
   auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), url.port);
   if (error != std::errc() || url.port == 0) return Status(Code::kInvalid, "a URL's port is a number from 1 to 65535");
@@ -137,6 +157,7 @@ Result<Destination> destination(const Upstream& upstream, const std::string& url
     return Destination{std::move(*whole), true};
   }
   if (upstream.base_url.empty()) return Status(Code::kInvalid, "the upstream '" + upstream.name + "' has no base URL: give a whole one");
+  if (has_dot_segment(url)) return Status(Code::kDenied, "a path behind the base URL must not have '.' or '..' between its slashes");
   std::string base = upstream.base_url;
   while (base.ends_with('/')) base.pop_back();
   auto whole = parse_url(base + url);

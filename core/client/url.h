@@ -21,7 +21,7 @@ struct Url {
   bool same_origin(const Url& o) const { return scheme == o.scheme && host == o.host && port == o.port; }
 };
 
-// kInvalid for another scheme, a name or password in it, blanks, control characters, over 8 KiB.
+// kInvalid for another scheme, a name or password in it, blanks, control characters, a host that is not ASCII, over 8 KiB.
 Result<Url> parse_url(const std::string& text);
 
 // Where a Location header leads to from there.
@@ -34,7 +34,8 @@ struct Destination {
   Url url;
   bool guarded = false;  // its addresses must be public
 };
-// Where a request's URL leads: behind the base URL, or, for a whole URL, to where the upstream's rules let it. kDenied where they do not.
+// Where a request's URL leads: behind the base URL, or, for a whole URL, to where the upstream's rules let it. kDenied where they do not,
+// and for a path that would lead out of the base URL.
 Result<Destination> destination(const Upstream& upstream, const std::string& url);
 
 }  // namespace postern::client

@@ -88,6 +88,30 @@ TEST(UrlTest, WithoutAListOnlyTheBaseUrlsOwn) {
   }
 }
 
+// A part of the path may have come from outside: it must not reach what is beside the base URL.
+TEST(UrlTest, APathStaysBehindTheBaseUrl) {
+  Upstream api;
+  api.base_url = "https://api.example.com/v1/accounts";
+  for (const char* path : {"/../admin", "/a/../../admin", "/..", "/a/..", "/./a", "/.", "/%2e%2e/admin", "/%2E./admin", "/.%2e?x", "/..#x",
+                           "/..%2fadmin", "/a%2F..%2Fadmin", "/%2e%2e%5cadmin", "/..%5Cadmin"}) {
+    EXPECT_EQ(refusal(api, path), Code::kDenied) << path;
+  }
+  for (const char* path : {"/", "/a", "/a.b", "/..a/b..", "/...", "/a?next=/../b", "/a#/../b", "/%2e%2ea", "/a%2fb"}) {
+    ASSERT_EQ(refusal(api, path), Code::kOk) << path;
+    EXPECT_TRUE(destination(api, path)->url.whole.starts_with("https://api.example.com/v1/accounts/")) << path;
+  }
+}
+
+TEST(UrlTest, AHostIsAscii) {
+  Upstream media = allowing({"*.example.com"});
+  media.any_host = true;
+  for (const char* url : {"https://\xc3\xbc.example.com/", "https://\xff.example.com/", "https://127\xe3\x80\x82" "0.0.1/",
+                          "https://%c3%bc.example.com/"}) {
+    EXPECT_EQ(refusal(media, url), Code::kInvalid) << url;
+  }
+  EXPECT_EQ(refusal(media, "https://xn--tda.example.com/\xc3\xbc"), Code::kOk);
+}
+
 TEST(UrlTest, AnyHostMeansTheUsualPorts) {
   Upstream any;
   any.any_host = true;

@@ -47,7 +47,8 @@ typedef struct postern_client_request {
   uint32_t struct_size;
   uint32_t upstream;            /* as add_upstream() gave it */
   postern_str method;           /* "": GET */
-  postern_str url;              /* "/messages?to=1": behind the base URL; else a whole one, which is held to allow_hosts */
+  postern_str url;              /* "/messages?to=1": behind the base URL, without "." or ".." between its slashes; else a whole one,
+                                 * which is held to allow_hosts */
   const postern_str* headers;   /* name, value, name, value, … Host, Content-Length and the like are the host's own */
   size_t headers_len;           /* strings, not pairs */
   postern_str body;             /* at most 16 MiB */
