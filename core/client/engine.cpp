@@ -11,6 +11,7 @@ namespace postern::client {
 namespace {
 
 constexpr int64_t kLongestTurnMs = 60'000;
+constexpr int64_t kFairShare = 10;  // an attempt with less than a tenth of its usual time says nothing when it times out
 
 Status init_library() {
   static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -28,6 +29,13 @@ Outcome ended(Outcome::Kind kind, uint32_t attempts, std::string error) {
   outcome.attempts = attempts;
   outcome.error = std::move(error);
   return outcome;
+}
+
+// Whether how an attempt ended says something about the upstream, so that its breaker shall hear of it. Not when we had no time to wait for
+// it, nor when somebody outside made the name up that nobody has.
+bool tells(const Job& job, const Outcome& outcome, CURLcode code) {
+  if (outcome.kind == Outcome::Kind::kTimeout) return job.had_time;
+  return !(code == CURLE_COULDNT_RESOLVE_HOST && job.to.guarded && job.lane->upstream().allows_subdomains());
 }
 
 std::string where(const Job& job) { return job.request.method + " " + job.to.url.shown() + ": "; }
@@ -66,7 +74,7 @@ void Engine::cancel(uint64_t id) {
   if (found == jobs_.end()) return;
   Job& job = *found->second;
   Outcome outcome = ended(Outcome::Kind::kCancelled, job.attempts, where(job) + "given up");
-  if (job.state == Job::State::kOut) take_back(job, outcome);
+  if (job.state == Job::State::kOut) take_back(job, outcome, false);
   end(job, std::move(outcome));
 }
 
@@ -121,7 +129,7 @@ void Engine::fire_timers() {
     bool out = job.state == Job::State::kOut;
     Outcome outcome = ended(Outcome::Kind::kTimeout, job.attempts,
                             where(job) + (out ? "no answer before its deadline" : "there was no room for it before its deadline"));
-    if (out) take_back(job, outcome);
+    if (out) take_back(job, outcome, job.had_time);
     bool knows_more = !out && job.last;
     end(job, knows_more ? Outcome(*job.last) : std::move(outcome));
   }
@@ -161,10 +169,11 @@ void Engine::start(Job& job) {
   ++job.attempts;
   const Upstream& upstream = job.lane->upstream();
   int64_t limit = std::min(upstream.attempt_ms, job.deadline_ms - steady_ms());
+  job.had_time = limit >= std::min(upstream.attempt_ms, upstream.deadline_ms) / kFairShare;
   auto transfer = Transfer::make(upstream, job.request, job.to, limit, pins_, &job);
   if (!transfer || curl_multi_add_handle(multi_, (*transfer)->handle()) != CURLM_OK) {
     Outcome failed = ended(Outcome::Kind::kCancelled, job.attempts - 1, where(job) + "libcurl refuses the request");
-    job.lane->on_attempt(failed, job.trial);
+    job.lane->on_attempt(failed, job.trial, false);
     return end(job, std::move(failed));
   }
   job.transfer = std::move(*transfer);
@@ -187,44 +196,46 @@ void Engine::collect() {
 void Engine::on_attempt_end(Job& job, CURLcode code) {
   Outcome outcome = job.transfer->finish(code);
   outcome.attempts = job.attempts;
-  take_back(job, outcome);
-  bool leads_on = outcome.status >= 300 && outcome.status < 400 && outcome.header("location") != nullptr;
-  if (leads_on && follow(job, outcome)) return;
-  pause_or_end(job, std::move(outcome));
+  std::optional<Url> next = next_hop(job, outcome);
+  take_back(job, outcome, !next && tells(job, outcome, code));  // what a redirect leads to has the say
+  next ? follow(job, outcome.status, std::move(*next)) : pause_or_end(job, std::move(outcome));
 }
 
 // The attempt is over, by itself or because nobody wants it any more.
-void Engine::take_back(Job& job, const Outcome& outcome) {
+void Engine::take_back(Job& job, const Outcome& outcome, bool tells) {
   curl_multi_remove_handle(multi_, job.transfer->handle());
   job.transfer.reset();
   job.state = Job::State::kPaused;
   --in_flight_;
-  job.lane->on_attempt(outcome, job.trial);
+  job.lane->on_attempt(outcome, job.trial, tells);
 }
 
 // A redirect within the same origin, where the upstream allows any: so credentials go nowhere else, and the guard that was right for the
 // first request is for this one. What is not followed is the answer.
-bool Engine::follow(Job& job, Outcome& outcome) {
-  auto next = resolve(job.to.url, *outcome.header("location"));
+std::optional<Url> Engine::next_hop(const Job& job, Outcome& outcome) {
+  const std::string* location = outcome.header("location");
+  if (outcome.status < 300 || outcome.status >= 400 || location == nullptr) return std::nullopt;
+  auto next = resolve(job.to.url, *location);
   bool same = next && next->same_origin(job.to.url);
   bool safe = job.request.method == "GET" || job.request.method == "HEAD";
-  bool as_it_is = outcome.status == 307 || outcome.status == 308 || (safe && outcome.status <= 303);
-  bool as_get = outcome.status == 303 && !safe;
-  if (!same || (!as_it_is && !as_get) || job.redirects >= job.lane->upstream().max_redirects) {
-    std::string target;
-    if (next) append_printable(next->scheme + "://" + next->host, target);
-    outcome.error += next ? ", which leads to " + target + " and is not followed" : ", which leads to no URL";
-    return false;
-  }
-  if (as_get) {
+  bool repeatable = outcome.status == 307 || outcome.status == 308 || outcome.status == 303 || (safe && outcome.status < 303);
+  if (same && repeatable && job.redirects < job.lane->upstream().max_redirects) return std::move(*next);
+  std::string target;
+  if (next) append_printable(next->scheme + "://" + next->host, target);
+  outcome.error += next ? ", which leads to " + target + " and is not followed" : ", which leads to no URL";
+  return std::nullopt;
+}
+
+void Engine::follow(Job& job, int status, Url next) {
+  bool safe = job.request.method == "GET" || job.request.method == "HEAD";
+  if (status == 303 && !safe) {
     job.request.method = "GET";
     job.request.body.clear();
   }
   ++job.redirects;
   --job.attempts;  // the same one goes on
-  job.to.url = std::move(*next);
+  job.to.url = std::move(next);
   queue(job);
-  return true;
 }
 
 void Engine::pause_or_end(Job& job, Outcome outcome) {

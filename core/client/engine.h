@@ -36,6 +36,7 @@ struct Job {
   State state = State::kQueued;
   int64_t timer_ms = 0;  // when it must be looked at
   bool trial = false;
+  bool had_time = true;  // the attempt at hand: enough of it to say something about the upstream when it does not answer
   uint32_t attempts = 0, redirects = 0;
   std::optional<Outcome> last;  // of the attempt before
   std::unique_ptr<Transfer> transfer;
@@ -71,8 +72,9 @@ class Engine {
   void start(Job& job);
   void collect();
   void on_attempt_end(Job& job, CURLcode code);
-  void take_back(Job& job, const Outcome& outcome);
-  bool follow(Job& job, Outcome& outcome);
+  void take_back(Job& job, const Outcome& outcome, bool tells);
+  static std::optional<Url> next_hop(const Job& job, Outcome& outcome);
+  void follow(Job& job, int status, Url next);
   void pause_or_end(Job& job, Outcome outcome);
   void queue(Job& job);
   void end(Job& job, Outcome outcome);

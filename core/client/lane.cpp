@@ -75,7 +75,7 @@ Lane::Start Lane::start(bool retry) {
   return {true, !upstream_.any_host && breaker_.on_start(), 0};
 }
 
-void Lane::on_attempt(const Outcome& outcome, bool trial) {
+void Lane::on_attempt(const Outcome& outcome, bool trial, bool tells) {
   bool was_closed, is_closed;
   {
     MutexLock lock(mutex_);
@@ -87,7 +87,7 @@ void Lane::on_attempt(const Outcome& outcome, bool trial) {
     }
     if (upstream_.any_host) return;
     was_closed = breaker_.state() == Breaker::State::kClosed;
-    switch (says(outcome)) {
+    switch (tells ? says(outcome) : Says::kNothing) {
       case Says::kWell: breaker_.on_success(trial); break;
       case Says::kIll: breaker_.on_failure(trial, steady_ms()); break;
       case Says::kNothing: breaker_.on_neither(trial); break;

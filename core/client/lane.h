@@ -29,7 +29,8 @@ class Lane {
   };
   // An attempt goes out, unless the breaker forbids it. One that is allowed must be given to on_attempt().
   Start start(bool retry) EXCLUDES(mutex_);
-  void on_attempt(const Outcome& outcome, bool trial) EXCLUDES(mutex_);
+  // `tells`: how it ended says something about the upstream.
+  void on_attempt(const Outcome& outcome, bool trial, bool tells) EXCLUDES(mutex_);
 
   UpstreamStatus status() const EXCLUDES(mutex_);
 

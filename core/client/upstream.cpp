@@ -35,6 +35,10 @@ Status check_where(const Upstream& u) {
 
 }  // namespace
 
+bool Upstream::allows_subdomains() const {
+  return std::any_of(allow_hosts.begin(), allow_hosts.end(), [](const std::string& host) { return host.starts_with("*."); });
+}
+
 Status check(const Upstream& u) {
   if (!is_name(u.name)) return {Code::kInvalid, "an upstream's name has 1 to 64 of a-z, 0-9, '_', '-' and '.'"};
   std::string what = "upstream '" + u.name + "'";

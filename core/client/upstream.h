@@ -37,6 +37,9 @@ struct Upstream {
   uint32_t max_waiting = 256;  // beside those in flight
   uint32_t max_redirects = 0;  // followed only to the same scheme, host and port; others are the answer
   uint64_t max_response = 1 << 20;  // bytes of body
+
+  // Whether whole URLs may lead to names that the configuration does not know.
+  bool allows_subdomains() const;
 };
 
 // kInvalid, saying what is wrong.

@@ -124,6 +124,60 @@ TEST_F(ClientBreakerTest, WhatSaysNothingDoesNotCount) {
   }
 }
 
+// Handlers that are late leave their requests no time: that is not the upstream's fault, and others may go on calling it.
+TEST_F(ClientBreakerTest, ADeadlineThatNobodyCouldKeepDoesNotCount) {
+  std::atomic<bool> slow{true};
+  serve([&](Conversation& c) {
+    if (slow) std::this_thread::sleep_for(milliseconds(60));
+    c.answer(200);
+  });
+  auto api = add(breaking());
+  Request hasty;
+  hasty.url = "/";
+  hasty.deadline_ms = 15;
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(client_->call(api, hasty).kind, Kind::kTimeout);
+  EXPECT_EQ(status().failures, 0u);
+  slow = false;
+  EXPECT_EQ(get(api).kind, Kind::kOk);
+  hasty.deadline_ms = 400;  // enough for it
+  serve([](Conversation& c) { c.hold(); });
+  Upstream mute = breaking();
+  mute.name = "mute";
+  auto silent = add(mute);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client_->call(silent, hasty).kind, Kind::kTimeout);
+  EXPECT_STREQ(status(1).breaker, "open");
+}
+
+// Whoever sends us URLs could stop everybody's calls by names that there are not.
+TEST_F(ClientBreakerTest, NamesThatSomebodyMadeUpDoNotCount) {
+  Upstream media = breaking();
+  media.allow_hosts = {"*.invalid", "known.invalid"};
+  auto wild = add(media);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(get(wild, "https://made-up-" + std::to_string(i) + ".invalid/").kind, Kind::kConnect);
+  EXPECT_EQ(status(0).failures, 0u);
+  media.allow_hosts = {"known.invalid"};
+  media.name = "known";
+  auto known = add(media);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(get(known, "https://known.invalid/").kind, Kind::kConnect);
+  EXPECT_STREQ(status(1).breaker, "open");
+}
+
+// The redirect is answered well each time; what it leads to is not.
+TEST_F(ClientBreakerTest, ARedirectThatIsFollowedIsNoAnswerYet) {
+  std::atomic<bool> ill{true};
+  serve([&](Conversation& c) { c.request.target == "/to" ? c.answer(ill ? 500 : 200) : c.answer(302, "", "Location: /to\r\n"); });
+  Upstream upstream = breaking();
+  upstream.max_redirects = 1;
+  auto api = add(upstream);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(get(api).kind, Kind::kFailed);
+  EXPECT_STREQ(status().breaker, "open");
+  EXPECT_EQ(get(api).kind, Kind::kBreakerOpen);
+  ill = false;
+  std::this_thread::sleep_for(milliseconds(kOpenMs + 50));
+  EXPECT_EQ(get(api).kind, Kind::kOk) << "the trial goes on behind the redirect";
+  EXPECT_STREQ(status().breaker, "closed");
+}
+
 TEST_F(ClientBreakerTest, UpstreamsBreakOnTheirOwn) {
   serve([](Conversation& c) { c.answer(c.request.target == "/ill" ? 500 : 200); });
   auto ill = add(breaking());
