@@ -98,6 +98,7 @@ int64_t JobRunner::work_on(const std::vector<store::Job>& jobs) {
 
 int64_t JobRunner::step(const store::Job& job, Pace& pace) {
   int64_t now = steady_ms();
+  if (now < pace.next_ms) return pace.next_ms;
   if (!job.total) {
     auto counted = count(job, pace);
     if (!counted) return put_off(job, counted.status());
@@ -107,7 +108,6 @@ int64_t JobRunner::step(const store::Job& job, Pace& pace) {
     total.total = pace.counted;
     return take(job, total, pace);
   }
-  if (now < pace.next_ms) return pace.next_ms;
   size_t limit = std::clamp<size_t>(job.rate / kStepsASecond, 1, kMostAtOnce);
   if (queues_again(job)) limit = std::min(limit, target_.room());
   if (limit == 0) return now + kNoRoomMs;
@@ -118,6 +118,7 @@ int64_t JobRunner::step(const store::Job& job, Pace& pace) {
 // A page at a time; true when all are counted.
 Result<bool> JobRunner::count(const store::Job& job, Pace& pace) {
   store::Scan scan;
+  if (pace.counted_to == 0) pace.counted = 0;  // from the beginning: again, where the store could not take the last total
   scan.after = pace.counted_to;
   scan.last = job.last;
   scan.time = kLookFor;

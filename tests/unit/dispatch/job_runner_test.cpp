@@ -50,6 +50,41 @@ class Taken final : public ReplayTarget {
   size_t most_ = 0;
 };
 
+// The store, which cannot take what a job has come to a few times.
+class Refusing final : public store::Upkeep {
+ public:
+  Refusing(store::Upkeep& store, int times) : store_(store), times_(times) {}
+  int refused() const { return refused_; }
+
+  Result<store::Advanced> advance(int64_t job, const store::Advance& by) override {
+    if (refused_ >= times_) return store_.advance(job, by);
+    ++refused_;
+    return Status(Code::kUnavailable, "the disk is full");
+  }
+  Result<store::Found> find(const store::Selection& selection, bool settled, const store::Scan& scan) override {
+    return store_.find(selection, settled, scan);
+  }
+  Result<store::Job> add_job(const store::NewJob& job) override { return store_.add_job(job); }
+  Result<std::vector<store::Job>> jobs(bool running_only) override { return store_.jobs(running_only); }
+  Result<store::Job> job(int64_t id) override { return store_.job(id); }
+  Result<std::vector<int64_t>> listed(int64_t job, int64_t after, size_t limit) override { return store_.listed(job, after, limit); }
+  Result<store::Job> cancel_job(int64_t id) override { return store_.cancel_job(id); }
+  Result<std::vector<store::OpenDelivery>> replayed_deliveries(int64_t after, size_t limit) override {
+    return store_.replayed_deliveries(after, limit);
+  }
+  Result<Prunable> prunable(const store::Cutoff& cutoff, const store::Scan& scan) override { return store_.prunable(cutoff, scan); }
+  Result<store::Removed> prune(const store::Cutoff& cutoff, const std::vector<int64_t>& events) override {
+    return store_.prune(cutoff, events);
+  }
+  Result<store::StoreSize> size() override { return store_.size(); }
+  Status shrink(uint64_t bytes) override { return store_.shrink(bytes); }
+
+ private:
+  store::Upkeep& store_;
+  const int times_;
+  std::atomic<int> refused_{0};
+};
+
 class JobRunnerTest : public store::testing::StoreTest {
  protected:
   JobRunnerTest() { open(); }
@@ -65,6 +100,11 @@ class JobRunnerTest : public store::testing::StoreTest {
   }
   void run(Taken& target) {
     runner_ = std::make_unique<JobRunner>(*store_, target);
+    runner_->start();
+  }
+  void run_on_a_store_that_refuses(int times) {
+    refusing_ = std::make_unique<Refusing>(*store_, times);
+    runner_ = std::make_unique<JobRunner>(*refusing_, taken_);
     runner_->start();
   }
   int64_t add(JobKind kind, uint32_t rate = 100'000, store::Selection selection = {}, std::vector<int64_t> deliveries = {}) {
@@ -84,6 +124,7 @@ class JobRunnerTest : public store::testing::StoreTest {
   }
 
   Taken taken_, another_;  // they outlive the runner
+  std::unique_ptr<Refusing> refusing_;
   std::unique_ptr<JobRunner> runner_;
 };
 
@@ -166,6 +207,28 @@ TEST_F(JobRunnerTest, GoesOnAtTheNextStart) {
   EXPECT_TRUE(eventually(kSoon, [&] { return second.count() == 300; })) << "with what the first life had queued again";
   EXPECT_LT(before, 300u);
   for (const auto& [seq, times] : second.times()) EXPECT_EQ(times, 1) << seq;
+}
+
+TEST_F(JobRunnerTest, CountsAnewWhatTheStoreCouldNotTake) {
+  for (uint64_t n = 1; n <= 20; ++n) put_dead(n);
+  run_on_a_store_that_refuses(2);
+  int64_t id = add(JobKind::kReplay);
+  ASSERT_TRUE(ends(id));
+  EXPECT_EQ(refusing_->refused(), 2);
+  EXPECT_EQ(job(id).total, 20u) << "each look at them counts them once";
+  EXPECT_EQ(job(id).done, 20u);
+}
+
+// One that cannot go on is looked at again after its pause, however fast others are.
+TEST_F(JobRunnerTest, AJobThatIsPutOffWaits) {
+  for (uint64_t n = 1; n <= 3; ++n) put_dead(n);
+  run_on_a_store_that_refuses(1'000'000);
+  add(JobKind::kReplay);
+  for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+    runner_->nudge();
+  }
+  EXPECT_LE(refusing_->refused(), 2);
 }
 
 TEST_F(JobRunnerTest, EndsWhereItIsCancelled) {
