@@ -65,6 +65,7 @@ Upstream describe(const postern_upstream_desc& theirs) {
 postern_status add_upstream(postern_host* host, const postern_upstream_desc* desc, uint32_t* upstream) {
   return contained([&]() -> postern_status {
     if (!in_init(host)) return fail(POSTERN_E_STATE, "upstreams are added in init");
+    if (upstream == nullptr) return fail(POSTERN_E_INVALID, "an upstream needs a place for its number");
     postern_upstream_desc theirs = sized(desc);
     if ((theirs.flags & ~uint32_t{POSTERN_UPSTREAM_ANY_HOST | POSTERN_UPSTREAM_ALLOW_HTTP}) != 0) {
       return refuse(host, {Code::kInvalid, "upstream '" + copy(theirs.name) + "' has unknown flags"});
@@ -96,6 +97,7 @@ std::string key_of(const dispatch::Delivery& delivery, const Request& request) {
 }
 
 Result<Request> read_request(const postern_client_request& theirs) {
+  if (theirs.headers == nullptr && theirs.headers_len > 0) return Status(Code::kInvalid, "headers have a length, but are not there");
   if (theirs.headers_len % 2 != 0) return Status(Code::kInvalid, "headers come in pairs of name and value");
   Request ours;
   if (theirs.method.len > 0) ours.method = copy(theirs.method);

@@ -197,7 +197,16 @@ TEST_F(ClientTable, MisuseIsToldAndCallsNothing) {
   r.headers = &one;
   r.headers_len = 1;
   EXPECT_EQ(table().send(&host_, &r, note, &seen, nullptr), POSTERN_E_INVALID);
+  r.headers = nullptr;
+  r.headers_len = 2;
+  EXPECT_EQ(table().call(&host_, &r, note, &seen), POSTERN_E_INVALID);
   EXPECT_EQ(seen.times, 0);
+}
+
+TEST_F(ClientTable, AnUpstreamNeedsAPlaceForItsNumber) {
+  postern_upstream_desc d = desc();
+  EXPECT_EQ(table().add_upstream(&host_, &d, nullptr), POSTERN_E_INVALID);
+  EXPECT_TRUE(host_.client.upstreams().empty());
 }
 
 TEST_F(ClientTable, AnExceptionOfACallbackEndsThere) {
