@@ -24,6 +24,7 @@ Outcome::Verdict Outcome::verdict() const {
     case Kind::kRejected:
     case Kind::kTooLarge:
     case Kind::kRefused: return Verdict::kDead;
+    case Kind::kBreakerOpen: return Verdict::kPostpone;
     default: return Verdict::kRetry;
   }
 }

@@ -38,7 +38,7 @@ struct Outcome {
   };
   static constexpr size_t kKinds = 11;
   // What becomes of the work that needed the answer.
-  enum class Verdict { kDone, kRetry, kDead };
+  enum class Verdict { kDone, kRetry, kPostpone, kDead };  // kPostpone: nothing was tried, and it would have been in vain
 
   Kind kind = Kind::kCancelled;
   int status = 0;  // HTTP; 0 without an answer

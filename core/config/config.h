@@ -44,6 +44,7 @@ struct Retry {
   double factor = 2;
   milliseconds cap{3600000};
   double jitter = 0.1;  // ± this share of the delay
+  milliseconds postpone_for{std::chrono::days(3)};  // since the event came: until then putting a delivery off costs no attempt
 };
 
 struct Breaker {
@@ -79,6 +80,25 @@ struct EventOverride {
   std::optional<bool> critical;  // somebody must hear of it when a delivery dies
 };
 
+struct AllowedHost {
+  std::string pattern;  // "api.example.com", "*.example.com", "api.example.com:8443"; checked where it is used
+  Mark mark;
+};
+
+// What an operator may set on an upstream that a plugin calls; unset: the plugin's own.
+struct UpstreamOverride {
+  std::string name;  // as the plugin declares it
+  Mark mark;
+  std::optional<uint32_t> attempts;
+  std::optional<milliseconds> base, cap;  // of the waits between them
+  std::optional<uint32_t> failures;       // in a row, that open the breaker
+  std::optional<milliseconds> open_for;
+  std::optional<milliseconds> deadline;    // of a request, attempts and waits included
+  std::optional<uint32_t> max_in_flight;
+  std::optional<uint64_t> max_response;    // bytes
+  std::optional<std::vector<AllowedHost>> allow_hosts;  // where whole URLs may lead, instead of what the plugin allows
+};
+
 struct Plugin {
   std::string name;
   Mark mark;
@@ -88,6 +108,7 @@ struct Plugin {
   Policies policies;
   std::vector<RouteOverride> routes;
   std::vector<EventOverride> events;  // in the order of the file; the last that matches counts
+  std::vector<UpstreamOverride> upstreams;
   bool at_fault = false;  // its entry has faults: asking the plugin itself would only tell of them again
 };
 

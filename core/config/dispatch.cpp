@@ -16,6 +16,7 @@ void read_retry(Section& section, Retry& retry) {
   section.real("factor", set.factor, {1, 1000});
   const bool has_cap = section.duration("cap", set.cap, {1ms, days(365)});
   section.real("jitter", set.jitter, {0, 1});
+  section.duration("postpone_for", set.postpone_for, {0ms, days(365)});
   const Member* base = section.find("base");
   const Member* cap = section.find("cap");
   const bool both_fine = has_base == (base != nullptr) && has_cap == (cap != nullptr);

@@ -9,6 +9,7 @@
 #include "core/base/backoff.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/dispatch/delays.h"
 
 namespace postern::dispatch {
 namespace {
@@ -31,7 +32,7 @@ Dispatcher::Dispatcher(const std::vector<Subscriber>& subscribers, const ingest:
                        const CriticalTypes& critical, store::Store& store, uint32_t workers)
     : subscribers_(subscribers), targets_(targets), critical_(critical), store_(store), workers_(workers),
       meter_(targets.types().size()), scheduler_(subscribers) {
-  for (const Subscriber& s : subscribers) accounts_.push_back({s.plugin, s.name, "closed", 0, 0, 0, 0, {}, 0});
+  for (const Subscriber& s : subscribers) accounts_.push_back({s.plugin, s.name, "closed", 0, 0, 0, 0, {}, 0, 0, 0});
 }
 
 Dispatcher::~Dispatcher() { stop(0); }
@@ -242,14 +243,34 @@ void Dispatcher::decide(store::Settlement& settlement, const Subscriber& subscri
   }
   settlement.detail = result.why.empty() ? "the handler gave no reason" : std::move(result.why);
   const config::Retry& policy = subscriber.policies.retry;
+  if (result.outcome == HandlerOutcome::kPostpone && put_off(settlement, policy, delivery)) return;
   if (result.outcome == HandlerOutcome::kDead || settlement.attempts >= policy.attempts) {
     return give_up(settlement, subscriber, delivery);
   }
   settlement.kind = Kind::kRetry;
-  Backoff backoff{policy.base.count(), policy.factor, policy.cap.count(), policy.jitter};
-  int64_t delay = backoff_ms(backoff, settlement.attempts, random_share());
-  if (auto wanted = delivery.wanted_delay_ms()) delay = std::min<int64_t>(*wanted, policy.cap.count());
-  settlement.due_at = wall_ms() + delay;
+  settlement.due_at = wall_ms() + retry_delay_ms(policy, settlement.attempts, delivery.wanted_delay_ms(), random_share());
+}
+
+// At no cost of attempts, unless it has been here for too long: a delivery that is put off for ever would hold its key, and nobody would
+// hear of it.
+bool Dispatcher::put_off(store::Settlement& settlement, const config::Retry& policy, Delivery& delivery) {
+  uint32_t times;
+  int64_t since = delivery.event().received_at;
+  {
+    MutexLock lock(mutex_);
+    const Entry& entry = out_.find(delivery.seq())->second.entry;
+    times = entry.postponed + 1;
+    since = std::max(since, entry.replayed_at);
+  }
+  int64_t now = wall_ms();
+  if (now - since >= policy.postpone_for.count()) {
+    settlement.detail += "; it has been put off for as long as retry.postpone_for lets it, so this is an attempt";
+    return false;
+  }
+  settlement.kind = store::Settlement::Kind::kPostpone;
+  settlement.attempts = delivery.attempt() - 1;
+  settlement.due_at = now + postpone_delay_ms(policy, times, delivery.wanted_delay_ms(), random_share());
+  return true;
 }
 
 void Dispatcher::give_up(store::Settlement& settlement, const Subscriber& subscriber, const Delivery& delivery) const {
@@ -278,7 +299,8 @@ void Dispatcher::feed_breaker(const Entry& entry, HandlerOutcome outcome) {
   switch (outcome) {
     case HandlerOutcome::kDone: return scheduler_.on_success(entry);
     case HandlerOutcome::kRetry: return scheduler_.on_failure(entry, steady_ms());
-    case HandlerOutcome::kDead:  // the event was bad, not the target
+    case HandlerOutcome::kDead:      // the event was bad, not the target
+    case HandlerOutcome::kPostpone:  // what it needs is down, and has a breaker of its own
     case HandlerOutcome::kPending: return scheduler_.on_neither(entry);
   }
 }
@@ -349,11 +371,13 @@ void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement>& settlement) 
   }
   --settling_;
   if (settled.status) account(settled);
-  if (settled.status && settled.kind == store::Settlement::Kind::kRetry) {
+  bool postponed = settled.kind == store::Settlement::Kind::kPostpone;
+  if (settled.status && (postponed || settled.kind == store::Settlement::Kind::kRetry)) {
     settled.entry.attempts = settled.attempts;
     settled.entry.conflicts = 0;
+    settled.entry.postponed = postponed ? settled.entry.postponed + 1 : 0;
     // The wall clock may have been set meanwhile; the policy bounds what that can do.
-    int64_t longest = 2 * subscribers_[settled.entry.subscriber].policies.retry.cap.count();
+    int64_t longest = longest_delay_ms(subscribers_[settled.entry.subscriber].policies.retry);
     int64_t at = now + std::clamp<int64_t>(settled.due_at - wall_ms(), 0, longest);
     scheduler_.retry(std::move(settled.entry), at);
     return nudge_at(at);
@@ -378,6 +402,7 @@ void Dispatcher::account(const Settling& settled) {
   switch (settled.kind) {
     case store::Settlement::Kind::kDone: ++status.done; return;
     case store::Settlement::Kind::kRetry: ++status.retried; break;
+    case store::Settlement::Kind::kPostpone: ++status.postponed; break;
     case store::Settlement::Kind::kDead: ++status.dead; break;
   }
   status.last_error = settled.detail;
@@ -406,9 +431,12 @@ Dispatcher::Status Dispatcher::status() {
   Settlements finished;
   MutexLock lock(mutex_);
   read_inbox(finished);
+  int64_t steady = steady_ms(), wall = wall_ms();
   Status status{out_.size(), scheduler_.loaded(), scheduler_.orphans(), abandoned_, accounts_};
   for (size_t i = 0; i < status.subscribers.size(); ++i) {
     status.subscribers[i].breaker = to_text(scheduler_.breaker(i).state());
+    int64_t again_at = scheduler_.breaker(i).opens_again_at_ms();
+    status.subscribers[i].next_trial_at = again_at == 0 ? 0 : wall + again_at - steady;
     status.subscribers[i].breaker_opens = scheduler_.breaker(i).opens();
     status.subscribers[i].failures = scheduler_.breaker(i).failures();
   }

@@ -57,6 +57,8 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
     uint64_t done = 0, retried = 0, dead = 0;
     std::string last_error;
     uint64_t breaker_opens = 0;
+    uint64_t postponed = 0;      // runs that cost no attempt
+    int64_t next_trial_at = 0;  // Unix milliseconds; when an open breaker lets one through; 0: it is not open, or the trial runs
   };
   struct Status {
     size_t running = 0;    // at a handler, or pending
@@ -97,6 +99,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void bury(Entry entry, const std::string& why) EXCLUDES(mutex_);
   void settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) EXCLUDES(mutex_);
   void decide(store::Settlement& settlement, const Subscriber& subscriber, HandlerResult result, Delivery& delivery);
+  bool put_off(store::Settlement& settlement, const config::Retry& policy, Delivery& delivery) EXCLUDES(mutex_);
   void give_up(store::Settlement& settlement, const Subscriber& subscriber, const Delivery& delivery) const;
   void address(std::vector<ingest::NewEvent>& emitted, const Delivery& by) const;
   void feed_breaker(const Entry& entry, HandlerOutcome outcome) REQUIRES(mutex_);

@@ -17,11 +17,11 @@ class Meter {
   static constexpr double kSeconds[] = {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300};
 
   struct OfType {
-    Counter done, retry, dead;
+    Counter done, retry, postpone, dead;
     Histogram seconds{kSeconds};
   };
   struct Totals {
-    uint64_t succeeded = 0, failed = 0;  // runs since the start
+    uint64_t succeeded = 0, failed = 0;  // runs since the start; one that was put off is neither
   };
 
   explicit Meter(size_t types) : of_type_(types) {}
@@ -31,6 +31,7 @@ class Meter {
     switch (kind) {
       case store::Settlement::Kind::kDone: of.done.add(); break;
       case store::Settlement::Kind::kRetry: of.retry.add(); break;
+      case store::Settlement::Kind::kPostpone: of.postpone.add(); break;
       case store::Settlement::Kind::kDead: of.dead.add(); break;
     }
     constexpr double kUsPerSecond = 1e6;

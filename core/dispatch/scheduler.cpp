@@ -61,8 +61,13 @@ void Scheduler::take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wa
   const std::string& provider = delivery.event ? delivery.event->provider : delivery.provider;
   const std::string& order_key = delivery.event ? delivery.event->order_key : delivery.order_key;
   bool ordered = to.ordered && !order_key.empty();
-  Entry entry{delivery.seq, delivery.event_seq, *subscriber, delivery.attempts, 0, false,
-              ordered ? order_hash(*subscriber, provider, order_key) : 0, nullptr};
+  Entry entry;
+  entry.seq = delivery.seq;
+  entry.event_seq = delivery.event_seq;
+  entry.subscriber = *subscriber;
+  entry.attempts = delivery.attempts;
+  entry.order = ordered ? order_hash(*subscriber, provider, order_key) : 0;
+  entry.replayed_at = delivery.replayed_at;
   if (delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
     event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
     entry.event = std::move(delivery.event);

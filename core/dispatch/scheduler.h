@@ -32,8 +32,10 @@ class Scheduler {
     size_t subscriber = 0;
     uint32_t attempts = 0;  // made so far
     uint32_t conflicts = 0;  // in a row: reruns because a record had changed
+    uint32_t postponed = 0;  // in a row: put off at no cost of attempts
     bool trial = false;      // of a breaker that is half open
     uint64_t order = 0;     // hash of (subscriber, provider, order key); 0: unordered
+    int64_t replayed_at = 0;  // Unix milliseconds; 0: never
     std::shared_ptr<const store::StoredEvent> event;  // null: read it from the store
   };
 

@@ -15,6 +15,7 @@ enum class HandlerOutcome {
   kDone,
   kPending,  // Delivery::complete() will follow
   kRetry,
+  kPostpone,  // not tried, since what it needs is known to be down: later, at no cost of attempts
   kDead,
 };
 

@@ -181,6 +181,7 @@ postern_status verdict(const postern_client_response* handle) {
   switch (outcome_of(handle).verdict()) {
     case Outcome::Verdict::kDone: return POSTERN_OK;
     case Outcome::Verdict::kRetry: return POSTERN_RETRY;
+    case Outcome::Verdict::kPostpone: return POSTERN_POSTPONE;
     case Outcome::Verdict::kDead: return POSTERN_DEAD;
   }
   return POSTERN_RETRY;

@@ -59,6 +59,7 @@ postern_status complete(postern_delivery* handle, postern_status outcome, poster
     HandlerOutcome ours = HandlerOutcome::kRetry;  // negative: a failure that may pass
     if (outcome == POSTERN_OK) ours = HandlerOutcome::kDone;
     if (outcome == POSTERN_DEAD) ours = HandlerOutcome::kDead;
+    if (outcome == POSTERN_POSTPONE) ours = HandlerOutcome::kPostpone;
     if (outcome == POSTERN_PENDING) ours = HandlerOutcome::kPending;
     return to_abi(delivery_of(handle).complete({ours, copy(why)}));
   });

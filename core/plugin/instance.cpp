@@ -124,6 +124,7 @@ dispatch::HandlerResult Instance::handle(const Handler& handler, dispatch::Deliv
     case POSTERN_PENDING: return {HandlerOutcome::kPending, {}};
     case POSTERN_DEAD: return {HandlerOutcome::kDead, take_error()};
     case POSTERN_RETRY: return {HandlerOutcome::kRetry, take_error()};
+    case POSTERN_POSTPONE: return {HandlerOutcome::kPostpone, take_error()};
     default: break;
   }
   if (status > 0) return {HandlerOutcome::kRetry, "the handler returned the unknown status " + std::to_string(status)};

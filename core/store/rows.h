@@ -24,6 +24,7 @@ struct OpenDelivery {
   uint32_t attempts = 0;  // made so far
   int64_t due_at = 0;     // Unix milliseconds
   std::shared_ptr<const StoredEvent> event;  // where it is at hand anyway
+  int64_t replayed_at = 0;  // Unix milliseconds; 0: it was not queued again by hand
 };
 
 struct Record {

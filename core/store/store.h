@@ -32,17 +32,17 @@ constexpr uint64_t kAnyVersion = UINT64_MAX;
 
 // How one run of a delivery ended, with the effects of its handler.
 struct Settlement {
-  enum class Kind { kDone, kRetry, kDead };
+  enum class Kind { kDone, kRetry, kPostpone, kDead };  // kPostpone: put off, and no attempt is kept of it
   virtual ~Settlement() = default;
 
   int64_t delivery = 0;
   int64_t event = 0;
   std::string plugin;  // owner of the records
   Kind kind = Kind::kDone;
-  uint32_t attempts = 0;    // including this one
+  uint32_t attempts = 0;    // including this one, but for kPostpone
   int64_t started_at = 0;   // Unix milliseconds
   int64_t duration_us = 0;
-  int64_t due_at = 0;       // Unix milliseconds; for kRetry
+  int64_t due_at = 0;       // Unix milliseconds; for kRetry and kPostpone
   std::string outcome;      // of a failed attempt: "retry", "dead", "timeout", "exception"
   std::string detail;       // and why
   std::vector<RecordWrite> records;         // only with kDone

@@ -87,6 +87,11 @@ TEST_F(Handler, ThatReturnsWhatNobodyKnowsIsRunAgain) {
   EXPECT_ENDS("unknown_failure", HandlerOutcome::kRetry, "internal error of the plugin (status -4711)");
 }
 
+TEST_F(Handler, MayPutItsDeliveryOff) {
+  EXPECT_ENDS("postpones", HandlerOutcome::kPostpone, "the breaker is open");
+  EXPECT_ENDS("completes_as_postponed", HandlerOutcome::kPostpone, "the breaker is open");
+}
+
 TEST_F(Handler, IsNotGivenTheReasonOfAnother) {
   EXPECT_ENDS("stale_error", HandlerOutcome::kDone, "");
   EXPECT_ENDS("silent_retry", HandlerOutcome::kRetry, "");

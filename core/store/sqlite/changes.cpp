@@ -171,7 +171,8 @@ Status Changes::queue_again(const Job& job, int64_t delivery, Advanced& to, bool
     if (code == SQLITE_DONE) return Status::ok();
     if (code != SQLITE_ROW) return database_.fault("look at a delivery");
     again = {delivery, look_.integer(0), std::string(look_.text(1)), std::string(look_.text(2)), std::string(look_.text(3)),
-             std::string(look_.text(4)), 0, wall_ms(), nullptr};
+             std::string(look_.text(4)), 0, wall_ms(), nullptr, 0};
+    again.replayed_at = again.due_at;
     dead = look_.integer(5) != 0;
   }
   if (Status s = run((*queue)->bind(1, delivery).bind(2, again.due_at), "queue a delivery again"); !s) return s;

@@ -97,14 +97,19 @@ Result<std::vector<int64_t>> Reader::listed(int64_t job, int64_t after, size_t l
 
 Result<std::vector<OpenDelivery>> Reader::replayed_deliveries(int64_t after, size_t limit) {
   auto rows = database_.prepare(
-      "SELECT d.seq, d.event, d.plugin, d.subscriber, ifnull(e.provider, ''), ifnull(e.order_key, ''), d.attempts, d.due_at "
+      "SELECT d.seq, d.event, d.plugin, d.subscriber, ifnull(e.provider, ''), ifnull(e.order_key, ''), d.attempts, d.due_at, d.replayed_at "
       "FROM delivery d INDEXED BY delivery_replayed LEFT JOIN event e ON e.seq = d.event "
       "WHERE d.replayed_at IS NOT NULL AND d.state IN ('queued', 'running') AND d.seq > ?1 ORDER BY d.seq LIMIT ?2");
   if (!rows) return rows.status();
   rows->bind(1, after).bind(2, static_cast<int64_t>(limit));
   std::vector<OpenDelivery> found;
   int code;
-  while ((code = rows->step()) == SQLITE_ROW) read_open_delivery(*rows, found.emplace_back());
+  while ((code = rows->step()) == SQLITE_ROW) {
+    constexpr int kReplayedAt = 8;
+    OpenDelivery& delivery = found.emplace_back();
+    read_open_delivery(*rows, delivery);
+    delivery.replayed_at = rows->integer(kReplayedAt);
+  }
   if (code != SQLITE_DONE) return database_.fault("read replayed deliveries");
   return found;
 }

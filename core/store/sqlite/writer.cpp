@@ -223,7 +223,7 @@ Status Writer::insert_deliveries(ingest::NewEvent& event, int64_t event_seq, con
   }
   int64_t due_at = kept ? kept->received_at : event.received_at;
   for (const ingest::Target& target : targets) {
-    OpenDelivery made{++delivery_seq_, event_seq, target.plugin, target.subscriber, {}, {}, 0, due_at, kept};
+    OpenDelivery made{++delivery_seq_, event_seq, target.plugin, target.subscriber, {}, {}, 0, due_at, kept, 0};
     insert_delivery_.bind(1, made.seq).bind(2, event_seq).bind(3, target.plugin).bind(4, target.subscriber).bind(5, due_at);
     if (Status s = run(insert_delivery_, "store a delivery"); !s) return s;
     if (!kept) {
@@ -318,7 +318,7 @@ Status Writer::write_records(const Settlement& settlement) {
 }
 
 Status Writer::write_outcome(const Settlement& s, Batch& batch) {
-  if (s.kind == Settlement::Kind::kRetry) {
+  if (s.kind == Settlement::Kind::kRetry || s.kind == Settlement::Kind::kPostpone) {
     retry_.bind(1, s.delivery).bind(2, s.attempts).bind(3, s.detail).bind(4, s.due_at).bind(5, s.duration_us);
     if (Status written = run(retry_, "put a delivery off"); !written) return written;
     if (sqlite3_changes(database_.handle()) == 0) return {Code::kGone, "the delivery is settled already"};
@@ -332,7 +332,7 @@ Status Writer::write_outcome(const Settlement& s, Batch& batch) {
     --batch.open_change;
     if (dead) ++batch.dead_change;
   }
-  if (s.kind == Settlement::Kind::kDone) return Status::ok();
+  if (s.kind == Settlement::Kind::kDone || s.kind == Settlement::Kind::kPostpone) return Status::ok();
   insert_attempt_.bind(1, s.delivery).bind(2, s.attempts).bind(3, s.started_at).bind(4, s.duration_us);
   insert_attempt_.bind(5, s.outcome).bind(6, s.detail);
   return run(insert_attempt_, "store an attempt");

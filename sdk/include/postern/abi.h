@@ -38,6 +38,7 @@ enum {
   POSTERN_PENDING = 1,       /* the answer comes later, by a call */
   POSTERN_RETRY = 2,         /* handlers: failed for now, deliver again by the retry policy */
   POSTERN_DEAD = 3,          /* handlers: can never succeed, do not deliver again */
+  POSTERN_POSTPONE = 4,      /* handlers: could not be tried now, deliver again later; no attempt is counted */
   POSTERN_E_INVALID = -1,    /* an argument or a value is wrong */
   POSTERN_E_UNSUPPORTED = -2,
   POSTERN_E_STATE = -3,      /* not now: wrong phase of life */
@@ -63,8 +64,8 @@ typedef struct postern_host_api {
   /* [any] The function table of an extension, valid until destroy; NULL where this host has none of that id. */
   const void* (*get_extension)(postern_host* host, postern_str id);
 
-  /* [any] Says why this thread's next negative status, or a handler's POSTERN_RETRY or POSTERN_DEAD, is one; shown to the
-   * operator. */
+  /* [any] Says why this thread's next negative status, or a handler's POSTERN_RETRY, POSTERN_POSTPONE or POSTERN_DEAD, is one; shown
+   * to the operator. */
   void (*set_error)(postern_host* host, postern_str text);
 
   /* [main] During init: something is wrong in the plugin's `config:`. `pointer` is the place as a JSON pointer

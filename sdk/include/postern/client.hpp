@@ -2,7 +2,7 @@
 //
 //   api_ = setup.upstream({.name = "api", .base_url = "https://api.example.com/v1"});           // in init
 //   auto answer = api_.call(delivery, {.method = "POST", .url = "/orders", .body = json});      // in a handler
-//   answer.or_throw();   // Retry or Dead, as the answer says; a Retry-After comes along
+//   answer.or_throw();   // Retry, Postpone or Dead, as the answer says; a Retry-After comes along
 //
 // Errors: what came of a request is a ClientResponse, whatever it was; a call that the host refuses as such throws Error. Threads: an
 // Upstream is a plain value for any thread, from activate on.
@@ -85,19 +85,18 @@ class ClientResponse {
   // How a delivery ends that needed this answer.
   Outcome outcome() const {
     if (ok()) return Outcome::done();
-    return verdict_ == POSTERN_DEAD ? Outcome::dead(error_) : Outcome::retry(error_, delivery_delay());
+    if (verdict_ == POSTERN_POSTPONE) return Outcome::postpone(error_, retry_after_);
+    return verdict_ == POSTERN_DEAD ? Outcome::dead(error_) : Outcome::retry(error_, retry_after_);
   }
-  // Throws Retry or Dead unless it is ok.
+  // Throws Retry, Postpone or Dead unless it is ok: a handler that lets it pass waits for an open breaker without losing attempts.
   const ClientResponse& or_throw() const {
     if (ok()) return *this;
     if (verdict_ == POSTERN_DEAD) throw Dead(error_);
-    throw Retry(error_, delivery_delay());
+    if (verdict_ == POSTERN_POSTPONE) throw Postpone(error_, retry_after_);
+    throw Retry(error_, retry_after_);
   }
 
  private:
-  // A Retry-After is the upstream's wish. The breaker's time is shorter than a delivery's policy waits: with it, an upstream that is down
-  // for some minutes would use up the delivery's attempts.
-  milliseconds delivery_delay() const { return kind_ == POSTERN_RESPONSE_BREAKER_OPEN ? milliseconds(0) : retry_after_; }
   static char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
   postern_status verdict_;

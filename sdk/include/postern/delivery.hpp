@@ -1,4 +1,4 @@
-// postern/delivery.hpp - one event in a handler's hands: views, effects, and the four ways it can end. Part of
+// postern/delivery.hpp - one event in a handler's hands: views, effects, and the ways it can end. Part of
 // plugin.hpp.
 //
 // Errors: a call that the host refuses throws Error (Gone when it came too late). A handler may let it pass: plugin.hpp
@@ -30,6 +30,13 @@ class Retry : public std::runtime_error {
   milliseconds after_;
 };
 
+// Thrown by a handler: what it needs is known to be down, so it was not tried. No attempt is counted. `after` zero: the policy's first
+// wait.
+class Postpone : public Retry {
+ public:
+  using Retry::Retry;
+};
+
 // Thrown by a handler: it can never succeed.
 class Dead : public std::runtime_error {
  public:
@@ -43,11 +50,14 @@ class [[nodiscard]] Outcome {
   // The Pending that detach() gave away decides.
   static Outcome pending() { return {POSTERN_PENDING, {}, {}}; }
   static Outcome retry(std::string why, milliseconds after = {}) { return {POSTERN_RETRY, std::move(why), after}; }
+  // As a retry, but no attempt is counted: for what cannot be tried now. See POSTERN_POSTPONE in ext/events.h for its bounds.
+  static Outcome postpone(std::string why, milliseconds after = {}) { return {POSTERN_POSTPONE, std::move(why), after}; }
   static Outcome dead(std::string why) { return {POSTERN_DEAD, std::move(why), {}}; }
 
   postern_status status() const { return status_; }
   const std::string& why() const { return why_; }
   milliseconds after() const { return after_; }
+  bool comes_again() const { return status_ == POSTERN_RETRY || status_ == POSTERN_POSTPONE; }
 
  private:
   Outcome(postern_status status, std::string why, milliseconds after)
@@ -224,7 +234,7 @@ class Pending : public DeliveryContext {
   bool complete(const Outcome& outcome) {
     postern_delivery* handle = std::exchange(handle_, nullptr);
     if (handle == nullptr) return false;
-    if (outcome.status() == POSTERN_RETRY && outcome.after().count() > 0) {
+    if (outcome.comes_again() && outcome.after().count() > 0) {
       events().retry_after(handle, static_cast<uint64_t>(outcome.after().count()));
     }
     bool ended = outcome.status() != POSTERN_PENDING;

@@ -12,7 +12,7 @@
 //   "postern.http/1");
 //
 // Exceptions stop here: in init and activate they become a negative status with a text, in an event handler an outcome (Retry,
-// Dead; any other one is a retry, except that passing a bound of the host is dead: it would pass it again), in a reply handler
+// Postpone, Dead; any other one is a retry, except that passing a bound of the host is dead: it would pass it again), in a reply handler
 // and in a scheme's functions a failure (500, 503), in a service's function what its caller gets. Threads: init, activate,
 // deactivate and the destructor on the host's control thread; handlers, checks, services and a scheme's functions on several at once.
 #pragma once
@@ -190,6 +190,8 @@ ServiceFunction to_service_function(Plugin& self, F function) {
 inline Outcome run_guarded(const EventFunction& handler, Delivery& delivery) {
   try {
     return handler(delivery);
+  } catch (const Postpone& postpone) {
+    return Outcome::postpone(postpone.what(), postpone.after());
   } catch (const Retry& retry) {
     return Outcome::retry(retry.what(), retry.after());
   } catch (const Dead& dead) {
@@ -215,7 +217,7 @@ inline postern_status run_handler(postern_instance* self, void* user, postern_de
   }
   if (outcome.status() == POSTERN_PENDING) outcome = Outcome::retry("the handler returned pending without detach()");
   if (outcome.status() != POSTERN_OK) instance.set_error(outcome.why());
-  if (outcome.status() == POSTERN_RETRY && outcome.after().count() > 0) {
+  if (outcome.comes_again() && outcome.after().count() > 0) {
     instance.tables.events->retry_after(handle, static_cast<uint64_t>(outcome.after().count()));
   }
   return outcome.status();

@@ -184,7 +184,7 @@ class Setup {
   void sample(const Sample& sample);
 
   // `handler`: a callable taking Delivery& or a member function of the plugin, returning void (done) or Outcome.
-  // Throwing Retry or Dead ends the delivery so; any other exception is a retry. Handlers run on several threads at
+  // Throwing Retry, Postpone or Dead ends the delivery so; any other exception is a retry. Handlers run on several threads at
   // once.
   template <typename F>
   void on(std::string_view type_glob, F handler) {

@@ -93,6 +93,7 @@ postern_status verdict(const postern_client_response* response) {
     case POSTERN_RESPONSE_REJECTED:
     case POSTERN_RESPONSE_TOO_LARGE:
     case POSTERN_RESPONSE_REFUSED: return POSTERN_DEAD;
+    case POSTERN_RESPONSE_BREAKER_OPEN: return POSTERN_POSTPONE;
     default: return POSTERN_RETRY;
   }
 }

@@ -257,7 +257,7 @@ void HostState::settle(Attempt& attempt, postern_status outcome, std::string why
     }
   }
   bool done = outcome == POSTERN_OK;
-  bool retried = outcome == POSTERN_RETRY || outcome < 0;
+  bool retried = outcome == POSTERN_RETRY || outcome == POSTERN_POSTPONE || outcome < 0;
   delivery.settled = {delivery.number,
                       true,
                       outcome,

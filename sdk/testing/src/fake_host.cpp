@@ -257,7 +257,8 @@ Settled FakeHost::redeliver(size_t number) {
     if (life == Attempt::Life::kRunning || life == Attempt::Life::kPending) {
       return {number, false, POSTERN_E_STATE, "the delivery has not ended", {}, {}, {}, delivery->attempts, 0};
     }
-    ++delivery->attempts;
+    bool postponed = life == Attempt::Life::kSettled && delivery->settled.outcome == POSTERN_POSTPONE;
+    if (!postponed) ++delivery->attempts;
     delivery->reruns = 0;
   }
   return s.run(*delivery);

@@ -20,6 +20,14 @@ postern_status throws_int(postern_instance*, void*, postern_delivery*) { throw 7
 postern_status unknown_status(postern_instance*, void*, postern_delivery*) { return 4711; }
 postern_status unknown_failure(postern_instance*, void*, postern_delivery*) { return -4711; }
 postern_status silent_retry(postern_instance*, void*, postern_delivery*) { return POSTERN_RETRY; }
+postern_status postpones(postern_instance* self, void*, postern_delivery*) {
+  self->api->set_error(self->host, str("the breaker is open"));
+  return POSTERN_POSTPONE;
+}
+postern_status completes_as_postponed(postern_instance* self, void*, postern_delivery* delivery) {
+  events_of(self).complete(delivery, POSTERN_POSTPONE, str("the breaker is open"));
+  return POSTERN_PENDING;
+}
 postern_status stale_error(postern_instance* self, void*, postern_delivery*) {
   self->api->set_error(self->host, str("left over"));
   return POSTERN_OK;
@@ -112,6 +120,8 @@ constexpr struct {
     {"unknown_status", unknown_status},
     {"unknown_failure", unknown_failure},
     {"silent_retry", silent_retry},
+    {"postpones", postpones},
+    {"completes_as_postponed", completes_as_postponed},
     {"stale_error", stale_error},
     {"completes_twice", completes_twice},
     {"effects_after_complete", effects_after_complete},

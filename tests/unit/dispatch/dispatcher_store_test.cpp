@@ -128,6 +128,35 @@ TEST_F(DispatcherStoreTest, ARetryHoldsItsKeyThroughARestart) {
             "done2,done1,done1");
 }
 
+TEST_F(DispatcherStoreTest, OneThatIsPutOffWaitsInItsPlaceThroughARestart) {
+  std::atomic<bool> down{true};
+  subscribers_[0].handle = [&](Delivery& d) -> HandlerResult {
+    calls_.add(d.event().external_id + "." + std::to_string(d.attempt()));
+    d.retry_after(1500);
+    return d.event().external_id == "EV1" && down ? HandlerResult{Outcome::kPostpone, "the breaker is open"} : HandlerResult{};
+  };
+  open();
+  put(1, "k");
+  ASSERT_TRUE(committed_.events.wait_for(1));
+  ASSERT_TRUE(calls_.wait_for(1));
+  put(2, "k");
+  put(3, "other");
+  ASSERT_TRUE(committed_.events.wait_for(3));
+  ASSERT_TRUE(calls_.wait_for(2));
+  close();
+  EXPECT_EQ(one("SELECT group_concat(state || attempts) FROM (SELECT * FROM delivery ORDER BY seq)"), "queued0,queued0,done1");
+  EXPECT_EQ(one("SELECT last_error FROM delivery WHERE seq = 1"), "the breaker is open");
+  int64_t due_at = std::stoll(one("SELECT due_at FROM delivery WHERE seq = 1"));
+  down = false;
+  open();
+  ASSERT_TRUE(calls_.wait_for(4));
+  EXPECT_GE(wall_ms(), due_at) << "a restart does not shorten the wait";
+  close();
+  EXPECT_THAT(calls_.values(), ElementsAre("EV1.1", "EV3.1", "EV1.1", "EV2.1"));
+  EXPECT_EQ(one("SELECT group_concat(state || attempts) FROM (SELECT * FROM delivery ORDER BY seq)"), "done1,done1,done1");
+  EXPECT_EQ(one("SELECT count(*) FROM attempt"), "0");
+}
+
 TEST_F(DispatcherStoreTest, APendingOneIsRunAgainAfterARestart) {
   std::vector<std::shared_ptr<Delivery>> held;
   subscribers_[0].handle = [&](Delivery& d) -> HandlerResult {

@@ -249,6 +249,19 @@ TEST_F(DispatcherTest, AHandlerMaySayWhen) {
     EXPECT_NEAR(static_cast<double>(s.due_in), s.delivery == 1 ? 300'000 : 500'000, 20'000);
 }
 
+// An upstream asks for haste, and the handler passes that on.
+TEST_F(DispatcherTest, AHandlerCannotBurnTheAttempts) {
+  own().policies.retry = {5, milliseconds(100'000), 2, milliseconds(1'000'000), 0};
+  own().handle = [&](Delivery& d) -> HandlerResult {
+    d.retry_after(0);
+    return {Outcome::kRetry, "x"};
+  };
+  start();
+  store_.add();
+  ASSERT_TRUE(store_.wait_for_seen(1));
+  EXPECT_NEAR(static_cast<double>(store_.seen()[0].due_in), 100'000, 20'000);
+}
+
 TEST_F(DispatcherTest, WorkersThatAreAllBusyLeaveTheRestIdle) {
   std::promise<void> busy, release;
   auto released = release.get_future().share();

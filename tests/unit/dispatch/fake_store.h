@@ -64,8 +64,9 @@ class FakeStore final : public store::Store {
       event->type = "acme.thing.made";
       event->order_key = order_key;
       event->depth = depth;
+      event->received_at = wall_ms() - age_ms;
       event->body = "{}";
-      d = {seq_, seq_, plugin, subscriber, "acme", order_key, 0, wall_ms(), nullptr};
+      d = {seq_, seq_, plugin, subscriber, "acme", order_key, 0, wall_ms(), nullptr, 0};
       events_[seq_] = event;
       open_[seq_] = d;
       if (thread_.joinable()) {
@@ -77,6 +78,14 @@ class FakeStore final : public store::Store {
     return d.seq;
   }
   uint32_t depth = 0;
+  int64_t age_ms = 0;  // of the events that come
+
+  // Queues a settled delivery again, as a replay does.
+  store::OpenDelivery reopen(int64_t seq) {
+    std::lock_guard lock(mutex_);
+    store::OpenDelivery again{seq, seq, "acme", "handlers", "acme", events_.at(seq)->order_key, 0, wall_ms(), nullptr, wall_ms()};
+    return open_[seq] = again;
+  }
 
   // From now on it settles so many at once, and no more than `allowed` in all.
   void hold(size_t allowed, size_t at_once = SIZE_MAX) {
@@ -188,7 +197,8 @@ class FakeStore final : public store::Store {
       s.status = {Code::kGone, "settled already"};
       return;
     }
-    if (s.kind == store::Settlement::Kind::kRetry) {
+    bool again = s.kind == store::Settlement::Kind::kRetry || s.kind == store::Settlement::Kind::kPostpone;
+    if (again) {
       open->second.attempts = s.attempts;
       open->second.due_at = s.due_at;
     } else {
@@ -203,7 +213,7 @@ class FakeStore final : public store::Store {
       record.value = w.value;
       ++record.version;
     }
-    int64_t due_in = s.kind == store::Settlement::Kind::kRetry ? s.due_at - wall_ms() : 0;
+    int64_t due_in = again ? s.due_at - wall_ms() : 0;
     seen_.push_back({s.delivery, s.kind, s.attempts, s.outcome, s.detail, s.result_json, due_in, s.emitted, s.records, s.timers});
   }
 

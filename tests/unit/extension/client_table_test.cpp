@@ -170,6 +170,24 @@ TEST_F(ClientTable, WhatComesLaterSaysWhen) {
   EXPECT_THAT(seen.error, HasSubstr("answered 429"));
 }
 
+TEST_F(ClientTable, WhatWasNotTriedCostsNoAttempt) {
+  server_ = std::make_unique<UpstreamServer>([](Conversation& c) { c.answer(500); });
+  postern_upstream_desc d = desc();
+  d.breaker_failures = 1;
+  ASSERT_EQ(table().add_upstream(&host_, &d, &upstream_), POSTERN_OK);
+  host_.phase = postern_host::Phase::kActive;
+  ASSERT_TRUE(client_.start());
+  ASSERT_TRUE(host_.client.connect(client_, "p"));
+  Seen seen;
+  auto r = request("/");
+  ASSERT_EQ(table().call(&host_, &r, note, &seen), POSTERN_OK);
+  EXPECT_EQ(seen.verdict, POSTERN_RETRY) << "it was tried";
+  ASSERT_EQ(table().call(&host_, &r, note, &seen), POSTERN_OK);
+  EXPECT_EQ(seen.verdict, POSTERN_POSTPONE);
+  EXPECT_EQ(seen.kind, POSTERN_RESPONSE_BREAKER_OPEN + 0u);
+  EXPECT_GT(seen.retry_after_ms, 20'000u) << "until the trial";
+}
+
 TEST_F(ClientTable, ARequestIsSentWithoutWaiting) {
   serve([](Conversation& c) { c.request.target == "/hold" ? c.hold() : c.answer(200, "x"); });
   Seen seen, held;

@@ -93,8 +93,10 @@ TEST_F(ClientHpp, TheAnswerDecidesTheDelivery) {
   EXPECT_EQ(deliver().outcome, POSTERN_DEAD);
   host->answer("api", {.status = 0, .kind = POSTERN_RESPONSE_BREAKER_OPEN, .error = "resting", .retry_after_ms = 5000});
   Settled resting = deliver();
-  EXPECT_EQ(resting.outcome, POSTERN_RETRY);
-  EXPECT_EQ(resting.retry_after_ms, std::nullopt) << "the policy's waits are longer, and spare the delivery's attempts";
+  EXPECT_EQ(resting.outcome, POSTERN_POSTPONE) << "it was not tried";
+  EXPECT_EQ(resting.retry_after_ms, 5000u);
+  EXPECT_EQ(resting.why, "resting");
+  EXPECT_EQ(host->redeliver(resting.delivery).attempt, 1u) << "and cost no attempt";
   Settled nobody = deliver();
   EXPECT_EQ(nobody.outcome, POSTERN_RETRY);
   EXPECT_THAT(nobody.why, HasSubstr("gave no answer"));
@@ -106,6 +108,8 @@ TEST_F(ClientHpp, AnOutcomeIsReturnedAsWell) {
     host->answer("api", {.status = status});
     EXPECT_EQ(deliver().outcome, outcome) << status;
   }
+  host->answer("api", {.status = 0, .kind = POSTERN_RESPONSE_BREAKER_OPEN, .error = "resting", .retry_after_ms = 5000});
+  EXPECT_EQ(deliver().outcome, POSTERN_POSTPONE);
 }
 
 TEST_F(ClientHpp, APendingDeliveryWaitsForNoThread) {

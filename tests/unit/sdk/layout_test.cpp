@@ -301,6 +301,7 @@ VALUE(POSTERN_OK, 0);
 VALUE(POSTERN_PENDING, 1);
 VALUE(POSTERN_RETRY, 2);
 VALUE(POSTERN_DEAD, 3);
+VALUE(POSTERN_POSTPONE, 4);
 SIZE(postern_upstream_desc, 128);
 AT(postern_upstream_desc, struct_size, 0);
 AT(postern_upstream_desc, flags, 4);

@@ -46,6 +46,17 @@ TEST_F(PendingDelivery, PendingMayBeCompletedBeforeTheHandlerReturns) {
   EXPECT_EQ(settled.retry_after_ms, 1000u);
 }
 
+TEST_F(PendingDelivery, APendingMayBePutOff) {
+  start_with([](Delivery& d) {
+    postern::Pending pending = d.detach();
+    EXPECT_TRUE(pending.complete(Outcome::postpone("resting", std::chrono::seconds(1))));
+  });
+  Settled settled = deliver();
+  EXPECT_EQ(settled.outcome, POSTERN_POSTPONE);
+  EXPECT_EQ(settled.why, "resting");
+  EXPECT_EQ(settled.retry_after_ms, 1000u);
+}
+
 TEST_F(PendingDelivery, APendingThatIsDroppedIsRetried) {
   start_with([](Delivery& d) { postern::Pending pending = d.detach(); });
   Settled settled = deliver();

@@ -135,8 +135,10 @@ TEST_F(PluginHpp, EveryEndOfAHandler) {
                 setup.on("void", [](Delivery&) {});
                 setup.on("done", [](Delivery&) { return Outcome::done(); });
                 setup.on("retry", [](Delivery&) { return Outcome::retry("busy", std::chrono::seconds(3)); });
+                setup.on("postpone", [](Delivery&) { return Outcome::postpone("resting", std::chrono::seconds(4)); });
                 setup.on("dead", [](Delivery&) { return Outcome::dead("nonsense"); });
                 setup.on("throw.retry", [](Delivery&) { throw postern::Retry("later", std::chrono::seconds(2)); });
+                setup.on("throw.postpone", [](Delivery&) { throw postern::Postpone("not now"); });
                 setup.on("throw.dead", [](Delivery&) { throw postern::Dead("never"); });
                 setup.on("throw.std", [](Delivery&) { throw std::out_of_range("range"); });
                 setup.on("throw.int", [](Delivery&) { throw 1; });
@@ -153,6 +155,8 @@ TEST_F(PluginHpp, EveryEndOfAHandler) {
     EXPECT_EQ(settled.retry_after_ms, after) << type;
   };
   expect("retry", POSTERN_RETRY, "busy", 3000);
+  expect("postpone", POSTERN_POSTPONE, "resting", 4000);
+  expect("throw.postpone", POSTERN_POSTPONE, "not now", std::nullopt);
   expect("dead", POSTERN_DEAD, "nonsense", std::nullopt);
   expect("throw.retry", POSTERN_RETRY, "later", 2000);
   expect("throw.dead", POSTERN_DEAD, "never", std::nullopt);

@@ -96,6 +96,27 @@ TEST_F(SettlementTest, RetriesThenDead) {
   EXPECT_EQ(store_->counters().open, 0u);
 }
 
+TEST_F(SettlementTest, PutOffItStaysOpenAndNoAttemptIsKept) {
+  int64_t delivery = put_delivery(1, "key");
+  EXPECT_TRUE(settle(settlement(delivery, Kind::kRetry, 1))->status);
+  auto put_off = settlement(delivery, Kind::kPostpone, 1);
+  put_off->detail = "the breaker is open";
+  put_off->due_at = 4'711;
+  EXPECT_TRUE(settle(std::move(put_off))->status);
+  restart();
+  auto open_now = store_->open_deliveries(0, 10);
+  ASSERT_THAT(*open_now, SizeIs(1));
+  EXPECT_EQ(open_now->front().attempts, 1u);
+  EXPECT_EQ(open_now->front().due_at, 4'711);
+  EXPECT_EQ(row(delivery).state, "queued");
+  EXPECT_EQ(row(delivery).last_error, "the breaker is open");
+  EXPECT_THAT(*store_->attempts(delivery), SizeIs(1));
+  EXPECT_EQ(store_->counters().open, 1u);
+  EXPECT_EQ(store_->counters().settled, 0u);
+  EXPECT_TRUE(settle(settlement(delivery, Kind::kDone, 2))->status);
+  EXPECT_EQ(settle(settlement(delivery, Kind::kPostpone, 2))->status.code(), Code::kGone);
+}
+
 TEST_F(SettlementTest, OpenDeliveriesComeInPages) {
   for (uint64_t i = 1; i <= 5; ++i) put_delivery(i);
   std::vector<int64_t> seen;

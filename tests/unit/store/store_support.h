@@ -169,10 +169,10 @@ inline std::unique_ptr<Settlement> settlement(int64_t delivery, Settlement::Kind
   made->started_at = 1'700'000'000'000;
   made->duration_us = 1234;
   if (kind != Settlement::Kind::kDone) {
-    made->outcome = kind == Settlement::Kind::kRetry ? "retry" : "dead";
+    made->outcome = kind == Settlement::Kind::kDead ? "dead" : "retry";
     made->detail = "attempt " + std::to_string(attempts);
   }
-  if (kind == Settlement::Kind::kRetry) made->due_at = wall_ms() + 60'000;
+  if (kind == Settlement::Kind::kRetry || kind == Settlement::Kind::kPostpone) made->due_at = wall_ms() + 60'000;
   return made;
 }
 

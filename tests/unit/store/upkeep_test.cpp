@@ -110,6 +110,7 @@ TEST_F(UpkeepTest, FindsTheReplayedAgainAfterARestart) {
   auto replayed = store_->replayed_deliveries(0, 10);
   ASSERT_EQ(replayed->size(), 1u);
   EXPECT_EQ(replayed->front().seq, dead);
+  EXPECT_NEAR(static_cast<double>(replayed->front().replayed_at), static_cast<double>(wall_ms()), 60'000);
   EXPECT_TRUE(store_->replayed_deliveries(dead, 10)->empty());
   auto open = store_->open_deliveries(0, 10);
   ASSERT_EQ(open->size(), 1u) << "each in one place";

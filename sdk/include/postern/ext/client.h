@@ -19,7 +19,7 @@ enum {
   POSTERN_UPSTREAM_ALLOW_HTTP = 2u  /* whole URLs may be http */
 };
 
-/* SIZED. Zero is the default of what stands behind it. */
+/* SIZED. Zero is the default of what stands behind it. The operator may set some otherwise (`upstreams:` of the plugin in gateway.yaml). */
 typedef struct postern_upstream_desc {
   uint32_t struct_size, flags;
   postern_str name;        /* "api": unique in the plugin; a-z, 0-9, '_', '-', '.'; shown in `postern status` and metrics */
@@ -101,7 +101,9 @@ typedef struct postern_ext_client {
 
   /* Views: [any], until the callback returns. */
 
-  /* POSTERN_OK: 2xx. POSTERN_RETRY: trying again later may help. POSTERN_DEAD: it cannot. What a handler returns that needed the answer. */
+  /* POSTERN_OK: 2xx. POSTERN_RETRY: trying again later may help. POSTERN_POSTPONE: nothing was tried, since the breaker is open.
+   * POSTERN_DEAD: trying again cannot help. What a handler returns that needed the answer, after telling retry_after_ms() to
+   * retry_after() of postern.events where that is not 0. */
   postern_status (*verdict)(const postern_client_response* response);
   uint32_t (*kind)(const postern_client_response* response);   /* POSTERN_RESPONSE_OK … */
   uint32_t (*status)(const postern_client_response* response); /* HTTP; 0 without an answer */

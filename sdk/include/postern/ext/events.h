@@ -15,7 +15,12 @@ extern "C" {
 #define POSTERN_EXT_EVENTS "postern.events/1"
 
 /* [worker] POSTERN_OK: done. POSTERN_PENDING: complete() will be called later, from any thread; no thread is held meanwhile.
- * POSTERN_RETRY or a negative status: deliver again by the retry policy (set_error says why). POSTERN_DEAD: never again. */
+ * POSTERN_RETRY or a negative status: deliver again by the retry policy (set_error says why). POSTERN_DEAD: never again.
+ * POSTERN_POSTPONE: what the handler needs is known to be down (an upstream's breaker is open), so it was not tried: deliver again when
+ * retry_after() says, else after the policy's first wait. No attempt is counted, no breaker hears of it; the delivery keeps its place among
+ * those of its order key, and is shown with the reason of set_error. A wait lasts 1 s at least, doubling to 8 s while it is put off again
+ * and again, and at most as long as the policy's `cap`. When an event has been here for longer than the policy's `postpone_for` (3
+ * days), it counts as POSTERN_RETRY. */
 typedef postern_status (*postern_event_handler)(postern_instance* self, void* user, postern_delivery* delivery);
 
 /* FROZEN. */
@@ -54,7 +59,9 @@ typedef struct postern_ext_events {
    * POSTERN_E_GONE when it comes too late; the handle is freed by this call in any case, so it is the last one on it. */
   postern_status (*complete)(postern_delivery* delivery, postern_status outcome, postern_str why);
 
-  /* Delays the next attempt to `ms` milliseconds from now, overriding the policy; takes effect with a POSTERN_RETRY. */
+  /* The next run shall not come before `ms` milliseconds from now, a Retry-After for example. With POSTERN_RETRY it comes then or when the
+   * policy says, whichever is later: nobody outside can burn the attempts by asking for haste. With POSTERN_POSTPONE it comes then. In
+   * either case a wish beyond the policy's `cap` counts as `cap`. */
   postern_status (*retry_after)(postern_delivery* delivery, uint64_t ms);
 
   /* [main] In init. When a delivery of an event of this type dies, somebody must hear of it: the host makes an event

@@ -254,7 +254,7 @@ class FakeHost {
 
   // Runs the plugin's handler for an event on the calling thread; again when a record's version did not fit.
   Settled deliver(const Event& event);
-  // The next attempt of an earlier delivery: the same event and idempotency key.
+  // The next run of an earlier delivery: the same event and idempotency key. Another attempt, unless it was postponed.
   Settled redeliver(size_t delivery);
   // Waits for a pending delivery; POSTERN_E_TIMEOUT when it is not completed within `limit`.
   Settled await(size_t delivery, std::chrono::milliseconds limit = std::chrono::seconds(10));
