@@ -95,6 +95,16 @@ Result<uint32_t> Caller::add_upstream(Upstream upstream) {
   return static_cast<uint32_t>(upstreams_.size() - 1);
 }
 
+Status Caller::change_upstream(const std::string& name, const std::function<void(Upstream&)>& change) {
+  auto found = std::find_if(upstreams_.begin(), upstreams_.end(), [&](const Upstream& u) { return u.name == name; });
+  if (found == upstreams_.end()) return {Code::kNotFound, "there is no such upstream"};
+  Upstream changed = *found;
+  change(changed);
+  if (Status s = check(changed); !s) return s;
+  *found = std::move(changed);
+  return Status::ok();
+}
+
 Status Caller::connect(Client& client, const std::string& plugin) {
   if (upstreams_.empty()) return Status::ok();
   for (Upstream& upstream : upstreams_) {

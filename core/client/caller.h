@@ -31,6 +31,8 @@ class Caller {
   // The number that the plugin knows it by. kInvalid says what is wrong.
   Result<uint32_t> add_upstream(Upstream upstream);
   const std::vector<Upstream>& upstreams() const { return upstreams_; }
+  // Before connect(): what the operator wants otherwise. kNotFound, or kInvalid for what it must not be; nothing is changed then.
+  Status change_upstream(const std::string& name, const std::function<void(Upstream&)>& change);
 
   // From now on requests are taken. `client` outlives the plugin.
   Status connect(Client& client, const std::string& plugin);

@@ -47,6 +47,7 @@ Status check(const Upstream& u) {
   bool retries = u.attempts >= 1 && u.attempts <= 100 && is_span(b.base_ms) && is_span(b.cap_ms) && b.factor >= 1 && b.factor <= 1000 &&
                  b.jitter >= 0 && b.jitter <= 1;
   if (!retries) return {Code::kInvalid, what + ": retries need 1 to 100 attempts and waits of 1 ms to 1 day"};
+  if (b.base_ms > b.cap_ms) return {Code::kInvalid, what + ": the first wait between attempts must not be longer than the cap of them"};
   bool spans = is_span(u.breaker_open_ms) && is_span(u.connect_ms) && is_span(u.attempt_ms) && is_span(u.deadline_ms);
   if (!spans || u.breaker_failures < 1) return {Code::kInvalid, what + ": its times must be 1 ms to 1 day, and its breaker needs a count"};
   if (u.max_in_flight < 1 || u.max_in_flight > 1000 || u.max_waiting > 100'000) {

@@ -1,4 +1,4 @@
-// plugins: — which plugins are loaded, their own configuration, and what the operator sets on their routes.
+// plugins: — which plugins are loaded, their own configuration, and what the operator sets on their routes, events and upstreams.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -79,7 +79,7 @@ RouteOverride read_route(Section& section, const Member& member) {
   return route;
 }
 
-// A mapping whose keys are the plugin's (paths, types): what is an unknown one, the file alone cannot tell.
+// A mapping whose keys are the plugin's (paths, types, names): what is an unknown one, the file alone cannot tell.
 void read_mapping(Section& entry, const char* key, const char* shape, const std::function<void(Section&, const Member&)>& read) {
   const Member* mapping = entry.find(key);
   if (!mapping || mapping->value->kind == Kind::kNull) return;
@@ -113,6 +113,12 @@ void read_events(Section& entry, Plugin& plugin) {
   });
 }
 
+void read_upstreams(Section& entry, Plugin& plugin) {
+  read_mapping(entry, "upstreams", "name: settings", [&](Section& section, const Member& member) {
+    plugin.upstreams.push_back(read_upstream(section, member));
+  });
+}
+
 void read_plugin(Section& entry, Config& config) {
   Plugin plugin;
   plugin.mark = entry.place();
@@ -128,6 +134,7 @@ void read_plugin(Section& entry, Config& config) {
   read_policies(entry, plugin.policies);
   read_routes(entry, plugin);
   read_events(entry, plugin);
+  read_upstreams(entry, plugin);
   config.plugins.push_back(std::move(plugin));
 }
 

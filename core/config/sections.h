@@ -19,6 +19,9 @@ void read_health(Section& health, Config& config);
 // retry, breaker and deadline; what the section does not set stays as it is in `policies`.
 void read_policies(Section& section, Policies& policies);
 
+// Of a plugin's `upstreams:`; `member` names it.
+UpstreamOverride read_upstream(Section& section, const Member& member);
+
 void read_plugins(Section& root, Config& config);        // after read_dispatch, whose policies are inherited
 void read_subscriptions(Section& root, Config& config);  // after read_plugins
 

@@ -2,9 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <type_traits>
 
 #include "core/admission/address_list.h"
 #include "core/base/clock.h"
+#include "core/client/url.h"
+#include "core/config/faults.h"
+#include "core/config/suggest.h"
 #include "core/extension/table.h"
 #include "core/plugin/library.h"
 
@@ -36,6 +41,32 @@ Status apply(const config::RouteOverride* set, const config::Config& config, ing
   if (!allow) return allow.status();
   route.rules.allow = std::move(*allow);
   return Status::ok();
+}
+
+template <typename Ours, typename Set>
+void replace(Ours& ours, const std::optional<Set>& set) {
+  if (!set) return;
+  if constexpr (std::is_same_v<Set, config::milliseconds>) {
+    ours = set->count();
+  } else {
+    ours = *set;
+  }
+}
+
+// The same for an upstream. Allowed hosts replace the leave to call any: then all that is called is known, and has a breaker.
+void apply(const config::UpstreamOverride& set, client::Upstream& upstream) {
+  replace(upstream.attempts, set.attempts);
+  replace(upstream.backoff.base_ms, set.base);
+  replace(upstream.backoff.cap_ms, set.cap);
+  replace(upstream.breaker_failures, set.failures);
+  replace(upstream.breaker_open_ms, set.open_for);
+  replace(upstream.deadline_ms, set.deadline);
+  replace(upstream.max_in_flight, set.max_in_flight);
+  replace(upstream.max_response, set.max_response);
+  if (!set.allow_hosts) return;
+  upstream.any_host = false;
+  upstream.allow_hosts.clear();
+  for (const config::AllowedHost& host : *set.allow_hosts) upstream.allow_hosts.push_back(host.pattern);
 }
 
 // The threads of one plugin for calls that a client waits for.
@@ -91,6 +122,7 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
     return;
   }
   add_routes(config, plugin, **instance, faults);
+  set_upstreams(plugin, **instance, faults);
   add_handlers(plugin, **instance);
   for (const std::string& type : (*instance)->registrations().timer_types) targets_.add_type(plugin.name, type);
   mark_critical(plugin, **instance);
@@ -122,6 +154,27 @@ void Assembly::add_routes(const config::Config& config, const config::Plugin& pl
     const auto& routes = instance.registrations().routes;
     bool known = std::any_of(routes.begin(), routes.end(), [&](const auto& route) { return route.path == set.path; });
     if (!known) faults.push_back({set.mark, "plugin " + plugin.name + " has no route " + set.path + "; see `postern routes`"});
+  }
+}
+
+void Assembly::set_upstreams(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults) {
+  client::Caller& caller = instance.client();
+  std::vector<std::string> names;
+  for (const client::Upstream& upstream : caller.upstreams()) names.push_back(upstream.name);
+  for (const config::UpstreamOverride& set : plugin.upstreams) {
+    size_t before = faults.size();
+    for (const config::AllowedHost& host : set.allow_hosts.value_or(std::vector<config::AllowedHost>())) {
+      Status fit = client::check_host_pattern(host.pattern);
+      if (!fit) faults.push_back({host.mark, "upstream " + config::quote(set.name) + ": " + fit.message()});
+    }
+    if (faults.size() > before) continue;
+    Status changed = caller.change_upstream(set.name, [&](client::Upstream& upstream) { apply(set, upstream); });
+    if (changed.code() == Code::kNotFound) {
+      std::string name = config::quote(set.name) + config::suggest(set.name, names);
+      faults.push_back({set.mark, "plugin " + plugin.name + " has no upstream " + name});
+    } else if (!changed) {
+      faults.push_back({set.mark, "plugin " + plugin.name + ": " + changed.message()});
+    }
   }
 }
 

@@ -50,6 +50,7 @@ class Assembly {
 
   void load(const config::Config& config, const config::Plugin& plugin, Faults& faults);
   void add_routes(const config::Config& config, const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults);
+  void set_upstreams(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults);
   void add_handlers(const config::Plugin& plugin, plugin::Instance& instance);
   void add_subscription(const config::Subscription& subscription, Faults& faults);
   void mark_critical(const config::Plugin& plugin, const plugin::Instance& instance);

@@ -52,6 +52,25 @@ TEST_F(CallerTest, AnswersComeOnThreadsOfThePluginsOwn) {
   EXPECT_EQ(status().plugin, "acme");
 }
 
+TEST_F(CallerTest, AnUpstreamIsChangedBeforeItIsUsed) {
+  serve([](Conversation& c) { c.answer(200, "0123456789"); });
+  ASSERT_TRUE(caller_.add_upstream(quick()));
+  EXPECT_EQ(caller_.change_upstream("apj", [](Upstream&) { FAIL(); }).code(), Code::kNotFound);
+  EXPECT_EQ(caller_.change_upstream("api", [](Upstream& u) { u.deadline_ms = 0; }).code(), Code::kInvalid);
+  EXPECT_EQ(caller_.upstreams()[0].deadline_ms, quick().deadline_ms) << "nothing is changed then";
+  ASSERT_TRUE(caller_.change_upstream("api", [](Upstream& u) { u.max_response = 4; }));
+  if (!client_) start();
+  ASSERT_TRUE(caller_.connect(*client_, "acme"));
+  EXPECT_EQ(caller_.call(0, get_root())->kind, Kind::kTooLarge);
+}
+
+TEST_F(CallerTest, AWaitThatIsLongerThanTheLongestIsRefused) {
+  Upstream upstream = quick();
+  upstream.base_url = "https://api.example.com";
+  upstream.backoff = {60'000, 2, 30'000, 0};
+  EXPECT_EQ(caller_.add_upstream(upstream).status().code(), Code::kInvalid);
+}
+
 TEST_F(CallerTest, ASlowCallbackHoldsUpNobodyElse) {
   serve([](Conversation& c) { c.answer(200); });
   connect(quick());

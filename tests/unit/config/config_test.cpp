@@ -44,7 +44,7 @@ dispatch:
   max_backlog: 5000
   drain: 10s
   deadline: 15s
-  retry: {attempts: 6, base: 30s, factor: 3, cap: 2h, jitter: 0.2}
+  retry: {attempts: 6, base: 30s, factor: 3, cap: 2h, jitter: 0.2, postpone_for: 12h}
   breaker: {failures: 7, open_for: 1m}
 dedupe: {window: 1d12h}
 plugin_dir: /opt/plugins
@@ -59,6 +59,16 @@ plugins:
       /hooks/acme: {wait: 5s, rate: 30/m, allow: [0.0.0.0/0], max_body: 256KiB, reject_status: 403, ordered: false, dedupe: {window: 1d}}
       /hooks/other:
       /answers: {deadline: 2500ms}
+    upstreams:
+      api:
+        retry: {attempts: 4, base: 2s, cap: 1m}
+        breaker: {failures: 9, open_for: 10s}
+        deadline: 20s
+        max_in_flight: 3
+        max_response: 2MiB
+        allow_hosts: [a.example, "*.b.example:8443"]
+      media: {allow_hosts: []}
+      rest:
   - name: mailer
     library: /opt/mailer.so
 subscriptions:
@@ -143,7 +153,7 @@ TEST(Config, PluginsAndInheritance) {
   const Plugin& mailer = loaded.config.plugins[1];
   EXPECT_EQ(mailer.config_json, "{}");
   EXPECT_EQ(mailer.policies.retry.attempts, 6u);
-  EXPECT_EQ(mailer.config_marks.at("").line, 37);
+  EXPECT_EQ(mailer.config_marks.at("").line, 47);
   EXPECT_EQ(mailer.config_marks.at("").column, 5);
 
   ASSERT_EQ(loaded.config.subscriptions.size(), 2u);
@@ -157,6 +167,35 @@ TEST(Config, PluginsAndInheritance) {
   EXPECT_EQ(again.policies.retry.attempts, 8u);  // its plugin's
   EXPECT_EQ(again.policies.retry.base, 1min);
   EXPECT_EQ(again.policies.deadline, 5s);
+}
+
+TEST(Config, UpstreamsOfAPlugin) {
+  ::setenv("POSTERN_TEST_TOKEN", "hush", 1);
+  const Loaded loaded = load_text(kWhole);
+  ::unsetenv("POSTERN_TEST_TOKEN");
+  EXPECT_EQ(loaded.config.plugins[0].policies.retry.postpone_for, 12h);
+  const std::vector<UpstreamOverride>& upstreams = loaded.config.plugins[0].upstreams;
+  ASSERT_EQ(upstreams.size(), 3u);
+  const UpstreamOverride& api = upstreams[0];
+  EXPECT_EQ(api.name, "api");
+  EXPECT_EQ(api.mark.line, 38);
+  EXPECT_EQ(api.mark.column, 7);
+  EXPECT_EQ(api.attempts, 4u);
+  EXPECT_EQ(api.base, 2s);
+  EXPECT_EQ(api.cap, 1min);
+  EXPECT_EQ(api.failures, 9u);
+  EXPECT_EQ(api.open_for, 10s);
+  EXPECT_EQ(api.deadline, 20s);
+  EXPECT_EQ(api.max_in_flight, 3u);
+  EXPECT_EQ(api.max_response, 2u << 20);
+  ASSERT_TRUE(api.allow_hosts);
+  ASSERT_EQ(api.allow_hosts->size(), 2u);
+  EXPECT_EQ(api.allow_hosts->at(1).pattern, "*.b.example:8443");
+  EXPECT_EQ(api.allow_hosts->at(1).mark.line, 44);
+  EXPECT_EQ(api.allow_hosts->at(1).mark.column, 34);
+  EXPECT_TRUE(upstreams[1].allow_hosts) << "an empty list is one";
+  EXPECT_FALSE(upstreams[1].attempts || upstreams[1].deadline || upstreams[1].failures || upstreams[1].max_response);
+  EXPECT_FALSE(upstreams[2].allow_hosts || upstreams[2].open_for || upstreams[2].base || upstreams[2].cap || upstreams[2].max_in_flight);
 }
 
 TEST(Config, CriticalEvents) {
@@ -343,6 +382,8 @@ TEST(Config, ShippedCommentsAreSound) {
   EXPECT_EQ(c.plugins.size(), 1u);
   EXPECT_EQ(c.plugins[0].routes.size(), 1u);
   EXPECT_EQ(c.plugins[0].events.size(), 1u);
+  ASSERT_EQ(c.plugins[0].upstreams.size(), 1u);
+  EXPECT_EQ(c.plugins[0].upstreams[0].attempts, 3u);
   EXPECT_EQ(c.subscriptions.size(), 2u);
   EXPECT_EQ(c.trusted_proxies.size(), 2u);
   EXPECT_EQ(c.loops, defaults.loops);
@@ -368,6 +409,7 @@ TEST(Config, ShippedCommentsAreSound) {
   EXPECT_EQ(c.policies.retry.factor, defaults.policies.retry.factor);
   EXPECT_EQ(c.policies.retry.cap, defaults.policies.retry.cap);
   EXPECT_EQ(c.policies.retry.jitter, defaults.policies.retry.jitter);
+  EXPECT_EQ(c.policies.retry.postpone_for, defaults.policies.retry.postpone_for);
   EXPECT_EQ(c.policies.breaker.failures, defaults.policies.breaker.failures);
   EXPECT_EQ(c.policies.breaker.open_for, defaults.policies.breaker.open_for);
   EXPECT_EQ(c.dedupe_window, defaults.dedupe_window);

@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 const std::string kGateway = "gateway: {listen: [127.0.0.1:0]}\n";  // one line, so that a case begins in line 2
 
 struct Case {
-  const char* yaml;  // from line 1
+  std::string yaml;  // from line 1
   std::vector<std::string> faults;
 };
 
@@ -118,6 +118,28 @@ TEST(Faults, Ranges) {
       {"dedupe: {window: 9999999999999d}\n", {"2:18 dedupe.window: '9999999999999d' is too large"}},
       {"store: {kind: postgres}\n", {"2:15 store.kind: PostgreSQL comes with a later version; use sqlite"}},
       {"store: {kind: sqlit}\n", {"2:15 store.kind: 'sqlit' is not known; did you mean 'sqlite'?"}},
+  });
+}
+
+TEST(Faults, Upstreams) {
+  const std::string plugin = "plugins: [{name: a, library: a.so, upstreams: ";
+  run_after_gateway({
+      {plugin + "{api: {retry: {attempts: 0}}}}]\n",
+       {"2:72 plugins[0].upstreams['api'].retry.attempts: '0' is out of range; it goes from 1 to 100"}},
+      {plugin + "{api: {retry: {factor: 2}}}}]\n", {"2:62 unknown key 'factor'; known: attempts, base, cap"}},
+      {plugin + "{api: {braker: {failures: 2}}}}]\n", {"2:54 unknown key 'braker'; did you mean 'breaker'?"}},
+      {plugin + "{api: {breaker: {open: 2s}}}}]\n", {"2:64 unknown key 'open'; known: failures, open_for"}},
+      {plugin + "{api: {deadline: 2d}}}]\n",
+       {"2:64 plugins[0].upstreams['api'].deadline: '2d' is out of range; it goes from 1ms to 1d"}},
+      {plugin + "{api: {max_response: 65MiB}}}]\n",
+       {"2:68 plugins[0].upstreams['api'].max_response: '65MiB' is out of range; it goes from 1 to 64MiB"}},
+      {plugin + "{api: {allow_hosts: a.example}}}]\n",
+       {"2:67 plugins[0].upstreams['api'].allow_hosts must be a list, not a single value"}},
+      {plugin + "{api: {allow_hosts: [[a]]}}}]\n",
+       {"2:68 plugins[0].upstreams['api'].allow_hosts[0] must be a single value, not a list"}},
+      {plugin + "[api]}]\n", {"2:47 plugins[0].upstreams: must be a mapping (name: settings), not a list"}},
+      {"dispatch: {retry: {postpone_for: ever}}\n",
+       {"2:34 dispatch.retry.postpone_for: 'ever' is not a duration; write it like 250ms, 5s, 10m, 1h30m or 3d"}},
   });
 }
 
