@@ -2,11 +2,22 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/clock.h"
 #include "core/cli/output.h"
 
 namespace postern::cli {
 
 using nlohmann::json;
+
+namespace {
+
+// Why a queued delivery does not run: its next run is still to come.
+std::string wait_of(const json& delivery) {
+  bool waits = delivery["state"] == "queued" && delivery["due_at"].get<int64_t>() > wall_ms();
+  return waits ? "  waits until " + time_of(delivery["due_at"]) : "";
+}
+
+}  // namespace
 
 std::string text_of(const json& value) { return value.is_string() ? printable(value.get<std::string>()) : value.dump(); }
 std::string time_of(const json& value) { return value.is_null() ? "-" : local_time(value.get<int64_t>()); }
@@ -15,7 +26,7 @@ void print_deliveries(const json& deliveries) {
   for (const json& d : deliveries) {
     std::string state = d["state"];
     print("  " + paint(state, colour_of_state(state)) + "  " + text_of(d["plugin"]) + " / " + text_of(d["subscriber"]) + "  attempts " +
-          d["attempts"].dump() + (d["dropped_at"].is_null() ? "" : "  dropped " + time_of(d["dropped_at"])) +
+          d["attempts"].dump() + wait_of(d) + (d["dropped_at"].is_null() ? "" : "  dropped " + time_of(d["dropped_at"])) +
           (d["replayed_at"].is_null() ? "" : "  replayed " + time_of(d["replayed_at"])) + (d["last_error"].is_null() ? "" : "  " + text_of(d["last_error"])));
     for (const json& a : d["failed_attempts"]) {
       print(paint("      " + a["n"].dump() + ". " + time_of(a["started_at"]) + "  " + text_of(a["outcome"]) + ": " + text_of(a["detail"]), Colour::kDim));

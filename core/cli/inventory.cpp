@@ -45,10 +45,10 @@ int plugins(const Options& options) {
   json list;
   if (!find(options, "/admin/v1/plugins", gateway::describe_plugins, list)) return kNotSo;
   if (options.json) return print_json(list), kDone;
-  Table table({"NAME", "VERSION", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES", "SERVICES"});
+  Table table({"NAME", "VERSION", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES", "SERVICES", "UPSTREAMS"});
   for (const json& p : list) {
     table.add({p["name"], p["version"], std::to_string(p["routes"].get<size_t>()), joined(p["schemes"]), joined(p["handlers"]),
-               joined(p["samples"]), services_of(p)});
+               joined(p["samples"]), services_of(p), joined(p["upstreams"])});
   }
   table.print();
   return kDone;

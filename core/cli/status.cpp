@@ -1,6 +1,7 @@
 // postern status
 #include <nlohmann/json.hpp>
 
+#include "core/base/clock.h"
 #include "core/cli/admin_client.h"
 #include "core/cli/command.h"
 #include "core/cli/output.h"
@@ -17,6 +18,12 @@ void print_timers(const json& timers) {
     bool configured = t["configured"];
     print("  " + (configured ? line : paint(line + "; they wait until the configuration has it again", Colour::kYellow)));
   }
+}
+
+// When an open breaker lets the next one through.
+std::string trial_of(const json& at) {
+  if (at.is_null()) return "-";
+  return at.get<int64_t>() > wall_ms() ? local_time(at) : "with the next";
 }
 
 void print_status(const json& s) {
@@ -45,10 +52,11 @@ void print_status(const json& s) {
                        Colour::kYellow));
   }
   print_timers(s.value("timers", json::array()));
-  Table table({"PLUGIN", "SUBSCRIBER", "DONE", "RETRIED", "DEAD", "BREAKER", "LAST ERROR"});
-  table.colour_states(5);
+  Table table({"PLUGIN", "SUBSCRIBER", "DONE", "RETRIED", "POSTPONED", "DEAD", "BREAKER", "TRIAL", "LAST ERROR"});
+  table.colour_states(6);
   for (const json& sub : s["dispatch"]["subscribers"]) {
-    table.add({sub["plugin"], sub["subscriber"], sub["done"].dump(), sub["retried"].dump(), sub["dead"].dump(), sub["breaker"],
+    table.add({sub["plugin"], sub["subscriber"], sub["done"].dump(), sub["retried"].dump(), sub["postponed"].dump(), sub["dead"].dump(),
+               sub["breaker"], trial_of(sub["next_trial_at"]),
                sub["last_error"].is_null() ? "-" : printable(sub["last_error"].get<std::string>())});
   }
   table.print();
@@ -57,11 +65,11 @@ void print_status(const json& s) {
 // Those whom plugins call.
 void print_upstreams(const json& upstreams) {
   if (upstreams.empty()) return;
-  Table table({"PLUGIN", "UPSTREAM", "REQUESTS", "OK", "RETRIES", "IN FLIGHT", "WAITING", "BREAKER", "FAILURES", "LAST ERROR"});
+  Table table({"PLUGIN", "UPSTREAM", "REQUESTS", "OK", "RETRIES", "IN FLIGHT", "WAITING", "BREAKER", "TRIAL", "FAILURES", "LAST ERROR"});
   table.colour_states(7);
   for (const json& u : upstreams) {
     table.add({u["plugin"], u["upstream"], u["requests"].dump(), u["ended"]["ok"].dump(), u["retries"].dump(), u["in_flight"].dump(),
-               u["waiting"].dump(), u["breaker"], u["failures"].dump(),
+               u["waiting"].dump(), u["breaker"], trial_of(u["next_trial_at"]), u["failures"].dump(),
                u["last_error"].is_null() ? "-" : printable(u["last_error"].get<std::string>())});
   }
   print("");

@@ -166,6 +166,7 @@ void Engine::start(Job& job) {
     return end(job, std::move(open));
   }
   job.trial = allowed.trial;
+  job.began_us = steady_us();
   ++job.attempts;
   const Upstream& upstream = job.lane->upstream();
   int64_t limit = std::min(upstream.attempt_ms, job.deadline_ms - steady_ms());
@@ -173,7 +174,7 @@ void Engine::start(Job& job) {
   auto transfer = Transfer::make(upstream, job.request, job.to, limit, pins_, &job);
   if (!transfer || curl_multi_add_handle(multi_, (*transfer)->handle()) != CURLM_OK) {
     Outcome failed = ended(Outcome::Kind::kCancelled, job.attempts - 1, where(job) + "libcurl refuses the request");
-    job.lane->on_attempt(failed, job.trial, false);
+    job.lane->on_attempt(failed, job.trial, false, 0);
     return end(job, std::move(failed));
   }
   job.transfer = std::move(*transfer);
@@ -207,7 +208,7 @@ void Engine::take_back(Job& job, const Outcome& outcome, bool tells) {
   job.transfer.reset();
   job.state = Job::State::kPaused;
   --in_flight_;
-  job.lane->on_attempt(outcome, job.trial, tells);
+  job.lane->on_attempt(outcome, job.trial, tells, steady_us() - job.began_us);
 }
 
 // A redirect within the same origin, where the upstream allows any: so credentials go nowhere else, and the guard that was right for the

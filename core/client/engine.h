@@ -37,6 +37,7 @@ struct Job {
   int64_t timer_ms = 0;  // when it must be looked at
   bool trial = false;
   bool had_time = true;  // the attempt at hand: enough of it to say something about the upstream when it does not answer
+  int64_t began_us = 0;  // the attempt that is out; steady
   uint32_t attempts = 0, redirects = 0;
   std::optional<Outcome> last;  // of the attempt before
   std::unique_ptr<Transfer> transfer;

@@ -32,6 +32,7 @@ Lane::Lane(Upstream upstream)
     : upstream_(std::move(upstream)), breaker_(upstream_.breaker_failures, upstream_.breaker_open_ms) {
   counts_.plugin = upstream_.plugin;
   counts_.name = upstream_.name;
+  counts_.attempt_seconds = attempt_seconds_;
 }
 
 Status Lane::admit() {
@@ -75,12 +76,14 @@ Lane::Start Lane::start(bool retry) {
   return {true, !upstream_.any_host && breaker_.on_start(), 0};
 }
 
-void Lane::on_attempt(const Outcome& outcome, bool trial, bool tells) {
+void Lane::on_attempt(const Outcome& outcome, bool trial, bool tells, int64_t duration_us) {
+  bool given_up = outcome.kind == Outcome::Kind::kCancelled;  // by us: no error of the upstream
+  constexpr double kUsPerSecond = 1e6;
+  if (!given_up) attempt_seconds_->observe(static_cast<double>(duration_us) / kUsPerSecond);
   bool was_closed, is_closed;
   {
     MutexLock lock(mutex_);
     --counts_.in_flight;
-    bool given_up = outcome.kind == Outcome::Kind::kCancelled;  // by us: no error of the upstream
     if (!outcome.error.empty() && !given_up) {
       counts_.last_error = outcome.error;
       counts_.last_error_at = wall_ms();
@@ -107,6 +110,8 @@ UpstreamStatus Lane::status() const {
   UpstreamStatus status = counts_;
   status.breaker = to_text(breaker_.state());
   status.opens = breaker_.opens();
+  int64_t again_at = breaker_.opens_again_at_ms();
+  status.next_trial_at = again_at == 0 ? 0 : wall_ms() + again_at - steady_ms();
   status.failures = breaker_.failures();
   status.waiting = taken_on_ - counts_.in_flight;
   return status;

@@ -4,10 +4,12 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/backoff.h"
+#include "core/base/counters.h"
 #include "core/base/status.h"
 #include "core/client/outcome.h"
 
@@ -52,8 +54,10 @@ struct UpstreamStatus {
   uint64_t attempts = 0;                         // that were sent
   uint64_t retries = 0;                          // of them, those after the first
   std::array<uint64_t, Outcome::kKinds> ended{};  // by Outcome::Kind; requests that were not taken on (busy, refused) too
+  std::shared_ptr<const Histogram> attempt_seconds;  // how long attempts took that were not given up; goes on counting
   const char* breaker = "closed";
   uint64_t opens = 0;
+  int64_t next_trial_at = 0;  // Unix milliseconds: when an open breaker lets a request through; 0: it is not open, or the trial is out
   uint32_t failures = 0;   // attempts in a row that said that the upstream is ill
   size_t in_flight = 0;
   size_t waiting = 0;      // for room, or for the next attempt

@@ -25,11 +25,12 @@ json describe_plugins(const Assembly& assembly) {
   json list = json::array();
   for (const auto& instance : assembly.instances()) {
     const plugin::Registrations& registered = instance->registrations();
-    json handlers = json::array(), samples = json::array(), schemes = json::array(), services = json::array();
+    json handlers = json::array(), samples = json::array(), schemes = json::array(), services = json::array(), upstreams = json::array();
     for (const auto& handler : registered.handlers) handlers.push_back(handler.glob);
     for (const auto& sample : registered.samples) samples.push_back(sample.name);
     for (const auto& scheme : registered.schemes) schemes.push_back(scheme->name());
     for (const auto& service : registered.services) services.push_back(service->name());
+    for (const auto& upstream : instance->client().upstreams()) upstreams.push_back(upstream.name);
     list.push_back({{"name", instance->name()},
                     {"id", instance->library().id()},
                     {"version", instance->library().version()},
@@ -41,6 +42,7 @@ json describe_plugins(const Assembly& assembly) {
                     {"samples", samples},
                     {"services", services},
                     {"wants_services", describe_wishes(registered)},
+                    {"upstreams", upstreams},
                     {"takes_subscriptions", registered.subscription.function != nullptr}});
   }
   return list;
@@ -74,6 +76,7 @@ json describe_upstreams(const std::vector<client::UpstreamStatus>& upstreams) {
     for (size_t kind = 0; kind < u.ended.size(); ++kind) ended[client::to_text(static_cast<client::Outcome::Kind>(kind))] = u.ended[kind];
     list.push_back({{"plugin", u.plugin}, {"upstream", u.name}, {"requests", u.requests}, {"attempts", u.attempts},
                     {"retries", u.retries}, {"ended", ended}, {"breaker", u.breaker}, {"opens", u.opens}, {"failures", u.failures},
+                    {"next_trial_at", u.next_trial_at == 0 ? json(nullptr) : json(u.next_trial_at)},
                     {"in_flight", u.in_flight}, {"waiting", u.waiting},
                     {"last_error", u.last_error.empty() ? json(nullptr) : json(u.last_error)},
                     {"last_error_at", u.last_error_at == 0 ? json(nullptr) : json(u.last_error_at)}});

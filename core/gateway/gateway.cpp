@@ -132,12 +132,13 @@ Status Gateway::open_public_listeners() {
 }
 
 observe::MetricSources Gateway::metric_sources() {
-  observe::MetricSources sources{*store_, *dispatcher_, assembly_->targets().types(), {}, assembly_->call_threads(), {}, started_at_};
+  observe::MetricSources sources{*store_, *dispatcher_, assembly_->targets().types(), {}, assembly_->call_threads(), {}, {}, started_at_};
   sources.loops = [this] {
     std::vector<observe::MetricSources::Loop> list;
     for (const auto& loop : loops_) list.push_back({&loop->front->ingest().meter(), loop->front->connections().size()});
     return list;
   };
+  sources.upstreams = [this] { return client_.status(); };
   sources.timers = [this] {
     dispatch::TimerRunner::Status status = timers_->status();
     return observe::MetricSources::Timers{store_->waiting_timers(), status.fired, status.late};

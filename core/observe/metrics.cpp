@@ -90,7 +90,7 @@ void show_handled(const MetricSources& sources, Exposition& out) {
     struct {
       const char* status;
       const Counter& count;
-    } const ends[] = {{"done", types[i].done}, {"retry", types[i].retry}, {"dead", types[i].dead}};
+    } const ends[] = {{"done", types[i].done}, {"retry", types[i].retry}, {"postpone", types[i].postpone}, {"dead", types[i].dead}};
     for (const auto& end : ends) {
       out.counter("webhook_processed_total", "Runs of handlers, by the event's declared type and how they ended.",
                   {{"type", name}, {"status", end.status}}, end.count.value());
@@ -103,17 +103,44 @@ void show_handled(const MetricSources& sources, Exposition& out) {
   }
 }
 
+void show_breaker(const char* name, const char* help, const Exposition::Labels& labels, std::string_view is, Exposition& out) {
+  for (const char* state : {"closed", "open", "half_open"}) {
+    Exposition::Labels with_state = labels;
+    with_state.emplace_back("state", state);
+    out.gauge(name, help, std::move(with_state), is == state ? 1 : 0);
+  }
+}
+
 void show_subscribers(const dispatch::Dispatcher::Status& status, Exposition& out) {
   for (const auto& s : status.subscribers) {
     Exposition::Labels labels{{"plugin", s.plugin}, {"subscriber", s.name}};
     out.counter("postern_retries_total", "Runs of a subscriber that failed and will be repeated.", labels, s.retried);
+    out.counter("postern_postponed_total", "Runs of a subscriber that were put off at no cost of attempts.", labels, s.postponed);
     out.counter("postern_dead_total", "Deliveries of a subscriber that were given up.", labels, s.dead);
     out.counter("postern_breaker_opens_total", "How often a subscriber's breaker has opened; trials that fail do not count again.", labels, s.breaker_opens);
-    for (const char* state : {"closed", "open", "half_open"}) {
-      Exposition::Labels with_state = labels;
-      with_state.emplace_back("state", state);
-      out.gauge("postern_breaker_state", "1 for the state that a subscriber's breaker is in.", std::move(with_state), s.breaker == state ? 1 : 0);
+    show_breaker("postern_breaker_state", "1 for the state that a subscriber's breaker is in.", labels, s.breaker, out);
+  }
+}
+
+// Those whom plugins call, by the names that the plugins declare: a URL from outside counts for the upstream that it was given to.
+void show_upstreams(const MetricSources& sources, Exposition& out) {
+  for (const client::UpstreamStatus& u : sources.upstreams()) {
+    Exposition::Labels labels{{"plugin", u.plugin}, {"upstream", u.name}};
+    for (size_t kind = 0; kind < u.ended.size(); ++kind) {
+      Exposition::Labels with_outcome = labels;
+      with_outcome.emplace_back("outcome", client::to_text(static_cast<client::Outcome::Kind>(kind)));
+      out.counter("postern_upstream_requests_total", "Requests to an upstream that have ended, by what came of them.",
+                  std::move(with_outcome), u.ended[kind]);
     }
+    out.counter("postern_upstream_retries_total", "Attempts at requests to an upstream, but for the first ones.", labels, u.retries);
+    out.histogram("postern_upstream_attempt_seconds", "How long an attempt at a request took, unless it was given up.", labels,
+                  *u.attempt_seconds);
+    out.gauge("postern_upstream_in_flight", "Attempts that are out.", labels, static_cast<double>(u.in_flight));
+    out.gauge("postern_upstream_waiting", "Requests that wait for room, or for their next attempt.", labels,
+              static_cast<double>(u.waiting));
+    show_breaker("postern_upstream_breaker_state", "1 for the state that an upstream's breaker is in.", labels, u.breaker, out);
+    out.counter("postern_upstream_breaker_opens_total", "How often an upstream's breaker has opened; trials that fail do not count again.",
+                labels, u.opens);
   }
 }
 
@@ -190,6 +217,7 @@ std::string metrics_text(const MetricSources& sources) {
   show_store(sources, out);
   show_call_threads(sources, out);
   show_services(sources, out);
+  if (sources.upstreams) show_upstreams(sources, out);
   show_gateway(sources, out);
   show_timers(sources, out);
   for (const MetricSources::OfPlugin& of : sources.plugins) show_plugin(of, out);

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/client/upstream.h"
 #include "core/dispatch/dispatcher.h"
 #include "core/ingest/call_pool.h"
 #include "core/ingest/meter.h"
@@ -44,6 +45,7 @@ struct MetricSources {
     const std::deque<postern_metric>* metrics;
   };
   std::vector<OfPlugin> plugins;
+  std::function<std::vector<client::UpstreamStatus>()> upstreams;
   int64_t started_at = 0;  // Unix milliseconds
   struct Timers {
     std::map<std::string, uint64_t> waiting;  // durable ones, by plugin

@@ -31,10 +31,12 @@ TEST_F(ClientBreakerTest, OpensHoldsBackAndCloses) {
   EXPECT_STREQ(status().breaker, "open");
   EXPECT_EQ(status().failures, 3u);
   EXPECT_EQ(status().opens, 1u);
+  EXPECT_NEAR(static_cast<double>(status().next_trial_at - wall_ms()), kOpenMs, 900);
+  EXPECT_EQ(status().attempt_seconds->count(), 3u);
   int64_t began = steady_ms();
   Outcome held = get(api);
   EXPECT_EQ(held.kind, Kind::kBreakerOpen);
-  EXPECT_EQ(held.verdict(), Outcome::Verdict::kRetry);
+  EXPECT_EQ(held.verdict(), Outcome::Verdict::kPostpone);
   EXPECT_EQ(held.attempts, 0u);
   EXPECT_GT(held.retry_after_ms, 0);
   EXPECT_LE(held.retry_after_ms, kOpenMs);
@@ -49,6 +51,8 @@ TEST_F(ClientBreakerTest, OpensHoldsBackAndCloses) {
   EXPECT_EQ(get(api).kind, Kind::kOk);
   EXPECT_STREQ(status().breaker, "closed");
   EXPECT_EQ(status().failures, 0u);
+  EXPECT_EQ(status().next_trial_at, 0);
+  EXPECT_EQ(status().attempt_seconds->count(), 5u) << "what was not sent took no time";
   EXPECT_THAT(status().last_error, HasSubstr("answered 500")) << "the last error stays to be read";
 }
 

@@ -37,10 +37,11 @@ class MetricsTest : public store::testing::StoreTest {
   void TearDown() override { dispatcher_.reset(); }
 
   std::string text() {
-    MetricSources sources{*store_, *dispatcher_, targets_.types(), {}, {}, {}, 1'700'000'000'500};
+    MetricSources sources{*store_, *dispatcher_, targets_.types(), {}, {}, {}, {}, 1'700'000'000'500};
     sources.loops = [this] { return std::vector<MetricSources::Loop>{{first_.get(), 2}, {second_.get(), 3}}; };
     sources.plugins.push_back({"acme", &metrics_});
     sources.services = services_;
+    sources.upstreams = [this] { return upstreams_; };
     return metrics_text(sources);
   }
 
@@ -52,7 +53,46 @@ class MetricsTest : public store::testing::StoreTest {
   std::unique_ptr<ingest::Meter> first_, second_;  // of two loops
   std::deque<postern_metric> metrics_;
   std::vector<std::shared_ptr<const plugin::Service>> services_;
+  std::vector<client::UpstreamStatus> upstreams_;
 };
+
+TEST_F(MetricsTest, ShowsUpstreamsByTheirDeclaredNames) {
+  static constexpr double kSeconds[] = {0.5, 1};
+  auto seconds = std::make_shared<Histogram>(kSeconds);
+  for (double value : {0.25, 0.75, 7.0}) seconds->observe(value);
+  client::UpstreamStatus& api = upstreams_.emplace_back();
+  api.plugin = "acme";
+  api.name = "api";
+  api.retries = 2;
+  api.ended[static_cast<size_t>(client::Outcome::Kind::kOk)] = 5;
+  api.ended[static_cast<size_t>(client::Outcome::Kind::kBreakerOpen)] = 3;
+  api.attempt_seconds = seconds;
+  api.breaker = "half_open";
+  api.opens = 4;
+  api.in_flight = 1;
+  api.waiting = 6;
+  api.last_error = "GET https://secret.example/: answered 500";
+  std::string shown = text();
+  for (const char* line : {
+           R"(postern_upstream_requests_total{plugin="acme",upstream="api",outcome="ok"} 5)",
+           R"(postern_upstream_requests_total{plugin="acme",upstream="api",outcome="breaker_open"} 3)",
+           R"(postern_upstream_requests_total{plugin="acme",upstream="api",outcome="cancelled"} 0)",
+           R"(postern_upstream_retries_total{plugin="acme",upstream="api"} 2)",
+           R"(postern_upstream_attempt_seconds_bucket{plugin="acme",upstream="api",le="1"} 2)",
+           R"(postern_upstream_attempt_seconds_count{plugin="acme",upstream="api"} 3)",
+           R"(postern_upstream_attempt_seconds_sum{plugin="acme",upstream="api"} 8)",
+           R"(postern_upstream_in_flight{plugin="acme",upstream="api"} 1)",
+           R"(postern_upstream_waiting{plugin="acme",upstream="api"} 6)",
+           R"(postern_upstream_breaker_state{plugin="acme",upstream="api",state="half_open"} 1)",
+           R"(postern_upstream_breaker_state{plugin="acme",upstream="api",state="open"} 0)",
+           R"(postern_upstream_breaker_opens_total{plugin="acme",upstream="api"} 4)",
+       }) {
+    EXPECT_THAT(shown, HasSubstr("\n" + std::string(line) + "\n"));
+  }
+  EXPECT_THAT(shown, Not(HasSubstr("secret.example")));
+  EXPECT_THAT(shown, HasSubstr("\npostern_postponed_total{plugin=\"acme\",subscriber=\"handlers\"} 0\n"));
+  EXPECT_THAT(shown, HasSubstr("status=\"postpone\""));
+}
 
 TEST_F(MetricsTest, AddsTheLoopsUp) {
   first_->received(0, "acme.order.paid");
