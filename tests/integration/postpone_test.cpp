@@ -4,6 +4,7 @@
 #include <atomic>
 #include <fstream>
 #include <map>
+#include <stdexcept>
 #include <string>
 
 #include "tests/integration/openphone_test.h"
@@ -37,7 +38,14 @@ class PostponeTest : public ::testing::Test {
   }
   nlohmann::json status() const { return nlohmann::json::parse(gateway_->command({"status", "--json"}).out); }
   nlohmann::json upstream_status() const { return status().at("upstreams").at(0); }
-  uint64_t postponed() const { return status().at("dispatch").at("subscribers").at(0).at("postponed"); }
+  // Probe's own handlers.
+  nlohmann::json subscriber() const {
+    const nlohmann::json now = status();
+    for (const auto& s : now.at("dispatch").at("subscribers")) {
+      if (s["plugin"] == "probe") return s;
+    }
+    throw std::runtime_error("probe takes nothing");
+  }
   std::string metrics() const {
     WireClient socket = WireClient::unix_socket(gateway_->socket_path());
     socket.send(request_text("GET", "/metrics", {}));
@@ -68,7 +76,7 @@ TEST_F(PostponeTest, WhileTheBreakerIsOpenDeliveriesWaitAndCostNoAttempt) {
   for (const std::string key : {"a", "b", "c"}) {
     for (const std::string n : {"1", "2", "3"}) post(key + n, key, n == "1" && key == "b" ? "call_later" : "call");
   }
-  ASSERT_TRUE(eventually(kSoon, [&] { return postponed() >= 4; })) << gateway_->log();
+  ASSERT_TRUE(eventually(kSoon, [&] { return subscriber()["postponed"] >= 4; })) << gateway_->log();
   EXPECT_EQ(upstream_.requests().size(), asked) << "nothing is sent meanwhile";
   EXPECT_EQ(row("first")[1], "1") << "only this one was tried";
   for (const std::string id : {"a1", "b1", "c1"}) {
@@ -85,7 +93,8 @@ TEST_F(PostponeTest, WhileTheBreakerIsOpenDeliveriesWaitAndCostNoAttempt) {
   EXPECT_THAT(shown_metrics, HasSubstr("\npostern_upstream_requests_total{plugin=\"probe\",upstream=\"outside\",outcome=\"failed\"} 1\n"));
   EXPECT_THAT(shown_metrics, HasSubstr("\npostern_upstream_attempt_seconds_count{plugin=\"probe\",upstream=\"outside\"} 1\n"));
   EXPECT_THAT(shown_metrics, HasSubstr("\npostern_retries_total{plugin=\"probe\",subscriber=\"handlers\"} 1\n"));
-  EXPECT_EQ(status()["dispatch"]["subscribers"][0]["breaker"], "closed");
+  EXPECT_EQ(subscriber()["breaker"], "closed");
+  EXPECT_EQ(subscriber()["failures"], 1) << "what was put off is none";
 
   down_ = false;
   ASSERT_TRUE(all_done()) << gateway_->log();
