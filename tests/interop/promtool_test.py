@@ -18,7 +18,7 @@ store: {{kind: sqlite, path: {folder}/events.db}}
 dispatch: {{retry: {{attempts: 2, base: 1ms}}}}
 plugin_dir: {plugins}
 plugins:
-  - {{name: probe, library: {probe}}}
+  - {{name: probe, library: {probe}, config: {{upstream: "http://127.0.0.1:9"}}}}
   - {{name: openphone, library: openphone.so, config: {{webhook_secrets: [whsec_dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0]}}}}
   - {{name: twilio, library: twilio.so, config: {{auth_tokens: [0123456789abcdef0123456789abcdef]}}}}
 subscriptions:
