@@ -7,6 +7,8 @@
 //             It has no index over `event` or the queued ones, which would cost each event two more places to write to.
 //             replayed_at: when somebody last had it queued again after it was settled; earlier_attempts: those before that.
 //             dropped_at: when somebody gave it up for good; it is done then, and last_error says what it had died of.
+//             While it is queued, due_at is when it runs again at the earliest, and last_error why it did not get through: it failed, or
+//             was put off without an attempt.
 //   attempt   the failed runs of a delivery; n goes on counting when it is replayed.
 //   job       replays, drops and removals that are under way or over (see upkeep.h); job_item: the deliveries of those with a list.
 //   dedupe    the keys of older events, in segments, each in its own order; the newest 100,000 or so are only in `event` (see
