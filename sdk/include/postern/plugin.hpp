@@ -62,7 +62,7 @@ namespace detail {
 
 struct Instance {
   HostTables tables;
-  Slots slots{{}, {}, {}, {}, TimerSlots(tables)};
+  Slots slots{{}, {}, {}, {}, TimerSlots(tables), {}};
   std::unique_ptr<Plugin> plugin;
 
   static Instance& of(postern_instance* self) { return *reinterpret_cast<Instance*>(self); }
