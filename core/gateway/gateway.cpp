@@ -18,10 +18,6 @@ namespace {
 constexpr uint64_t kMaxBytesOnTheirWay = 256 * 1024 * 1024;  // of requests that are not whole yet
 constexpr size_t kMaxAdminConnections = 64;
 constexpr rlim_t kReservedFiles = 300;  // for the store, plugins, the admin side, calls to the outside
-constexpr int64_t kCloseWithinMs = 5'000;      // for answers at hand to go out
-constexpr int64_t kNewcomersAskWithinMs = 500;
-constexpr int64_t kHandlersNeedMs = 500;       // to settle, once a request of theirs has been given up
-constexpr int64_t kCallsBackWithinMs = 1'000;  // for calls into plugins that nobody waits for any more
 
 uint32_t loops_for(const config::Config& config) {
   if (config.loops > 0) return config.loops;
@@ -265,72 +261,6 @@ int Gateway::wait_for_signal() {
     log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
     return 0;
   }
-}
-
-void Gateway::on_every_loop(const std::function<void(Loop&)>& task) {
-  for (auto& loop : loops_) {
-    if (!loop->thread.joinable()) continue;
-    std::promise<void> done;
-    loop->loop.post([&] {
-      task(*loop);
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-}
-
-// In the order of the way: no new event is taken, what is in is answered, handlers finish, the store commits. Until then the
-// listeners stay open, so that whoever comes is told 503 and to come again, not reset; but whoever comes to a socket that the service
-// manager holds is left to the next gateway.
-void Gateway::drain() {
-  on_every_loop([](Loop& loop) {
-    for (auto& acceptor : loop.acceptors) {
-      if (acceptor->listener().is_adopted()) acceptor->stop();
-    }
-    loop.front->ingest().start_draining();
-    loop.front->connections().drain();
-  });
-  int64_t until = steady_ms() + kCloseWithinMs;
-  auto busy = [this] {
-    return std::any_of(loops_.begin(), loops_.end(), [](const auto& l) { return l->front && l->front->connections().size() > 0; });
-  };
-  while (busy() && steady_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  wait_for_newcomers();
-
-  on_every_loop([](Loop& loop) { loop.front->ingest().end_calls(); });  // plugins that took too long for that
-
-  retention_->stop();
-  jobs_->stop();
-  timers_->stop();
-  int64_t drain_ms = config_.drain.count();
-  client_.end_within(drain_ms - std::min(kHandlersNeedMs, drain_ms / 2));  // whoever waits for an answer still has time to settle
-  all_back_ = dispatcher_->stop(drain_ms);
-  client_.stop();
-  all_back_ = assembly_->stop_calls(kCallsBackWithinMs) && all_back_;
-  all_back_ = health_.stop() && all_back_;
-  if (all_back_) assembly_->deactivate(static_cast<uint32_t>(config_.drain.count()));
-  store_->stop();
-  admin_worker_->stop();
-  on_every_loop([](Loop& loop) {
-    for (auto& acceptor : loop.acceptors) acceptor->stop();
-    loop.front->connections().close();
-    for (auto& admin : loop.admins) admin->connections().close();
-  });
-  for (auto& loop : loops_) {
-    loop->loop.stop();
-    if (loop->thread.joinable()) loop->thread.join();
-  }
-  if (!all_back_) log::warn("a handler did not come back; leaving without it");
-}
-
-// Who has just been taken from a held socket has a moment for its request: to close would be to reset it.
-void Gateway::wait_for_newcomers() {
-  bool any_held = std::any_of(listeners_.begin(), listeners_.end(), [](const auto& l) { return l->is_adopted(); });
-  auto newcomers = [this] {
-    return std::any_of(loops_.begin(), loops_.end(), [](const auto& l) { return l->front && l->front->connections().newcomers() > 0; });
-  };
-  int64_t until = steady_ms() + kNewcomersAskWithinMs;
-  while (any_held && newcomers() && steady_ms() < until) std::this_thread::sleep_for(std::chrono::milliseconds(5));
 }
 
 std::vector<std::string> Gateway::addresses() const {
