@@ -71,6 +71,10 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   const Meter& meter() const { return meter_; }
 
  private:
+  // Outcomes that wait for the disk: workers pause at the first number, and go on below the second: to wake them for each outcome
+  // costs more than their handlers do.
+  static constexpr size_t kMaxSettling = 4096, kGoOnBelow = 3840;
+
   using Entry = Scheduler::Entry;
   using Settlements = std::vector<std::unique_ptr<store::Settlement>>;
   struct Worker {
