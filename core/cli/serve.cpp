@@ -11,6 +11,9 @@
 namespace postern::cli {
 namespace {
 
+// EX_CONFIG of sysexits.h: a supervisor need not try again before somebody has edited the file.
+constexpr int kFaultyConfig = 78;
+
 log::Level level_of(const std::string& name) {
   if (name == "trace") return log::Level::kTrace;
   if (name == "debug") return log::Level::kDebug;
@@ -31,7 +34,7 @@ void block_signals() {
 
 int run_gateway(const Options& options) {
   auto ready = assemble_or_tell(options.config_file);
-  if (!ready) return kNotSo;
+  if (!ready) return kFaultyConfig;
   log::set_level(level_of(ready->config.log_level));
   auto gateway = gateway::Gateway::make(ready->config, std::move(ready->assembly));
   if (!gateway) {

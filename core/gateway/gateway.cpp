@@ -109,6 +109,12 @@ Status Gateway::open_public_listeners() {
   constexpr unsigned kAnybody = 0666;  // a public unix socket is for the web server before us
   auto inherited = service_manager::inherited_listeners();
   if (!inherited) return inherited.status();
+  for (const auto& held : *inherited) {
+    auto is_named = [&](const config::Listen& listen) { return listen.address == held->address(); };
+    if (std::any_of(config_.listen.begin(), config_.listen.end(), is_named)) continue;
+    return {Code::kInvalid, "the service manager holds a socket at " + held->address() +
+                                " that gateway.listen does not name: add it there, or take it out of postern.socket"};
+  }
   for (const config::Listen& listen : config_.listen) {
     auto held = std::find_if(inherited->begin(), inherited->end(), [&](const auto& l) { return l && l->address() == listen.address; });
     if (held != inherited->end()) {
@@ -118,11 +124,6 @@ Status Gateway::open_public_listeners() {
     auto listener = net::Listener::open(listen.address, kAnybody);
     if (!listener) return listener.status();
     listeners_.push_back(std::move(*listener));
-  }
-  for (const auto& left : *inherited) {
-    if (!left) continue;
-    return {Code::kInvalid, "the service manager holds a socket at " + left->address() +
-                                " that gateway.listen does not name: add it there, or take it out of postern.socket"};
   }
   return Status::ok();
 }
@@ -149,7 +150,7 @@ observe::MetricSources Gateway::metric_sources() {
 
 bool Gateway::room_for_connection() const {
   size_t open = 0;
-  for (const auto& loop : loops_) open += loop->front->connections().size();
+  for (const auto& loop : loops_) open += loop->front->connections().size() + loop->front->connections().newcomers();
   return open < max_connections_;
 }
 
@@ -218,7 +219,8 @@ int Gateway::run() {
   if (!started) {
     log::error("cannot start", {{"error", started.message()}});
     drain();
-    return 1;
+    if (all_back_) return 1;
+    log::leave(1);  // a thread is still inside a plugin: nothing may be destroyed under it
   }
   for (const std::string& address : addresses()) log::info("listening", {{"address", address}});
   log::info("ready", {{"version", version()}, {"store", config_.store_path}, {"queued", store_->counters().open}});

@@ -74,9 +74,11 @@ Result<std::string> bound_address(int fd) {
 }
 
 bool listens(int fd) {
-  int value = 0;
+  int value = 0, type = 0;
   socklen_t length = sizeof value;
-  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) == 0 && value != 0;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) != 0 || value == 0) return false;
+  length = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ Alarm::Id Alarm::set(int64_t at_ms, Ring ring) {
   MutexLock lock(mutex_);
   Id id{at_ms, ++last_};
   rings_.emplace(id, std::move(ring));
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  if (!stopping_ && !thread_.joinable()) thread_ = std::thread([this] { run(); });
   if (rings_.begin()->first == id) changed_.notify_all();
   return id;
 }

@@ -105,6 +105,10 @@ stop
 step "a plugin built with postern-dev alone"
 inside sh -c 'test -f /usr/include/postern/abi.h && test -f /usr/lib/cmake/postern-sdk/postern-sdk-config.cmake'
 
+step "enabled at boot, as an administrator would"
+inside systemctl enable postern.service 2>/dev/null
+[ -e "$tree/etc/systemd/system/multi-user.target.wants/postern.service" ] || fail "it could not be enabled"
+
 step "remove: configuration and events stay; purge: nothing does"
 apt remove "${ours[@]}"
 [ -f "$tree/var/lib/postern/events.db" ] && [ -f "$tree/etc/postern/gateway.yaml" ] || fail "the removal took events or configuration away"

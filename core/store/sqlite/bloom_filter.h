@@ -49,6 +49,8 @@ class BloomFilter {
     std::erase_if(parts_, [now_ms](const Part& part) { return part.until_ms <= now_ms; });
   }
 
+  void clear() { parts_.clear(); }
+
   size_t bytes() const {
     size_t sum = 0;
     for (const Part& part : parts_) sum += part.size * sizeof(uint64_t);

@@ -1,5 +1,6 @@
 #include "core/store/sqlite/known_records.h"
 
+#include <chrono>
 #include <functional>
 #include <utility>
 
@@ -10,6 +11,7 @@
 namespace postern::store::sqlite {
 namespace {
 
+constexpr std::chrono::milliseconds kPause(1);  // between them, since values are beside the names: a large table is much to read
 constexpr int kAtOnce = 1000;  // names read in one transaction, so that no checkpoint waits for the whole walk
 
 // The second half is made from the first one (the last step of Sebastiano Vigna's splitmix64): two names share both by accident only.
@@ -37,7 +39,13 @@ bool KnownRecords::may_have(std::string_view id) const {
 void KnownRecords::add(std::string_view id) {
   const BloomFilter::Hash hash = hash_of(id);
   MutexLock lock(mutex_);
-  if (!filter_.may_have(hash)) filter_.add(hash);
+  if (given_up_ || filter_.may_have(hash)) return;
+  filter_.add(hash);
+  if (filter_.bytes() <= most_bytes_) return;
+  // Names of records that are long gone, mostly: the next start begins without them.
+  given_up_ = true;
+  complete_ = false;
+  filter_.clear();
 }
 
 size_t KnownRecords::bytes() const {
@@ -64,9 +72,10 @@ Status KnownRecords::read(const std::string& path) {
     }
     rows->reset();
     if (code != SQLITE_DONE) return database->fault("read the names of records");
+    std::this_thread::sleep_for(kPause);
   }
   MutexLock lock(mutex_);
-  complete_ = true;
+  complete_ = !given_up_;
   return Status::ok();
 }
 

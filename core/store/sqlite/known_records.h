@@ -3,7 +3,7 @@
 //
 // A filter over the names of all records: those of the table are read once after the start, on a thread of its own, and until that is
 // done everything may be there; those that are written are added before they can be found. What is removed stays in it until the
-// next start. Other programs may read the table, but what they write into it is not found before the next start.
+// next start; beyond 64 MiB, some 15 million names, the filter is given up and everything may be there again. Other programs may read the table, but what they write into it is not found before the next start.
 // Memory: about 5 bytes for each record. Thread-safety: any thread; start() and stop() from one.
 #pragma once
 
@@ -20,6 +20,7 @@ namespace postern::store::sqlite {
 
 class KnownRecords {
  public:
+  explicit KnownRecords(size_t most_bytes = 64 * 1024 * 1024) : most_bytes_(most_bytes) {}
   ~KnownRecords() { stop(); }
 
   // Of RecordBuffer::id_of(). False: certainly there is no such record.
@@ -38,6 +39,8 @@ class KnownRecords {
   mutable Mutex mutex_;
   BloomFilter filter_ GUARDED_BY(mutex_);
   bool complete_ GUARDED_BY(mutex_) = false;
+  bool given_up_ GUARDED_BY(mutex_) = false;
+  const size_t most_bytes_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

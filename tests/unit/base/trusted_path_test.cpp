@@ -83,6 +83,34 @@ TEST_F(TrustedPathTest, ASymbolicLink) {
   EXPECT_FALSE(check_trusted(link));
 }
 
+// Ours leads to theirs, and theirs to ours: whoever has the one in the middle has the file.
+TEST_F(TrustedPathTest, EachLinkOfAChain) {
+  std::filesystem::create_directories(root_ + "/theirs");
+  std::filesystem::create_symlink(root_ + "/a", root_ + "/theirs/current");
+  std::filesystem::create_symlink(root_ + "/theirs/current/b", root_ + "/plugins");
+  EXPECT_TRUE(check_trusted(root_ + "/plugins/file")) << check_trusted(root_ + "/plugins/file").message();
+  mode(root_ + "/theirs", 0777);
+  EXPECT_THAT(check_trusted(root_ + "/plugins/file").message(), HasSubstr("the folder " + root_ + "/theirs"));
+  mode(root_ + "/theirs", 0755);
+  if (::lchown((root_ + "/theirs/current").c_str(), kSomebody, kSomebody) != 0) GTEST_SKIP() << "needs root";
+  EXPECT_THAT(check_trusted(root_ + "/plugins/file").message(), HasSubstr("the link " + root_ + "/theirs/current belongs to"));
+}
+
+TEST_F(TrustedPathTest, LinksInARing) {
+  std::filesystem::create_symlink(root_ + "/two", root_ + "/one");
+  std::filesystem::create_symlink(root_ + "/one", root_ + "/two");
+  EXPECT_THAT(check_trusted(root_ + "/one").message(), HasSubstr("too many symbolic links"));
+}
+
+TEST_F(TrustedPathTest, ARelativePathWithDots) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(root_ + "/a");
+  EXPECT_TRUE(check_trusted("../a/./b/file"));
+  mode(file_, 0666);
+  EXPECT_FALSE(check_trusted("../a/./b/file"));
+  std::filesystem::current_path(before);
+}
+
 TEST_F(TrustedPathTest, WhatIsNotThereIsForWhoOpensIt) {
   EXPECT_TRUE(check_trusted(root_ + "/missing"));
   EXPECT_TRUE(check_trusted("/dev/null"));

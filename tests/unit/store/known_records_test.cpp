@@ -81,6 +81,18 @@ TEST_F(KnownRecordsTest, TakesNoMoreMemoryForTheSameName) {
   EXPECT_EQ(known_.bytes(), before);
 }
 
+// Whoever writes ever new names and removes them again must not fill the memory.
+TEST_F(KnownRecordsTest, IsGivenUpBeyondItsBound) {
+  KnownRecords small(1024 * 1024);
+  ASSERT_TRUE(small.read(path()).is_ok());
+  EXPECT_FALSE(small.may_have(id("x")));
+  for (int i = 0; i < 1'000'000; ++i) small.add(id(std::to_string(i)));
+  EXPECT_LE(small.bytes(), 1024u * 1024u);
+  EXPECT_TRUE(small.may_have(id("x")));
+  ASSERT_TRUE(small.read(path()).is_ok());
+  EXPECT_TRUE(small.may_have(id("x")));
+}
+
 class RecordsOfAStore : public testing::StoreTest {
  protected:
   uint64_t next_ = 1;
