@@ -11,9 +11,6 @@
 namespace postern::cli {
 namespace {
 
-// EX_CONFIG of sysexits.h: a supervisor need not try again before somebody has edited the file.
-constexpr int kFaultyConfig = 78;
-
 log::Level level_of(const std::string& name) {
   if (name == "trace") return log::Level::kTrace;
   if (name == "debug") return log::Level::kDebug;
@@ -34,12 +31,12 @@ void block_signals() {
 
 int run_gateway(const Options& options) {
   auto ready = assemble_or_tell(options.config_file);
-  if (!ready) return kFaultyConfig;
+  if (!ready) return kNotSo;
   log::set_level(level_of(ready->config.log_level));
   auto gateway = gateway::Gateway::make(ready->config, std::move(ready->assembly));
   if (!gateway) {
     log::error("cannot start", {{"error", gateway.status().message()}});
-    return kNotSo;
+    return gateway::kExitCannotStart;  // not kNotSo: a supervisor tries again, which a faulty configuration is not worth
   }
   return (*gateway)->run();
 }

@@ -219,8 +219,8 @@ int Gateway::run() {
   if (!started) {
     log::error("cannot start", {{"error", started.message()}});
     drain();
-    if (all_back_) return 1;
-    log::leave(1);  // a thread is still inside a plugin: nothing may be destroyed under it
+    if (all_back_) return kExitCannotStart;
+    log::leave(kExitCannotStart);  // a thread is still inside a plugin: nothing may be destroyed under it
   }
   for (const std::string& address : addresses()) log::info("listening", {{"address", address}});
   log::info("ready", {{"version", version()}, {"store", config_.store_path}, {"queued", store_->counters().open}});

@@ -35,6 +35,8 @@ namespace postern::gateway {
 
 // The exit status after the store has failed (EX_IOERR of sysexits.h).
 constexpr int kExitStoreFailed = 74;
+// When something is in the way of a start that may pass (EX_TEMPFAIL).
+constexpr int kExitCannotStart = 75;
 
 class Gateway {
  public:

@@ -59,7 +59,7 @@ class SecondGatewayTest : public OpenphoneTest {
 
 TEST_F(SecondGatewayTest, OnTheSameStore) {
   const Finished second = serve("127.0.0.1:0", gateway().store_path());
-  EXPECT_EQ(second.exit.code, 1) << second.err;
+  EXPECT_EQ(second.exit.code, 75) << second.err;
   EXPECT_THAT(second.err, HasSubstr("another gateway uses the store " + gateway().store_path()));
   expect_first_unharmed();
 }
@@ -67,7 +67,7 @@ TEST_F(SecondGatewayTest, OnTheSameStore) {
 TEST_F(SecondGatewayTest, OnTheSameStoreByAnotherName) {
   std::filesystem::create_symlink(gateway().store_path(), gateway().folder() + "/link.db");
   const Finished second = serve("127.0.0.1:0", gateway().folder() + "/link.db");
-  EXPECT_EQ(second.exit.code, 1) << second.err;
+  EXPECT_EQ(second.exit.code, 75) << second.err;
   EXPECT_THAT(second.err, HasSubstr("another gateway uses the store"));
   expect_first_unharmed();
 }
@@ -75,7 +75,7 @@ TEST_F(SecondGatewayTest, OnTheSameStoreByAnotherName) {
 TEST_F(SecondGatewayTest, OnTheSamePort) {
   const std::string address = "127.0.0.1:" + std::to_string(gateway().port());
   const Finished second = serve(address, own_store());
-  EXPECT_EQ(second.exit.code, 1) << second.err;
+  EXPECT_EQ(second.exit.code, 75) << second.err;
   EXPECT_THAT(second.err, HasSubstr(address));
   EXPECT_THAT(second.err, ::testing::ContainsRegex("in use|another")) << second.err;
   expect_first_unharmed();
@@ -89,7 +89,7 @@ TEST_F(SecondGatewayTest, OnAnotherProgramsDatabase) {
             SQLITE_OK);
   sqlite3_close(db);
   const Finished second = serve("127.0.0.1:0", path);
-  EXPECT_EQ(second.exit.code, 1) << second.err;
+  EXPECT_EQ(second.exit.code, 75) << second.err;
   EXPECT_THAT(second.err, HasSubstr("another program"));
   EXPECT_THAT(second.err, HasSubstr(path));
   const StoreReader theirs(path);
@@ -102,7 +102,7 @@ TEST_F(SecondGatewayTest, OnAFileThatIsNoDatabase) {
   const std::string notes(5000, 'n');
   std::ofstream(path) << notes;
   const Finished second = serve("127.0.0.1:0", path);
-  EXPECT_EQ(second.exit.code, 1) << second.err;
+  EXPECT_EQ(second.exit.code, 75) << second.err;
   EXPECT_THAT(second.err, HasSubstr(path));
   std::ifstream file(path);
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), notes);

@@ -63,7 +63,8 @@ Status KnownRecords::read(const std::string& path) {
   Name last;  // before all others: a plugin's name is not empty
   for (int read = kAtOnce; read == kAtOnce;) {
     if (stopping_) return {Code::kUnavailable, "the store is stopping"};
-    rows->bind(1, last.plugin).bind(2, last.collection).bind(3, last.key).bind(4, kAtOnce);
+    const Name after = last;  // what is bound is looked at until the page is read
+    rows->bind(1, after.plugin).bind(2, after.collection).bind(3, after.key).bind(4, kAtOnce);
     int code;
     for (read = 0; (code = rows->step()) == SQLITE_ROW; ++read) {
       Name name = name_at(*rows);

@@ -40,6 +40,7 @@ struct postern_instance {
   int64_t activated_ms = 0;  // Unix milliseconds
   std::mutex mutex;
   std::vector<std::thread> threads;          // of pending deliveries and detached replies; guarded by mutex
+  std::vector<std::shared_ptr<void>> timers_started;  // kept to the end: those that are forgotten are told of to nobody; guarded by mutex
   std::map<std::string, std::string> notes;  // what the host said to answers; guarded by mutex
 };
 

@@ -4,9 +4,10 @@
 //   again    call the service of `config: {calls: b/1}` with the method "again", and pass on what comes of it
 //   throw    let an exception out
 //   large    answer more than there may be
-//   slow     answer after 200 ms
+//   slow     make the file that the request names, and answer after 200 ms
 //   later    ask to be called again in a minute
 #include <chrono>
+#include <fstream>
 #include <stdexcept>
 #include <thread>
 
@@ -51,7 +52,10 @@ postern_status serve(postern_instance* self, void*, postern_service_call* handle
     self->services->answer(handle, str(std::string(POSTERN_SERVICE_MAX_BYTES + 1, 'x')));
     return POSTERN_OK;
   }
-  if (method == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  if (method == "slow") {
+    std::ofstream(std::string(view(self->services->request(handle)))) << "began";
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
   if (method == "later") {
     self->services->retry_after(handle, 60'000);
     return fail(self, "asked to be called later", POSTERN_RETRY);

@@ -18,7 +18,7 @@ struct Started {
 };
 
 postern_status on_timer(postern_instance* self, void* user) {
-  const std::unique_ptr<Started> started(static_cast<Started*>(user));
+  const auto* started = static_cast<const Started*>(user);
   if (started->throws) throw std::runtime_error("a callback was asked to throw");
   if (started->delivery != nullptr) {
     self->events->set_result(started->delivery, str(R"({"by":"timer"})"));
@@ -52,18 +52,18 @@ postern_status set_timer(postern_instance* self, postern_delivery* delivery, std
 }
 
 postern_status start_timer(postern_instance* self, postern_delivery* delivery, std::string_view body, bool pending) {
-  auto started = std::make_unique<Started>();
+  auto started = std::make_shared<Started>();
   started->file = member(body, "file");
   started->throws = member(body, "throw") == "yes";
   if (pending) started->delivery = delivery;
+  {
+    const std::lock_guard<std::mutex> lock(self->mutex);
+    self->timers_started.push_back(started);
+  }
   uint64_t timer = 0;
   const postern_status status = self->timers->start(self->host, delay_of(body), on_timer, started.get(), &timer);
   if (status != POSTERN_OK) return status;
-  const Started* waiting = started.release();
-  if (member(body, "cancel") != "yes") return POSTERN_OK;
-  const postern_status cancelled = self->timers->cancel(self->host, timer);
-  if (cancelled == POSTERN_OK) delete waiting;
-  return cancelled;
+  return member(body, "cancel") == "yes" ? self->timers->cancel(self->host, timer) : POSTERN_OK;
 }
 
 }  // namespace probe
