@@ -79,13 +79,13 @@ TEST_F(TimersTest, SurvivesAKillAndFiresOnce) {
 
 TEST_F(TimersTest, WhatCameDueMeanwhileFiresAtTheStartInOrder) {
   for (int i = 5; i > 0; --i) {
-    const std::string n = std::to_string(i), ms = std::to_string(500 + 20 * i);
+    const std::string n = std::to_string(i), ms = std::to_string(1000 + 300 * i);
     const Response answer = ask("set" + n, "set_timer", {{"timer", "t" + n}, {"ms", ms}, {"key", "k"}, {"record", "late"}});
     ASSERT_EQ(status_of(answer), "processed") << answer.body;
   }
   gateway_.kill();
   ASSERT_EQ(waiting(), 5) << "the machine was too slow for this test";
-  std::this_thread::sleep_for(milliseconds(1000));
+  std::this_thread::sleep_for(milliseconds(2600));
   gateway_.start();
   ASSERT_TRUE(eventually(kSoon, [&] { return waiting() == 0 && gateway_.store().unsettled() == 0; })) << gateway_.log();
   EXPECT_THAT(record("late"), HasSubstr(R"("fired t1","fired t2","fired t3","fired t4","fired t5"])"));
