@@ -107,7 +107,7 @@ inside sh -c 'test -f /usr/include/postern/abi.h && test -f /usr/lib/cmake/poste
 
 step "enabled at boot, as an administrator would"
 inside systemctl enable postern.service 2>/dev/null
-[ -e "$tree/etc/systemd/system/multi-user.target.wants/postern.service" ] || fail "it could not be enabled"
+[ -L "$tree/etc/systemd/system/multi-user.target.wants/postern.service" ] || fail "it could not be enabled"
 
 step "remove: configuration and events stay; purge: nothing does"
 apt remove "${ours[@]}"
