@@ -40,7 +40,7 @@ endfunction()
 
 deb_package(postern postern "webhook gateway that loses no event"
   "Takes webhooks from providers, verifies each, makes it durable before it is\nacknowledged, and hands it to plugins with its effects exactly once.")
-set(CPACK_DEBIAN_POSTERN_PACKAGE_DEPENDS "ca-certificates, systemd | systemd-standalone-sysusers | systemd-sysusers")
+set(CPACK_DEBIAN_POSTERN_PACKAGE_DEPENDS "ca-certificates, libsystemd0, systemd | systemd-standalone-sysusers | systemd-sysusers")
 set(CPACK_DEBIAN_POSTERN_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_SOURCE_DIR}/deb/postinst;${CMAKE_CURRENT_SOURCE_DIR}/deb/prerm;${CMAKE_CURRENT_SOURCE_DIR}/deb/postrm;${CMAKE_CURRENT_SOURCE_DIR}/deb/conffiles;${CMAKE_CURRENT_SOURCE_DIR}/deb/triggers)
 set(CPACK_DEBIAN_POSTERN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 

@@ -53,7 +53,7 @@ size_t KnownRecords::bytes() const {
   return filter_.bytes();
 }
 
-Status KnownRecords::read(const std::string& path) {
+Status KnownRecords::read(const std::string& path, int most) {
   auto database = Database::open(path, true);
   if (!database) return database.status();
   auto rows = database->prepare(
@@ -63,6 +63,7 @@ Status KnownRecords::read(const std::string& path) {
   Name last;  // before all others: a plugin's name is not empty
   for (int read = kAtOnce; read == kAtOnce;) {
     if (stopping_) return {Code::kUnavailable, "the store is stopping"};
+    if (most-- == 0) return {Code::kLimit, "there are more names"};
     const Name after = last;  // what is bound is looked at until the page is read
     rows->bind(1, after.plugin).bind(2, after.collection).bind(3, after.key).bind(4, kAtOnce);
     int code;
@@ -73,18 +74,21 @@ Status KnownRecords::read(const std::string& path) {
     }
     rows->reset();
     if (code != SQLITE_DONE) return database->fault("read the names of records");
-    std::this_thread::sleep_for(kPause);
+    if (read == kAtOnce && most > 0) std::this_thread::sleep_for(kPause);
   }
   MutexLock lock(mutex_);
   complete_ = !given_up_;
   return Status::ok();
 }
 
+// Most stores have few: they need no thread, which costs memory for as long as the gateway runs.
 void KnownRecords::start(const std::string& path) {
-  thread_ = std::thread([this, path] {
-    Status s = read(path);
+  auto tell = [this](const Status& s) {
     if (!s && !stopping_) log::warn("the names of records could not be read; they are looked up in the store each time", {{"error", s.message()}});
-  });
+  };
+  Status s = read(path, 1);
+  if (s.code() != Code::kLimit) return tell(s);
+  thread_ = std::thread([this, path, tell] { tell(read(path)); });
 }
 
 void KnownRecords::stop() {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <climits>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -29,11 +30,11 @@ class KnownRecords {
   // Of memory, for what was added so far.
   size_t bytes() const EXCLUDES(mutex_);
 
-  // Reads the names of the store at `path` beside everything else. A fault is logged, and leaves may_have() saying yes.
+  // Reads the names of the store at `path`, a few at once, more beside everything else. A fault is logged, and leaves may_have() saying yes.
   void start(const std::string& path);
   void stop();
-  // The same on this thread; kUnavailable when stop() came first.
-  Status read(const std::string& path) EXCLUDES(mutex_);
+  // The same on this thread; kUnavailable when stop() came first, kLimit when there is more than so many transactions read.
+  Status read(const std::string& path, int most = INT_MAX) EXCLUDES(mutex_);
 
  private:
   mutable Mutex mutex_;
