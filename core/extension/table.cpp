@@ -8,8 +8,8 @@
 #include <postern/ext/records.h>
 #include <postern/ext/routes.h>
 #include <postern/ext/schemes.h>
-#include <postern/ext/timers.h>
 #include <postern/ext/services.h>
+#include <postern/ext/timers.h>
 
 #include "core/base/version.h"
 #include "core/extension/convert.h"
@@ -25,8 +25,7 @@ constexpr Known kKnown[] = {
     {POSTERN_EXT_SCHEMES, schemes}, {POSTERN_EXT_ROUTES, routes}, {POSTERN_EXT_EVENTS, events}, {POSTERN_EXT_RECORDS, records},
     {POSTERN_EXT_HTTP, http},       {POSTERN_EXT_LOG, log},       {POSTERN_EXT_HEALTH, health},
     {POSTERN_EXT_METRICS, metrics}, {POSTERN_EXT_CLIENT, client},
-    {POSTERN_EXT_TIMERS, timers},
-    {POSTERN_EXT_SERVICES, services},
+    {POSTERN_EXT_TIMERS, timers},   {POSTERN_EXT_SERVICES, services},
 };
 
 const void* find(std::string_view id) {
