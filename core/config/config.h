@@ -146,7 +146,7 @@ struct Retention {
 struct Config {
   std::string file;
   std::vector<Listen> listen;
-  uint32_t loops = 0;  // 0: one per two cores
+  uint32_t loops = 0;  // 0: one per two cores, two on two or three
   std::string public_url;
   std::vector<std::string> trusted_proxies;
   uint64_t max_body = 1 << 20;

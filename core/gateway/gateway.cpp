@@ -19,9 +19,12 @@ constexpr uint64_t kMaxBytesOnTheirWay = 256 * 1024 * 1024;  // of requests that
 constexpr size_t kMaxAdminConnections = 64;
 constexpr rlim_t kReservedFiles = 300;  // for the store, plugins, the admin side, calls to the outside
 
+// Half of the cores, for the store's writer and the handlers want theirs; but two where there are two, since a loop alone is idle
+// whenever the one batch it fed is written (measured on two cores: 60-66k acks/s with two loops, 57-61k with one).
 uint32_t loops_for(const config::Config& config) {
   if (config.loops > 0) return config.loops;
-  return std::max(1u, std::thread::hardware_concurrency() / 2);
+  uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
+  return std::max(std::min(cores, 2u), cores / 2);
 }
 
 http::Timeouts timeouts_of(const config::Deadlines& d) {

@@ -57,6 +57,7 @@ struct File {
   Gathered* gathered = nullptr;  // of the log and the database
   File* database = nullptr;      // of the log: whose locks guard it
   File* log = nullptr;           // of the database, while it is open
+  bool is_synced = false;        // nothing was written to it since; what an earlier process wrote may not be
 
   sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
   const sqlite3_io_methods& methods() { return *real()->pMethods; }
@@ -101,11 +102,20 @@ int close(sqlite3_file* f) {
 
 int write(sqlite3_file* f, const void* data, int size, sqlite3_int64 at) {
   File* file = mine(f);
+  file->is_synced = false;
   return file->gathered != nullptr ? file->gathered->add(data, size, at) : forward<&M::xWrite>(f, data, size, at);
 }
 
+int truncate(sqlite3_file* f, sqlite3_int64 size) {
+  mine(f)->is_synced = false;
+  return flush_and_forward<&M::xTruncate>(f, size);
+}
+
+// Each checkpoint syncs the log first, and the commit before it has done that already.
 int sync(sqlite3_file* f, int flags) {
+  if (mine(f)->is_synced) return SQLITE_OK;
   int code = flush_and_forward<&M::xSync>(f, flags);
+  mine(f)->is_synced = code == SQLITE_OK;
   return broken::kFsyncIgnored ? SQLITE_OK : code;
 }
 
@@ -134,7 +144,7 @@ constexpr sqlite3_io_methods kMethods = {
     close,
     flush_and_forward<&M::xRead, void*, int, sqlite3_int64>,
     write,
-    flush_and_forward<&M::xTruncate, sqlite3_int64>,
+    truncate,
     sync,
     flush_and_forward<&M::xFileSize, sqlite3_int64*>,
     flush_and_forward<&M::xLock, int>,

@@ -1,4 +1,5 @@
-// GatheringVfs: SQLite's own file layer, with neighbouring writes of the log and the database gathered into one system call.
+// GatheringVfs: SQLite's own file layer, with neighbouring writes of the log and the database gathered into one system call, and without
+// syncs of a file that nobody has written to since the last one.
 //
 // SQLite writes each frame of the log with two calls, and a checkpoint writes page by page; a batch of events was 200 calls.
 //

@@ -19,8 +19,6 @@
 namespace postern::store::sqlite {
 namespace {
 
-constexpr int kCheckpointPages = 1000;    // 4 MB of log: often and short, since the senders wait meanwhile
-constexpr int kRestartPages = 64'000;     // readers kept the log from starting over: insist
 constexpr size_t kMergePerEvent = 2;      // keys moved to the table for each new one, so that a pass always catches up
 constexpr size_t kMergeAtLeast = 256;
 constexpr uint64_t kMoveMarkAfter = 1024;  // settled deliveries
@@ -51,7 +49,7 @@ Result<int> lock_store(const std::string& path) {
 
 }  // namespace
 
-Writer::Lock::~Lock() {
+Writer::Descriptor::~Descriptor() {
   if (fd >= 0) ::close(fd);
 }
 
@@ -89,6 +87,9 @@ Status Writer::open(const std::string& path) {
   if (Status s = dedupe_.load(database_, event_seq_); !s) return s;
   if (Status s = records_.load(database_); !s) return s;
   if (Status s = timers_.load(database_); !s) return s;
+  file_.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file_.fd < 0) return {Code::kIo, path + ": " + std::strerror(errno)};
+  if (Status s = checkpointer_.open(path, database_, file_.fd); !s) return s;
   records_.learn_names(path);
   return sync_folder(folder);
 }
@@ -384,14 +385,9 @@ void Writer::rollback() {
   timers_.rollback();
 }
 
-Status Writer::checkpoint_if_due() {
-  if (wal_pages_ < kCheckpointPages) return Status::ok();
-  int mode = wal_pages_ >= kRestartPages ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
-  wal_pages_ = 0;
-  sqlite3_busy_timeout(database_.handle(), 0);  // a reader that stays must not make the senders wait
-  int code = sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, mode, nullptr, nullptr);
-  sqlite3_busy_timeout(database_.handle(), kBusyTimeoutMs);
-  return is_fatal(code) ? database_.fault("checkpoint") : Status::ok();
+Status Writer::checkpoint_if_due() { 
+  if (wal_pages_ == 0) return Status::ok();
+  return checkpointer_.after_commit(std::exchange(wal_pages_, 0));
 }
 
 }  // namespace postern::store::sqlite

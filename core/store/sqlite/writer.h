@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/store/sqlite/checkpointer.h"
 #include "core/store/sqlite/database.h"
 #include "core/store/sqlite/dedupe_index.h"
 #include "core/store/sqlite/gathering_vfs.h"
@@ -62,7 +63,7 @@ class Writer {
   // For tasks, inside the open transaction.
   Database& database() { return database_; }
 
-  // Moves the log into the database file when it has grown. Errors of its fsync count as those of a commit.
+  // Moves the log into the database file as it grows. Errors of that count as those of a commit.
   Status checkpoint_if_due();
   // After a fault: closing must not touch the database any more; the next start recovers from the log.
   void leave_log() { database_.checkpoint_on_close(false); }
@@ -84,13 +85,15 @@ class Writer {
   Status move_open_mark(const Batch& batch);
   Status run(Statement& statement, const char* doing);
 
-  struct Lock {
+  struct Descriptor {
     int fd = -1;
-    ~Lock();
+    ~Descriptor();
   };
-  Lock lock_;  // before the database, so that it outlives it: closing writes
+  // Before the database, so that they outlive it: closing writes, and to close any descriptor of a file gives up the process's locks on it.
+  Descriptor lock_, file_;
   GatheringVfs vfs_;
   Database database_;
+  Checkpointer checkpointer_;
   DedupeIndex dedupe_;
   RecordBuffer records_;
   TimerTable timers_;

@@ -53,6 +53,25 @@ TEST_F(GatheringVfsTest, ACheckpointGathersToo) {
   EXPECT_EQ(seen_by_others("SELECT count(*) FROM t"), "100");
 }
 
+TEST_F(GatheringVfsTest, WhatIsSyncedIsNotSyncedAgain) {
+  run(kPages);
+  uint64_t before = FaultyVfs::log_syncs;
+  run("PRAGMA wal_checkpoint(PASSIVE)");
+  EXPECT_EQ(FaultyVfs::log_syncs, before) << "the commit has done it";
+  EXPECT_GT(FaultyVfs::database_syncs, 0u);
+  run("INSERT INTO t (x) VALUES ('more')");
+  EXPECT_GT(FaultyVfs::log_syncs, before);
+}
+
+TEST_F(GatheringVfsTest, AFailedSyncIsDoneAgain) {
+  FaultyVfs::log_sync = SQLITE_IOERR_FSYNC;
+  EXPECT_FALSE(database_.execute("INSERT INTO t (x) VALUES ('x')").is_ok());
+  uint64_t before = FaultyVfs::log_syncs;
+  FaultyVfs::log_sync = SQLITE_OK;
+  run("PRAGMA wal_checkpoint(PASSIVE)");
+  EXPECT_GT(FaultyVfs::log_syncs, before);
+}
+
 // Without the sync of the commit only the barrier of the shared index stands between a reader and a frame that is not there.
 TEST_F(GatheringVfsTest, WithoutSyncsOthersSeeACommitWhole) {
   run("PRAGMA synchronous=OFF");
