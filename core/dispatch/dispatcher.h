@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -48,7 +49,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void forget(int64_t event_seq) override EXCLUDES(mutex_);
 
   bool has_subscriber(const std::string& plugin, const std::string& name) const override;
-  size_t room() override EXCLUDES(mutex_);
+  size_t room(const std::string& plugin, const std::string& subscriber) override EXCLUDES(mutex_);
   void requeue(std::vector<store::OpenDelivery> deliveries) override EXCLUDES(mutex_);
 
   struct SubscriberStatus {
@@ -63,7 +64,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   struct Status {
     size_t running = 0;    // at a handler, or pending
     size_t loaded = 0;     // known to the scheduler
-    uint64_t orphans = 0;
+    uint64_t orphans = 0;  // deliveries that wait for subscribers which the configuration no longer has, at the start
     uint64_t abandoned = 0;  // threads that a handler never gave back in time
     std::vector<SubscriberStatus> subscribers;
   };
@@ -110,6 +111,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
 
   void control() EXCLUDES(mutex_);
   void load_pages() EXCLUDES(mutex_);
+  void count_orphans() EXCLUDES(mutex_);
   void expire_due() EXCLUDES(mutex_);
   void resubmit_due() EXCLUDES(mutex_);
   std::chrono::milliseconds pause(int64_t now) REQUIRES(mutex_);
@@ -149,6 +151,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   std::unordered_map<int64_t, OnSettled> awaited_ GUARDED_BY(mutex_);
   std::vector<SubscriberStatus> accounts_ GUARDED_BY(mutex_);
   uint64_t abandoned_ GUARDED_BY(mutex_) = 0;
+  std::optional<uint64_t> orphans_ GUARDED_BY(mutex_);  // none: not counted yet
   size_t live_workers_ GUARDED_BY(mutex_) = 0;     // threads that have not ended, without the abandoned ones
   size_t stuck_threads_ GUARDED_BY(mutex_) = 0;    // the abandoned ones that have not ended
   int64_t control_wakes_at_ GUARDED_BY(mutex_) = 0;

@@ -18,6 +18,7 @@ constexpr int64_t kLongestPauseMs = 10'000;
 void Dispatcher::control() {
   while (true) {
     load_pages();
+    count_orphans();
     expire_due();
     resubmit_due();
     Settlements finished;  // freed after the lock
@@ -41,7 +42,7 @@ std::chrono::milliseconds Dispatcher::pause(int64_t now) {
   if (help_at_ms_ != 0) at = std::min(at, help_at_ms_);
   // What is due already waits for a worker, and workers look for themselves.
   if (auto wake = scheduler_.wake_at_ms(); wake && *wake > now) at = std::min(at, *wake);
-  if (scheduler_.wants_page() || !inbox_.empty()) at = now;
+  if (scheduler_.wanted_page() || !inbox_.empty()) at = now;
   return std::chrono::milliseconds(std::max<int64_t>(0, at - now));
 }
 
@@ -54,25 +55,41 @@ void Dispatcher::nudge_at(int64_t at_ms) {
 
 void Dispatcher::load_pages() {
   while (true) {
-    int64_t after, newest;
-    size_t event_bytes;
+    std::optional<Scheduler::Wanted> wanted;
+    store::OpenQuery query;
     {
       MutexLock lock(mutex_);
-      if (stopping_ || !scheduler_.wants_page()) return;
-      after = scheduler_.page_start();
-      newest = scheduler_.newest();
-      event_bytes = scheduler_.room_for_events();
+      if (stopping_ || !(wanted = scheduler_.wanted_page())) return;
+      query.event_bytes = scheduler_.room_for_events();
     }
-    auto page = store_.open_deliveries(after, Scheduler::kPage, event_bytes);
+    query.plugin = subscribers_[wanted->subscriber].plugin;
+    query.subscriber = subscribers_[wanted->subscriber].name;
+    query.after = wanted->after;
+    query.limit = wanted->limit;
+    auto page = store_.open_deliveries(query);
     MutexLock lock(mutex_);
     if (!page) {
       log::error("open deliveries cannot be read; trying again", {{"error", page.status().message()}});
       changed_.wait_for(mutex_, std::chrono::milliseconds(kTryAgainMs));
       return;
     }
-    scheduler_.load(std::move(*page), newest, steady_ms(), wall_ms());
+    scheduler_.load(wanted->subscriber, std::move(*page), steady_ms(), wall_ms());
     inbox_.ring_all();
   }
+}
+
+// Once: none come while this dispatcher lives. After the first pages, since it looks at all that is open.
+void Dispatcher::count_orphans() {
+  {
+    MutexLock lock(mutex_);
+    if (orphans_ || stopping_) return;
+  }
+  auto counts = store_.count_open_deliveries();
+  if (!counts) return;  // the next time, then
+  uint64_t orphans = 0;
+  for (const store::OpenCount& of : *counts) orphans += has_subscriber(of.plugin, of.subscriber) ? 0 : of.deliveries;
+  MutexLock lock(mutex_);
+  orphans_ = orphans;
 }
 
 void Dispatcher::expire_due() {

@@ -26,11 +26,11 @@ void Dispatcher::on_settled(std::vector<std::unique_ptr<store::Settlement>> sett
 // Behind what the store said before: when a delivery is queued again, that it was settled is in the inbox already.
 void Dispatcher::requeue(std::vector<store::OpenDelivery> deliveries) { announce({{}, {}, std::move(deliveries)}); }
 
-size_t Dispatcher::room() {
+size_t Dispatcher::room(const std::string& plugin, const std::string& subscriber) {
   Settlements finished;
   MutexLock lock(mutex_);
   read_inbox(finished);
-  return scheduler_.room();
+  return scheduler_.room_for_replays(plugin, subscriber);
 }
 
 bool Dispatcher::has_subscriber(const std::string& plugin, const std::string& name) const {
@@ -62,7 +62,7 @@ void Dispatcher::read_inbox(Settlements& finished) {
     inbox_.ring_one();  // whoever reads this may be no worker
   }
   wants_events_.store(scheduler_.keeps_events(), std::memory_order_relaxed);
-  if (scheduler_.wants_page()) nudge_at(0);
+  if (scheduler_.wanted_page()) nudge_at(0);
 }
 
 void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement>& settlement) {
@@ -144,7 +144,7 @@ Dispatcher::Status Dispatcher::status() {
   MutexLock lock(mutex_);
   read_inbox(finished);
   int64_t steady = steady_ms(), wall = wall_ms();
-  Status status{out_.size(), scheduler_.loaded(), scheduler_.orphans(), abandoned_, accounts_};
+  Status status{out_.size(), scheduler_.loaded(), orphans_.value_or(0), abandoned_, accounts_};
   for (size_t i = 0; i < status.subscribers.size(); ++i) {
     status.subscribers[i].breaker = to_text(scheduler_.breaker(i).state());
     int64_t again_at = scheduler_.breaker(i).opens_again_at_ms();

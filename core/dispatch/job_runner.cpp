@@ -63,22 +63,17 @@ void JobRunner::run() {
   }
 }
 
-// Before the first step of a job, so that nothing comes to the dispatcher twice.
+// Before the first step of a job, so that nothing comes to the dispatcher twice. All of them: earlier lives had room for no more.
 bool JobRunner::bring_replayed() {
   int64_t after = 0;
   for (int64_t next = 0; sleep_until(next);) {
-    size_t room = std::min(target_.room(), kPage);
-    if (room == 0) {
-      next = steady_ms() + kNoRoomMs;
-      continue;
-    }
-    auto page = upkeep_.replayed_deliveries(after, room);
+    auto page = upkeep_.replayed_deliveries(after, kPage);
     if (!page) {
       log::error("replayed deliveries cannot be read; trying again", {{"error", page.status().message()}});
       next = steady_ms() + kTryAgainMs;
       continue;
     }
-    bool last = page->size() < room;
+    bool last = page->size() < kPage;
     if (!page->empty()) after = page->back().seq;
     if (!page->empty()) target_.requeue(std::move(*page));
     if (last) return true;
@@ -109,10 +104,10 @@ int64_t JobRunner::step(const store::Job& job, Pace& pace) {
     return take(job, total, pace);
   }
   size_t limit = std::clamp<size_t>(job.rate / kStepsASecond, 1, kMostAtOnce);
-  if (queues_again(job)) limit = std::min(limit, target_.room());
-  if (limit == 0) return now + kNoRoomMs;
   auto by = next_of(job, limit);
-  return by ? take(job, *by, pace) : put_off(job, by.status());
+  if (!by) return put_off(job, by.status());
+  if (by->items.empty() && !by->finished && by->cursor == job.cursor) return pace.next_ms = now + kNoRoomMs;
+  return take(job, *by, pace);
 }
 
 // A page at a time; true when all are counted.
@@ -147,13 +142,15 @@ Result<store::Advance> JobRunner::next_listed(const store::Job& job, size_t limi
   auto listed = upkeep_.listed(job.id, job.cursor, limit);
   if (!listed) return listed.status();
   store::Advance by;
-  for (int64_t delivery : *listed) by.items.push_back({delivery, false});
-  by.cursor = listed->empty() ? job.cursor : listed->back();
+  by.cursor = listed->empty() ? job.cursor : listed->back().seq;
   by.finished = listed->size() < limit;
+  Rooms rooms;
+  for (const store::ListedDelivery& item : *listed) {
+    if (!add_item(job, item.seq, item.plugin, item.subscriber, rooms, by)) break;
+  }
   return by;
 }
 
-// A delivery of a subscriber that the configuration no longer has would wait for nobody: it stays dead.
 Result<store::Advance> JobRunner::next_selected(const store::Job& job, size_t limit) {
   store::Scan scan;
   scan.after = job.cursor;
@@ -163,12 +160,36 @@ Result<store::Advance> JobRunner::next_selected(const store::Job& job, size_t li
   auto found = upkeep_.find(job.selection, job.kind == store::JobKind::kRerun, scan);
   if (!found) return found.status();
   store::Advance by;
-  for (const store::DeliveryRow& row : found->rows) {
-    by.items.push_back({row.seq, queues_again(job) && !target_.has_subscriber(row.plugin, row.subscriber)});
-  }
   by.finished = found->next == 0;
   by.cursor = by.finished ? job.last : found->next;
+  Rooms rooms;
+  for (const store::DeliveryRow& row : found->rows) {
+    if (!add_item(job, row.seq, row.plugin, row.subscriber, rooms, by)) break;
+  }
   return by;
+}
+
+// A delivery of a subscriber that the configuration no longer has would wait for nobody: it is left as it is. At one whose subscriber has no
+// room now the step ends (false), and the next one begins with it: subscribers that are stuck hold up the jobs that they are in, no others.
+bool JobRunner::add_item(const store::Job& job, int64_t seq, const std::string& plugin, const std::string& subscriber, Rooms& rooms,
+                         store::Advance& by) {
+  if (!queues_again(job)) {
+    by.items.push_back({seq, false});
+    return true;
+  }
+  bool has_taker = target_.has_subscriber(plugin, subscriber);
+  if (has_taker) {
+    auto [room, is_new] = rooms.try_emplace({plugin, subscriber}, 0);
+    if (is_new) room->second = target_.room(plugin, subscriber);
+    if (room->second == 0) {
+      by.finished = false;
+      by.cursor = by.items.empty() ? job.cursor : by.items.back().seq;
+      return false;
+    }
+    --room->second;
+  }
+  by.items.push_back({seq, !has_taker});
+  return true;
 }
 
 Result<store::Advance> JobRunner::next_prunable(const store::Job& job) {

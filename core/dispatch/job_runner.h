@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "core/base/mutex.h"
 #include "core/dispatch/replay_target.h"
@@ -42,6 +44,9 @@ class JobRunner {
   Result<store::Advance> next_of(const store::Job& job, size_t limit);
   Result<store::Advance> next_listed(const store::Job& job, size_t limit);
   Result<store::Advance> next_selected(const store::Job& job, size_t limit);
+  using Rooms = std::map<std::pair<std::string, std::string>, size_t>;  // of subscribers, in a step
+  bool add_item(const store::Job& job, int64_t seq, const std::string& plugin, const std::string& subscriber, Rooms& rooms,
+                store::Advance& by);
   Result<store::Advance> next_prunable(const store::Job& job);
   int64_t take(const store::Job& job, const store::Advance& by, Pace& pace);
   int64_t put_off(const store::Job& job, const Status& why);

@@ -13,8 +13,8 @@ class ReplayTarget {
   virtual ~ReplayTarget() = default;
   // Whether the configuration has somebody to take it.
   virtual bool has_subscriber(const std::string& plugin, const std::string& name) const = 0;
-  // How many may come now, so that memory stays bounded.
-  virtual size_t room() = 0;
+  // How many of it may come now, so that memory stays bounded.
+  virtual size_t room(const std::string& plugin, const std::string& subscriber) = 0;
   // Durable, open, and not with the dispatcher yet. They take their places behind those of their keys.
   virtual void requeue(std::vector<store::OpenDelivery> deliveries) = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 #include <utility>
 
 namespace postern::dispatch {
@@ -28,45 +29,80 @@ Scheduler::Scheduler(const std::vector<Subscriber>& subscribers) : subscribers_(
     index_[{subscribers[i].plugin, subscribers[i].name}] = i;
     lanes_.emplace_back(subscribers[i].policies.breaker);
   }
+  if (!lanes_.empty()) share_ = std::max(kSmallestShare, kMaxLoaded / lanes_.size());
+}
+
+std::optional<size_t> Scheduler::find(std::string_view plugin, std::string_view name) const {
+  auto found = index_.find({plugin, name});
+  return found == index_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void Scheduler::add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
-  newest_ = std::max(newest_, delivery.seq);
-  if (delivery.seq <= last_loaded_) return;  // a page had it already
-  if (loaded_ >= kMaxLoaded) behind_ = true;
-  if (behind_) return;
-  last_loaded_ = delivery.seq;
-  take_in(std::move(delivery), now_ms, wall_ms);
+  auto subscriber = find(delivery.plugin, delivery.subscriber);
+  if (!subscriber) return;
+  Lane& lane = lanes_[*subscriber];
+  lane.newest = std::max(lane.newest, delivery.seq);
+  if (delivery.seq <= lane.loaded_to) return;  // a page had it already
+  lane.behind = lane.behind || !has_room(lane);
+  if (lane.behind) return;
+  lane.loaded_to = delivery.seq;
+  ++lane.loaded;
+  take_in(*subscriber, std::move(delivery), now_ms, wall_ms);
 }
 
-void Scheduler::load(std::vector<store::OpenDelivery> page, int64_t newest, int64_t now_ms, int64_t wall_ms) {
-  bool whole = page.size() < kPage;  // then the store had no more when it was read
-  for (store::OpenDelivery& delivery : page) {
-    last_loaded_ = delivery.seq;
-    take_in(std::move(delivery), now_ms, wall_ms);
-  }
-  if (!whole) return;
-  last_loaded_ = std::max(last_loaded_, newest);
-  behind_ = newest_ > last_loaded_;
+void Scheduler::requeue(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
+  auto subscriber = find(delivery.plugin, delivery.subscriber);
+  if (!subscriber) return;
+  ++lanes_[*subscriber].replays;
+  take_in(*subscriber, std::move(delivery), now_ms, wall_ms);
 }
 
-void Scheduler::take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
-  auto subscriber = find_subscriber(delivery);
-  if (!subscriber) {
-    ++orphans_;
-    return;
+size_t Scheduler::room_for_replays(std::string_view plugin, std::string_view name) const {
+  auto subscriber = find(plugin, name);
+  if (!subscriber) return 0;
+  size_t taken = lanes_[*subscriber].replays;
+  return taken < share_ ? share_ - taken : 0;
+}
+
+std::optional<Scheduler::Wanted> Scheduler::wanted_page() const {
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    size_t at = (next_to_load_ + i) % lanes_.size();
+    const Lane& lane = lanes_[at];
+    if (lane.behind && lane.loaded <= share_ / 2) return Wanted{at, lane.loaded_to, std::min(kPage, share_ - lane.loaded)};
   }
-  ++loaded_;
-  const Subscriber& to = subscribers_[*subscriber];
+  return std::nullopt;
+}
+
+void Scheduler::load(size_t subscriber, store::OpenPage page, int64_t now_ms, int64_t wall_ms) {
+  next_to_load_ = (subscriber + 1) % lanes_.size();
+  Lane& lane = lanes_[subscriber];
+  for (store::OpenDelivery& delivery : page.deliveries) {
+    ++lane.loaded;
+    take_in(subscriber, std::move(delivery), now_ms, wall_ms);
+  }
+  lane.loaded_to = std::max(lane.loaded_to, page.up_to);
+  if (page.whole) lane.behind = lane.newest > lane.loaded_to;
+}
+
+bool Scheduler::keeps_events() const {
+  return event_bytes_ < kMaxEventBytes && std::any_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return !lane.behind; });
+}
+
+size_t Scheduler::loaded() const {
+  return std::accumulate(lanes_.begin(), lanes_.end(), size_t{0}, [](size_t sum, const Lane& l) { return sum + l.loaded + l.replays; });
+}
+
+void Scheduler::take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
+  const Subscriber& to = subscribers_[subscriber];
   const std::string& provider = delivery.event ? delivery.event->provider : delivery.provider;
   const std::string& order_key = delivery.event ? delivery.event->order_key : delivery.order_key;
   bool ordered = to.ordered && !order_key.empty();
   Entry entry;
   entry.seq = delivery.seq;
   entry.event_seq = delivery.event_seq;
-  entry.subscriber = *subscriber;
+  entry.subscriber = subscriber;
   entry.attempts = delivery.attempts;
-  entry.order = ordered ? order_hash(*subscriber, provider, order_key) : 0;
+  entry.order = ordered ? order_hash(subscriber, provider, order_key) : 0;
   entry.replayed_at = delivery.replayed_at;
   if (delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
     event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
@@ -81,11 +117,6 @@ void Scheduler::take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wa
     }
   }
   admit(std::move(entry), at_ms, now_ms);
-}
-
-std::optional<size_t> Scheduler::find_subscriber(const store::OpenDelivery& delivery) const {
-  auto found = index_.find({delivery.plugin, delivery.subscriber});
-  return found == index_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void Scheduler::admit(Entry entry, int64_t at_ms, int64_t now_ms) {
@@ -135,7 +166,8 @@ std::optional<int64_t> Scheduler::wake_at_ms() const {
 }
 
 void Scheduler::release(const Entry& entry, int64_t now_ms) {
-  --loaded_;
+  Lane& lane = lanes_[entry.subscriber];
+  --(entry.replayed_at != 0 ? lane.replays : lane.loaded);
   if (entry.order == 0) return;
   auto key = keys_.find(entry.order);
   if (key->second.empty()) {

@@ -1,5 +1,6 @@
-// Scheduler: which delivery runs next. It knows the open deliveries up to a bound (the rest stays in the store until there is
-// room), holds each order key to one delivery at a time, waits out retries and open breakers, and is fair among subscribers.
+// Scheduler: which delivery runs next. It knows the open deliveries of each subscriber up to its share of the places (the rest stays in
+// the store until there is room), holds each order key to one delivery at a time, waits out retries and open breakers, and is fair among
+// subscribers: one whose target is down fills its own share and takes nothing from the others.
 //
 // An entry is at any time in exactly one place: ready (its subscriber's lane), delayed (a retry), waiting (behind another of its
 // key), or out (given by next() and not yet given back by release() or retry()).
@@ -44,21 +45,24 @@ class Scheduler {
   // A delivery that has become durable, in order of seq. Dropped when there is no room: load() will bring it later.
   void add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
 
-  // A settled delivery that was queued again: it takes its place behind those of its key. As many as room() says.
-  void requeue(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) { take_in(std::move(delivery), now_ms, wall_ms); }
-  size_t room() const { return loaded_ < kMaxLoaded ? kMaxLoaded - loaded_ : 0; }
+  // A settled delivery that was queued again: it takes its place behind those of its key. As many as room_for_replays() says; they have
+  // a share of their own, since nobody would bring them later.
+  void requeue(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
+  size_t room_for_replays(std::string_view plugin, std::string_view subscriber) const;
 
-  // Filling up from the store. While wants_page(), read the open deliveries after page_start() and give them to load(); `newest` is
-  // newest() from before the read.
-  bool wants_page() const { return behind_ && loaded_ < kLoadBelow; }
-  int64_t page_start() const { return last_loaded_; }
-  int64_t newest() const { return newest_; }
-  void load(std::vector<store::OpenDelivery> page, int64_t newest, int64_t now_ms, int64_t wall_ms);
+  // Filling up from the store. What wanted_page() asks for is to be read and given to load(). Subscribers take turns.
+  struct Wanted {
+    size_t subscriber;
+    int64_t after;  // a seq
+    size_t limit;
+  };
+  std::optional<Wanted> wanted_page() const;
+  void load(size_t subscriber, store::OpenPage page, int64_t now_ms, int64_t wall_ms);
 
   // How many bytes of events it would keep more.
   size_t room_for_events() const { return event_bytes_ < kMaxEventBytes ? kMaxEventBytes - event_bytes_ : 0; }
-  // Whether the event of a delivery that came now would be kept until its run.
-  bool keeps_events() const { return !behind_ && loaded_ < kMaxLoaded && event_bytes_ < kMaxEventBytes; }
+  // Whether the event of a delivery that came now could be kept until its run.
+  bool keeps_events() const;
 
   // The next delivery that may run now.
   std::optional<Entry> next(int64_t now_ms);
@@ -79,11 +83,10 @@ class Scheduler {
   void on_unstuck(size_t subscriber) { --lanes_[subscriber].stuck; }
   const Breaker& breaker(size_t subscriber) const { return lanes_[subscriber].breaker; }
 
-  size_t loaded() const { return loaded_; }
-  uint64_t orphans() const { return orphans_; }  // deliveries of subscribers that the configuration no longer has
+  size_t loaded() const;
 
-  static constexpr size_t kMaxLoaded = 100'000;
-  static constexpr size_t kLoadBelow = 50'000;
+  static constexpr size_t kMaxLoaded = 100'000;  // of all subscribers, and as many replays
+  static constexpr size_t kSmallestShare = 1'000;
   static constexpr size_t kPage = 10'000;
   static constexpr size_t kMaxStuck = 4;
   static constexpr size_t kMaxEventBytes = 32 * 1024 * 1024;  // of events kept at hand
@@ -94,6 +97,11 @@ class Scheduler {
     std::deque<Entry> ready;
     Breaker breaker;
     size_t stuck = 0;
+    size_t loaded = 0, replays = 0;  // here, at whatever place
+    // All that is open up to this seq is here or settled; what is behind it the store may have, or not if the subscriber is not behind.
+    int64_t loaded_to = 0;
+    int64_t newest = 0;  // that add() told of
+    bool behind = true;
   };
   struct Delayed {
     int64_t at_ms;
@@ -104,15 +112,18 @@ class Scheduler {
   static bool may_start(const Lane& lane, int64_t now_ms) {
     return !lane.ready.empty() && lane.stuck < kMaxStuck && lane.breaker.allows(now_ms);
   }
-  void take_in(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
-  std::optional<size_t> find_subscriber(const store::OpenDelivery& delivery) const;
+  std::optional<size_t> find(std::string_view plugin, std::string_view name) const;
+  bool has_room(const Lane& lane) const { return lane.loaded < share_; }
+  void take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
   void admit(Entry entry, int64_t at_ms, int64_t now_ms);
   void wake_delayed(int64_t now_ms);
 
   const std::vector<Subscriber>& subscribers_;
   std::map<std::pair<std::string_view, std::string_view>, size_t> index_;  // by plugin and name, which `subscribers_` holds
   std::vector<Lane> lanes_;
+  size_t share_ = kMaxLoaded;  // of each lane
   size_t next_lane_ = 0;
+  size_t next_to_load_ = 0;
   std::priority_queue<Delayed> delayed_;
   struct Waiting {
     Entry entry;
@@ -120,12 +131,7 @@ class Scheduler {
   };
   // Taken keys, with who waits for them: mostly nobody, so an empty list must cost nothing.
   std::unordered_map<uint64_t, std::list<Waiting>> keys_;
-  size_t loaded_ = 0;
   size_t event_bytes_ = 0;
-  uint64_t orphans_ = 0;
-  bool behind_ = true;  // the store may have open deliveries that are not here
-  int64_t last_loaded_ = 0;
-  int64_t newest_ = 0;
 };
 
 }  // namespace postern::dispatch

@@ -57,10 +57,12 @@ void show_loops(const MetricSources& sources, Exposition& out) {
 
 // How long the oldest unsettled delivery has waited; nothing where the store cannot be read.
 std::optional<double> queue_age_s(store::Store& store) {
-  auto oldest = store.open_deliveries(0, 1);
+  store::OpenQuery query;
+  query.limit = 1;
+  auto oldest = store.open_deliveries(query);
   if (!oldest) return std::nullopt;
-  if (oldest->empty()) return 0;
-  auto event = store.event(oldest->front().event_seq);
+  if (oldest->deliveries.empty()) return 0;
+  auto event = store.event(oldest->deliveries.front().event_seq);
   if (!event) return std::nullopt;
   return static_cast<double>(std::max<int64_t>(0, wall_ms() - (*event)->received_at)) / kMsPerSecond;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/ingest/event.h"
 
@@ -25,6 +26,23 @@ struct OpenDelivery {
   int64_t due_at = 0;     // Unix milliseconds
   std::shared_ptr<const StoredEvent> event;  // where it is at hand anyway
   int64_t replayed_at = 0;  // Unix milliseconds; 0: it was not queued again by hand
+};
+
+// Which open deliveries to read, in the order of their seq. Those that were queued again by hand are not among them (see Upkeep).
+struct OpenQuery {
+  std::string plugin, subscriber;  // whose; no plugin: everybody's
+  int64_t after = 0;               // a seq
+  size_t limit = 1000;
+  size_t event_bytes = 0;          // the first ones bring their events along, up to about so many bytes
+};
+struct OpenPage {
+  std::vector<OpenDelivery> deliveries;
+  int64_t up_to = 0;   // a seq: all that was open up to there, behind `after`, is here
+  bool whole = false;  // there was nothing behind it when it was read
+};
+struct OpenCount {
+  std::string plugin, subscriber;
+  uint64_t deliveries = 0;
 };
 
 struct Record {

@@ -96,9 +96,10 @@ class Store : public ingest::EventSink {
   // Why events cannot be stored now, as far as the last batch tells; ok when they can.
   virtual Status condition() const = 0;
 
-  // Readers see the last commit. `after`, `limit`: paging by seq.
-  // The first ones bring their events, until those have `event_bytes` of headers and bodies.
-  virtual Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t event_bytes = 0) = 0;
+  // Readers see the last commit.
+  virtual Result<OpenPage> open_deliveries(const OpenQuery& query) = 0;
+  // How many there are of each subscriber. Looks at each of them.
+  virtual Result<std::vector<OpenCount>> count_open_deliveries() = 0;
   virtual Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) = 0;
   virtual Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection,
                                                const std::string& key) = 0;

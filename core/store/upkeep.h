@@ -88,6 +88,11 @@ struct Found {
   int64_t next = 0;  // to go on after; 0: the end was reached
 };
 
+struct ListedDelivery {
+  int64_t seq = 0;
+  std::string plugin, subscriber;  // empty: it is gone
+};
+
 struct Advance {
   struct Item {
     int64_t seq = 0;  // of a delivery (kPrune: an event)
@@ -125,7 +130,8 @@ class Upkeep {
   virtual Result<Job> add_job(const NewJob& job) = 0;
   virtual Result<std::vector<Job>> jobs(bool running_only) = 0;  // the oldest first
   virtual Result<Job> job(int64_t id) = 0;                       // kNotFound
-  virtual Result<std::vector<int64_t>> listed(int64_t job, int64_t after, size_t limit) = 0;  // of a job with a list
+  // Of a job with a list: from its next one on.
+  virtual Result<std::vector<ListedDelivery>> listed(int64_t job, int64_t after, size_t limit) = 0;
   // kGone when the job does not run any more; then nothing is changed.
   virtual Result<Advanced> advance(int64_t job, const Advance& by) = 0;
   virtual Result<Job> cancel_job(int64_t id) = 0;  // kNotFound; one that has ended stays as it is

@@ -23,7 +23,8 @@ class EmptyStore final : public store::Store {
   store::Counters counters() const override { return {}; }
   const store::Meter& meter() const override { return meter_; }
   uint64_t size_bytes() const override { return 0; }
-  Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t, size_t, size_t) override { return std::vector<store::OpenDelivery>(); }
+  Result<store::OpenPage> open_deliveries(const store::OpenQuery&) override { return store::OpenPage(); }
+  Result<std::vector<store::OpenCount>> count_open_deliveries() override { return std::vector<store::OpenCount>(); }
   Result<std::shared_ptr<const store::StoredEvent>> event(int64_t) override { return Status(Code::kNotFound, "no such event"); }
   Result<std::optional<store::Record>> record(const std::string&, const std::string&, const std::string&) override {
     return std::optional<store::Record>();

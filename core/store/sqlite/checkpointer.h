@@ -24,7 +24,7 @@ class Checkpointer {
   Status after_commit(int log_pages);
 
   static constexpr int kCopyPages = 128;     // at a time, about two batches of a busy hour
-  static constexpr int kWholePages = 1000;   // 4 MB of log: then all of it is copied, and it starts over
+  static constexpr int kWholePages = 1000;   // 8 MB of log: then all of it is copied, and it starts over
   static constexpr int kInsistPages = 64'000;  // readers kept the log from starting over: wait until it can
 
  private:

@@ -1,5 +1,6 @@
 #include "core/store/sqlite/reader.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace postern::store::sqlite {
@@ -19,7 +20,9 @@ constexpr int kEventAt = 8;  // behind them
 
 #define FROM_OPEN                                                                                                               \
   " FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.replayed_at IS NULL AND " \
-  "d.seq > ?1 AND d.seq >= " FIRST_OPEN " ORDER BY d.seq LIMIT ?2"
+  "d.seq > ?1 AND d.seq <= ?2 AND (?4 = '' OR (d.plugin = ?4 AND d.subscriber = ?5)) ORDER BY d.seq LIMIT ?3"
+
+constexpr int64_t kLookAt = 200'000;  // deliveries in one read, for somebody of whom there may be none among them
 
 void read_event(Statement& row, StoredEvent& event, int at = 0) {
   event.seq = row.integer(at);
@@ -91,6 +94,7 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
     const char* sql;
   };
   const Wanted wanted[] = {
+      {&reader->open_bounds_, "SELECT " FIRST_OPEN " - 1, ifnull((SELECT max(seq) FROM delivery), 0)"},
       {&reader->open_deliveries_, "SELECT " OPEN_COLUMNS FROM_OPEN},
       {&reader->open_with_events_, "SELECT " OPEN_COLUMNS ", " EVENT_COLUMNS ", e.headers, e.body" FROM_OPEN},
       {&reader->event_, "SELECT " EVENT_COLUMNS ", e.headers, e.body FROM event e WHERE e.seq = ?1"},
@@ -104,29 +108,59 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
   return reader;
 }
 
-Result<std::vector<OpenDelivery>> Reader::open_deliveries(int64_t after, size_t limit, size_t event_bytes) {
-  std::vector<OpenDelivery> found;
+Result<OpenPage> Reader::open_deliveries(const OpenQuery& query) {
+  ResetAtEnd reset_bounds(open_bounds_);
+  if (open_bounds_.step() != SQLITE_ROW) return database_.fault("read the marks");
+  const int64_t from = std::max(query.after, open_bounds_.integer(0)), last = std::max(query.after, open_bounds_.integer(1));
+  OpenPage page;
+  page.up_to = query.plugin.empty() ? last : std::min(last, from + kLookAt);
+  page.whole = page.up_to == last;
+  int64_t after = from;
+  auto begin = [&](Statement& rows) {
+    rows.bind(1, after).bind(2, page.up_to).bind(3, static_cast<int64_t>(query.limit - page.deliveries.size()));
+    rows.bind(4, query.plugin).bind(5, query.subscriber);
+  };
+  bool ended = false;
   // Beside its delivery an event is read for a fraction of what it costs alone.
-  if (event_bytes > 0) {
+  if (query.event_bytes > 0) {
     ResetAtEnd reset(open_with_events_);
-    open_with_events_.bind(1, after).bind(2, static_cast<int64_t>(limit));
+    begin(open_with_events_);
     int code = SQLITE_ROW;
-    for (size_t bytes = 0; bytes < event_bytes && (code = open_with_events_.step()) == SQLITE_ROW;) {
-      OpenDelivery& delivery = found.emplace_back();
+    for (size_t bytes = 0; bytes < query.event_bytes && (code = open_with_events_.step()) == SQLITE_ROW;) {
+      OpenDelivery& delivery = page.deliveries.emplace_back();
       read_open_delivery(open_with_events_, delivery);
       if (open_with_events_.is_null(kEventAt)) continue;  // somebody removed it
       delivery.event = read_whole_event(open_with_events_, kEventAt);
       bytes += delivery.event->headers.size() + delivery.event->body.size();
     }
-    if (code == SQLITE_DONE) return found;
-    if (code != SQLITE_ROW) return database_.fault("read open deliveries");
-    if (!found.empty()) after = found.back().seq;
+    if (code != SQLITE_DONE && code != SQLITE_ROW) return database_.fault("read open deliveries");
+    ended = code == SQLITE_DONE;
+    if (!page.deliveries.empty()) after = page.deliveries.back().seq;
   }
-  ResetAtEnd reset(open_deliveries_);
-  open_deliveries_.bind(1, after).bind(2, static_cast<int64_t>(limit - found.size()));
+  if (!ended) {
+    ResetAtEnd reset(open_deliveries_);
+    begin(open_deliveries_);
+    int code;
+    while ((code = open_deliveries_.step()) == SQLITE_ROW) read_open_delivery(open_deliveries_, page.deliveries.emplace_back());
+    if (code != SQLITE_DONE) return database_.fault("read open deliveries");
+  }
+  if (page.deliveries.size() < query.limit) return page;
+  page.up_to = page.deliveries.empty() ? query.after : page.deliveries.back().seq;
+  page.whole = false;
+  return page;
+}
+
+Result<std::vector<OpenCount>> Reader::count_open_deliveries() {
+  auto rows = database_.prepare(
+      "SELECT plugin, subscriber, count(*) FROM delivery WHERE state IN ('queued','running') AND replayed_at IS NULL AND seq >= " FIRST_OPEN
+      " GROUP BY plugin, subscriber");
+  if (!rows) return rows.status();
+  std::vector<OpenCount> found;
   int code;
-  while ((code = open_deliveries_.step()) == SQLITE_ROW) read_open_delivery(open_deliveries_, found.emplace_back());
-  if (code != SQLITE_DONE) return database_.fault("read open deliveries");
+  while ((code = rows->step()) == SQLITE_ROW) {
+    found.push_back({std::string(rows->text(0)), std::string(rows->text(1)), static_cast<uint64_t>(rows->integer(2))});
+  }
+  if (code != SQLITE_DONE) return database_.fault("count open deliveries");
   return found;
 }
 

@@ -23,7 +23,8 @@ class Reader {
  public:
   static Result<std::unique_ptr<Reader>> open(const std::string& path);
 
-  Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t event_bytes);
+  Result<OpenPage> open_deliveries(const OpenQuery& query);
+  Result<std::vector<OpenCount>> count_open_deliveries();
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq);
   Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key);
   // `newest`: what is not in the table yet, by key; of version 0: removed. It hides what the table has.
@@ -35,7 +36,7 @@ class Reader {
   // As in Upkeep; reader_upkeep.cpp.
   Result<Found> find(const Selection& selection, bool settled, const Scan& scan);
   Result<std::vector<Job>> jobs(bool running_only);
-  Result<std::vector<int64_t>> listed(int64_t job, int64_t after, size_t limit);
+  Result<std::vector<ListedDelivery>> listed(int64_t job, int64_t after, size_t limit);
   Result<std::vector<OpenDelivery>> replayed_deliveries(int64_t after, size_t limit);
   Result<Upkeep::Prunable> prunable(const Cutoff& cutoff, const Scan& scan);
   Result<StoreSize> size();
@@ -45,7 +46,7 @@ class Reader {
 
  private:
   Database database_;
-  Statement open_deliveries_, open_with_events_, event_, record_;  // the hot ones
+  Statement open_bounds_, open_deliveries_, open_with_events_, event_, record_;  // the hot ones
 };
 
 }  // namespace postern::store::sqlite

@@ -84,13 +84,15 @@ Result<std::vector<Job>> Reader::jobs(bool running_only) {
   return found;
 }
 
-Result<std::vector<int64_t>> Reader::listed(int64_t job, int64_t after, size_t limit) {
-  auto rows = database_.prepare("SELECT delivery FROM job_item WHERE job = ?1 AND delivery > ?2 ORDER BY delivery LIMIT ?3");
+Result<std::vector<ListedDelivery>> Reader::listed(int64_t job, int64_t after, size_t limit) {
+  auto rows = database_.prepare(
+      "SELECT i.delivery, ifnull(d.plugin, ''), ifnull(d.subscriber, '') FROM job_item i LEFT JOIN delivery d ON d.seq = i.delivery "
+      "WHERE i.job = ?1 AND i.delivery > ?2 ORDER BY i.delivery LIMIT ?3");
   if (!rows) return rows.status();
   rows->bind(1, job).bind(2, after).bind(3, static_cast<int64_t>(limit));
-  std::vector<int64_t> found;
+  std::vector<ListedDelivery> found;
   int code;
-  while ((code = rows->step()) == SQLITE_ROW) found.push_back(rows->integer(0));
+  while ((code = rows->step()) == SQLITE_ROW) found.push_back({rows->integer(0), std::string(rows->text(1)), std::string(rows->text(2))});
   if (code != SQLITE_DONE) return database_.fault("read a job's deliveries");
   return found;
 }

@@ -29,8 +29,11 @@ uint64_t SqliteStore::size_bytes() const {
   return bytes;
 }
 
-Result<std::vector<OpenDelivery>> SqliteStore::open_deliveries(int64_t after, size_t limit, size_t event_bytes) {
-  return with_reader([&](Reader& r) { return r.open_deliveries(after, limit, event_bytes); });
+Result<OpenPage> SqliteStore::open_deliveries(const OpenQuery& query) {
+  return with_reader([&](Reader& r) { return r.open_deliveries(query); });
+}
+Result<std::vector<OpenCount>> SqliteStore::count_open_deliveries() {
+  return with_reader([](Reader& r) { return r.count_open_deliveries(); });
 }
 Result<std::shared_ptr<const StoredEvent>> SqliteStore::event(int64_t seq) {
   return with_reader([&](Reader& r) { return r.event(seq); });

@@ -33,7 +33,8 @@ class SqliteStore final : public Store, public Upkeep, public Timers {
   // Whether the committer ends another batch within the time, be it well or not. Any thread, between start() and stop().
   bool comes_round(std::chrono::milliseconds within);
 
-  Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t event_bytes = 0) override;
+  Result<OpenPage> open_deliveries(const OpenQuery& query) override;
+  Result<std::vector<OpenCount>> count_open_deliveries() override;
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) override;
   Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key) override;
   Result<std::vector<NamedRecord>> records(const RecordFilter& filter) override;
@@ -46,7 +47,7 @@ class SqliteStore final : public Store, public Upkeep, public Timers {
   Result<Job> add_job(const NewJob& job) override;
   Result<std::vector<Job>> jobs(bool running_only) override;
   Result<Job> job(int64_t id) override;
-  Result<std::vector<int64_t>> listed(int64_t job, int64_t after, size_t limit) override;
+  Result<std::vector<ListedDelivery>> listed(int64_t job, int64_t after, size_t limit) override;
   Result<Advanced> advance(int64_t job, const Advance& by) override;
   Result<Job> cancel_job(int64_t id) override;
   Result<std::vector<OpenDelivery>> replayed_deliveries(int64_t after, size_t limit) override;

@@ -54,7 +54,7 @@ Result<Job> SqliteStore::job(int64_t id) {
   }
   return Status(Code::kNotFound, "no job has the number " + std::to_string(id));
 }
-Result<std::vector<int64_t>> SqliteStore::listed(int64_t job, int64_t after, size_t limit) {
+Result<std::vector<ListedDelivery>> SqliteStore::listed(int64_t job, int64_t after, size_t limit) {
   return with_reader([&](Reader& r) { return r.listed(job, after, limit); });
 }
 Result<std::vector<OpenDelivery>> SqliteStore::replayed_deliveries(int64_t after, size_t limit) {

@@ -104,7 +104,7 @@ class Generator:
                    str(min(self.threads, connections)), "--json", "--quiet", *amount]
         return subprocess.Popen(command, env={**os.environ, "POSTERN_LOAD_SECRET": traffic.secret},
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                start_new_session=True)
+                                process_group=0)
 
     @staticmethod
     def result(process, server):

@@ -49,9 +49,11 @@ class Server:
         try:
             command, environment = self.prepare()
             with open(os.path.join(self.folder, "log"), "wb") as log:
-                # A session of its own, so that Ctrl-C at the terminal ends this program first.
+                # A group of its own, so that Ctrl-C at the terminal ends this program first. But no session of its own: Linux's
+                # autogroup would divide the processors among sessions then, so that the generator alone counts as much as all threads
+                # of a server (see README.md).
                 self.process = subprocess.Popen(command, cwd=self.folder, env={**os.environ, **environment}, stdout=log,
-                                                stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                                                stderr=log, stdin=subprocess.DEVNULL, process_group=0)
             self._wait_until_it_answers()
         except BaseException:
             self.__exit__()
@@ -153,7 +155,7 @@ class Postern(Server):
     def status(self):
         answer = subprocess.run([self.binary, "status", "-c", "gateway.yaml", "--json"], cwd=self.folder, check=False,
                                 env={**os.environ, "POSTERN_LOAD_SECRET": self.traffic.secret}, stdin=subprocess.DEVNULL,
-                                capture_output=True, text=True, timeout=60, start_new_session=True)
+                                capture_output=True, text=True, timeout=60, process_group=0)
         if answer.returncode != 0:
             raise Failure(f"postern status: {answer.stderr.strip()}\n{self.log_tail()}")
         return json.loads(answer.stdout)

@@ -48,12 +48,13 @@ TEST(PostponeDelay, JitterOnlyLengthensIt) {
 }
 
 TEST(PostponeDelay, CannotSpin) {
-  for (auto [times, least] : {std::pair{0u, 1000}, {1u, 1000}, {2u, 2000}, {3u, 4000}, {4u, 8000}, {5u, 8000}, {UINT32_MAX, 8000}}) {
+  for (auto [times, least] : {std::pair{0u, 1000}, {1u, 1000}, {2u, 2000}, {3u, 4000}, {4u, 8000}, {7u, 64000}, {8u, 64000}, {UINT32_MAX, 64000}}) {
     EXPECT_EQ(postpone_delay_ms(policy(), times, 0, kMiddle), least) << times;
   }
   config::Retry quick = policy();
   quick.base = quick.cap = milliseconds(1);
   EXPECT_EQ(postpone_delay_ms(quick, 1, {}, kMiddle), 1000) << "a policy for tests spins no more than others";
+  EXPECT_EQ(postpone_delay_ms(quick, 100, {}, kMiddle), 8000) << "nor does it wait for long";
   EXPECT_GE(longest_delay_ms(quick), postpone_delay_ms(quick, 100, {}, kMiddle));
 }
 

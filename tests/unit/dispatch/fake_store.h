@@ -127,11 +127,24 @@ class FakeStore final : public store::Store {
   store::Counters counters() const override { return {}; }
   const store::Meter& meter() const override { return meter_; }
   uint64_t size_bytes() const override { return 0; }
-  Result<std::vector<store::OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t) override {
+  Result<store::OpenPage> open_deliveries(const store::OpenQuery& query) override {
     std::lock_guard lock(mutex_);
-    std::vector<store::OpenDelivery> page;
-    for (auto i = open_.upper_bound(after); i != open_.end() && page.size() < limit; ++i) page.push_back(i->second);
+    store::OpenPage page;
+    page.whole = true;
+    page.up_to = std::max(query.after, open_.empty() ? 0 : open_.rbegin()->first);
+    for (auto i = open_.upper_bound(query.after); i != open_.end() && page.whole; ++i) {
+      if (i->second.plugin == query.plugin && i->second.subscriber == query.subscriber) page.deliveries.push_back(i->second);
+      if (page.deliveries.size() < query.limit) continue;
+      page.up_to = i->first;
+      page.whole = false;
+    }
     return page;
+  }
+  Result<std::vector<store::OpenCount>> count_open_deliveries() override {
+    std::lock_guard lock(mutex_);
+    std::vector<store::OpenCount> counts;
+    for (const auto& [seq, delivery] : open_) counts.push_back({delivery.plugin, delivery.subscriber, 1});
+    return counts;
   }
   Result<std::shared_ptr<const store::StoredEvent>> event(int64_t seq) override {
     if (on_event) {

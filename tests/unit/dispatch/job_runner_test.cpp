@@ -25,7 +25,7 @@ constexpr milliseconds kSoon{30000};
 class Taken final : public ReplayTarget {
  public:
   bool has_subscriber(const std::string&, const std::string& name) const override { return name != "gone"; }
-  size_t room() override { return room_; }
+  size_t room(const std::string&, const std::string& subscriber) override { return subscriber == "full" && full_ ? 0 : room_.load(); }
   void requeue(std::vector<store::OpenDelivery> deliveries) override {
     std::lock_guard lock(mutex_);
     most_ = std::max(most_, deliveries.size());
@@ -33,6 +33,7 @@ class Taken final : public ReplayTarget {
   }
 
   void set_room(size_t room) { room_ = room; }
+  void empty_the_full_one() { full_ = false; }
   std::map<int64_t, int> times() {
     std::lock_guard lock(mutex_);
     return times_;
@@ -45,6 +46,7 @@ class Taken final : public ReplayTarget {
 
  private:
   std::atomic<size_t> room_{100'000};
+  std::atomic<bool> full_{true};
   std::mutex mutex_;
   std::map<int64_t, int> times_;
   size_t most_ = 0;
@@ -67,7 +69,7 @@ class Refusing final : public store::Upkeep {
   Result<store::Job> add_job(const store::NewJob& job) override { return store_.add_job(job); }
   Result<std::vector<store::Job>> jobs(bool running_only) override { return store_.jobs(running_only); }
   Result<store::Job> job(int64_t id) override { return store_.job(id); }
-  Result<std::vector<int64_t>> listed(int64_t job, int64_t after, size_t limit) override { return store_.listed(job, after, limit); }
+  Result<std::vector<store::ListedDelivery>> listed(int64_t job, int64_t after, size_t limit) override { return store_.listed(job, after, limit); }
   Result<store::Job> cancel_job(int64_t id) override { return store_.cancel_job(id); }
   Result<std::vector<store::OpenDelivery>> replayed_deliveries(int64_t after, size_t limit) override {
     return store_.replayed_deliveries(after, limit);
@@ -138,6 +140,25 @@ TEST_F(JobRunnerTest, BringsAllToTheDispatcherOnce) {
   EXPECT_TRUE(eventually(kSoon, [&] { return taken_.count() == 500; })) << "told as soon as it is durable";
   for (const auto& [seq, times] : taken_.times()) EXPECT_EQ(times, 1) << seq;
   EXPECT_EQ(store_->counters().dead, 0u);
+}
+
+// Whose subscriber is stuck waits, and what is behind it in the same job; other jobs go on, and it goes on itself once there is room.
+TEST_F(JobRunnerTest, AStuckSubscriberHoldsUpItsOwnJobsOnly) {
+  int64_t first = put_dead(1), stuck = put_dead(2, "full"), other = put_dead(3), named = put_dead(4);
+  run(taken_);
+  int64_t all = add(JobKind::kReplay);
+  ASSERT_TRUE(eventually(kSoon, [&] { return taken_.count() == 1; }));
+  EXPECT_EQ(taken_.times().begin()->first, first);
+  int64_t listed = add(JobKind::kReplay, 1000, {}, {named});
+  ASSERT_TRUE(ends(listed));
+  EXPECT_TRUE(eventually(kSoon, [&] { return taken_.times().count(named) == 1; }));
+  EXPECT_EQ(job(all).state, JobState::kRunning);
+  EXPECT_EQ(taken_.times().count(stuck) + taken_.times().count(other), 0u);
+  taken_.empty_the_full_one();
+  ASSERT_TRUE(ends(all));
+  EXPECT_EQ(job(all).done, 3u) << "the fourth was replayed by name meanwhile";
+  EXPECT_TRUE(eventually(kSoon, [&] { return taken_.count() == 4; }));
+  for (const auto& [seq, times] : taken_.times()) EXPECT_EQ(times, 1) << seq;
 }
 
 TEST_F(JobRunnerTest, LeavesDeadWhatNobodyTakes) {

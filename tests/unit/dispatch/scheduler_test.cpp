@@ -28,8 +28,27 @@ class SchedulerTest : public ::testing::Test {
   }
   void make(bool loaded = true) {
     scheduler_ = std::make_unique<Scheduler>(subscribers_);
-    if (loaded) scheduler_->load({}, 0, now_, kWall);
+    while (loaded && scheduler_->wanted_page()) load({}, 0, true);
   }
+  // What the store answers to the page that is wanted now.
+  void load(std::vector<OpenDelivery> deliveries, int64_t up_to, bool whole) {
+    auto wanted = scheduler_->wanted_page();
+    ASSERT_TRUE(wanted);
+    ASSERT_LE(deliveries.size(), wanted->limit);
+    scheduler_->load(wanted->subscriber, {std::move(deliveries), up_to, whole}, now_, kWall);
+  }
+  // The same, of a store in which everything up to `newest` is open, in turns of the subscribers where there are `subscribers` of them.
+  void load_from(int64_t newest, int64_t subscribers = 1) {
+    auto wanted = scheduler_->wanted_page();
+    std::vector<OpenDelivery> page;
+    for (int64_t i = wanted->after + 1; i <= newest && page.size() < wanted->limit; ++i) {
+      if (i % subscribers == static_cast<int64_t>(wanted->subscriber) % subscribers) page.push_back(of(i, subscribers));
+    }
+    bool whole = page.size() < wanted->limit;
+    int64_t up_to = whole ? newest : page.back().seq;
+    load(std::move(page), up_to, whole);
+  }
+  static OpenDelivery of(int64_t seq, int64_t subscribers) { return delivery(seq, "", seq % subscribers == 0 ? "a" : "b"); }
   static OpenDelivery delivery(int64_t seq, const std::string& key = "", const char* subscriber = "a",
                                int64_t due_in = 0) {
     OpenDelivery d;
@@ -42,6 +61,10 @@ class SchedulerTest : public ::testing::Test {
     return d;
   }
   void add(OpenDelivery d) { scheduler_->add(std::move(d), now_, kWall); }
+  void requeue(OpenDelivery d) {
+    d.replayed_at = kWall;
+    scheduler_->requeue(std::move(d), now_, kWall);
+  }
   int64_t next() {
     auto entry = scheduler_->next(now_);
     if (!entry) return 0;
@@ -152,11 +175,10 @@ TEST_F(SchedulerTest, AnOpenBreakerHoldsItsSubscriberOnly) {
   EXPECT_EQ(next(), 3);
 }
 
-TEST_F(SchedulerTest, OrphansAreCounted) {
+TEST_F(SchedulerTest, OrphansAreNotTakenIn) {
   OpenDelivery d = delivery(1);
   d.plugin = "gone";
   add(std::move(d));
-  EXPECT_EQ(scheduler_->orphans(), 1u);
   EXPECT_EQ(scheduler_->loaded(), 0u);
   EXPECT_EQ(next(), 0);
 }
@@ -164,44 +186,46 @@ TEST_F(SchedulerTest, OrphansAreCounted) {
 TEST_F(SchedulerTest, NoSubscribersAtAll) {
   subscribers_.clear();
   make();
+  EXPECT_FALSE(scheduler_->wanted_page());
   add(delivery(1));
   EXPECT_EQ(next(), 0);
-  EXPECT_EQ(scheduler_->orphans(), 1u);
 }
 
 // ---- filling up from the store
 
-TEST_F(SchedulerTest, WaitsForTheFirstPage) {
-  make(false);
-  EXPECT_TRUE(scheduler_->wants_page());
+class LoadingTest : public SchedulerTest {
+ protected:
+  LoadingTest() {
+    subscribers_.pop_back();  // one alone
+    make(false);
+  }
+};
+
+TEST_F(LoadingTest, WaitsForTheFirstPage) {
+  ASSERT_TRUE(scheduler_->wanted_page());
   add(delivery(3));  // durable while the first page was read, which has it too
   EXPECT_EQ(next(), 0);
-  std::vector<OpenDelivery> page;
-  for (int64_t i = 1; i <= 3; ++i) page.push_back(delivery(i));
-  scheduler_->load(std::move(page), scheduler_->newest(), now_, kWall);
-  EXPECT_FALSE(scheduler_->wants_page());
+  load({delivery(1), delivery(2), delivery(3)}, 3, true);
+  EXPECT_FALSE(scheduler_->wanted_page());
   for (int64_t i = 1; i <= 3; ++i) EXPECT_EQ(next(), i);
   EXPECT_EQ(next(), 0);
 }
 
-TEST_F(SchedulerTest, WhatBecameDurableDuringTheReadIsNeitherLostNorDoubled) {
-  make(false);
-  int64_t newest = scheduler_->newest();
+TEST_F(LoadingTest, WhatBecameDurableDuringTheReadIsNeitherLostNorDoubled) {
   // The read saw 1 and 2; 2 and 3 are told meanwhile.
   add(delivery(2));
   add(delivery(3));
-  scheduler_->load({delivery(1), delivery(2)}, newest, now_, kWall);
-  EXPECT_TRUE(scheduler_->wants_page());
-  EXPECT_EQ(scheduler_->page_start(), 2);
-  scheduler_->load({delivery(3)}, scheduler_->newest(), now_, kWall);
-  EXPECT_FALSE(scheduler_->wants_page());
+  load({delivery(1), delivery(2)}, 2, true);
+  ASSERT_TRUE(scheduler_->wanted_page());
+  EXPECT_EQ(scheduler_->wanted_page()->after, 2);
+  load({delivery(3)}, 3, true);
+  EXPECT_FALSE(scheduler_->wanted_page());
   for (int64_t i = 1; i <= 3; ++i) EXPECT_EQ(next(), i);
   EXPECT_EQ(next(), 0);
 }
 
-TEST_F(SchedulerTest, APageThatIsAheadOfTheNews) {
-  make(false);
-  scheduler_->load({delivery(1), delivery(2)}, 0, now_, kWall);
+TEST_F(LoadingTest, APageThatIsAheadOfTheNews) {
+  load({delivery(1), delivery(2)}, 2, true);
   add(delivery(1));
   add(delivery(2));
   add(delivery(3));
@@ -209,17 +233,24 @@ TEST_F(SchedulerTest, APageThatIsAheadOfTheNews) {
   EXPECT_EQ(next(), 0);
 }
 
-TEST_F(SchedulerTest, HoldsABoundedNumberAndFetchesTheRest) {
+// The store looks at a part of what it has and finds nothing there.
+TEST_F(LoadingTest, AnEmptyPageIsNotTheEnd) {
+  load({}, 200'000, false);
+  ASSERT_TRUE(scheduler_->wanted_page());
+  EXPECT_EQ(scheduler_->wanted_page()->after, 200'000);
+  load({delivery(200'001)}, 200'001, true);
+  EXPECT_EQ(next(), 200'001);
+}
+
+TEST_F(LoadingTest, HoldsABoundedNumberAndFetchesTheRest) {
   constexpr int64_t kAll = 230'000;
+  load({}, 0, true);
   std::vector<int64_t> given;
   for (int64_t i = 1; i <= kAll; ++i) add(delivery(i));
   EXPECT_LE(scheduler_->loaded(), Scheduler::kMaxLoaded);
   while (true) {
-    if (scheduler_->wants_page()) {
-      std::vector<OpenDelivery> page;
-      for (int64_t i = scheduler_->page_start() + 1; i <= kAll && page.size() < Scheduler::kPage; ++i)
-        page.push_back(delivery(i));
-      scheduler_->load(std::move(page), scheduler_->newest(), now_, kWall);
+    if (scheduler_->wanted_page()) {
+      load_from(kAll);
       ASSERT_LE(scheduler_->loaded(), Scheduler::kMaxLoaded);
     }
     int64_t seq = next();
@@ -229,6 +260,50 @@ TEST_F(SchedulerTest, HoldsABoundedNumberAndFetchesTheRest) {
   }
   ASSERT_EQ(given.size(), static_cast<size_t>(kAll));
   for (int64_t i = 0; i < kAll; ++i) ASSERT_EQ(given[static_cast<size_t>(i)], i + 1);
+}
+
+// Whose target is down, or who puts off whatever comes, keeps nobody else's events waiting.
+TEST_F(SchedulerTest, OneThatIsStuckTakesItsOwnShareOnly) {
+  for (int64_t i = 1; i <= 150'000; ++i) add(delivery(i));
+  EXPECT_EQ(scheduler_->loaded(), Scheduler::kMaxLoaded / 2);
+  for (auto entry = scheduler_->next(now_); entry; entry = scheduler_->next(now_)) scheduler_->retry(std::move(*entry), now_ + 60'000);
+  EXPECT_FALSE(scheduler_->wanted_page()) << "it has no room";
+  for (int64_t i = 150'001; i <= 150'010; ++i) {
+    add(delivery(i, "", "b"));
+    ASSERT_EQ(next(), i);
+    release(i);
+  }
+  EXPECT_TRUE(scheduler_->keeps_events());
+}
+
+TEST_F(SchedulerTest, BehindAStuckOneTheOthersAreLoaded) {
+  make(false);
+  for (int i = 0; i < 2; ++i) scheduler_->on_failure({}, now_);  // the breaker of `a`
+  constexpr int64_t kAll = 300'000;
+  int64_t given = 0;
+  for (int round = 0; round < 100; ++round) {
+    while (scheduler_->wanted_page()) load_from(kAll, 2);
+    ASSERT_LE(scheduler_->loaded(), Scheduler::kMaxLoaded);
+    for (int64_t seq = next(); seq != 0; seq = next()) {
+      EXPECT_EQ(seq % 2, 1) << "of `b`";
+      release(seq);
+      ++given;
+    }
+  }
+  EXPECT_EQ(given, kAll / 2);
+}
+
+TEST_F(SchedulerTest, ManySubscribersHaveRoomEach) {
+  subscribers_.resize(1);
+  for (int i = 0; i < 300; ++i) {
+    Subscriber s;
+    s.plugin = "acme";
+    s.name = "s" + std::to_string(i);
+    subscribers_.push_back(std::move(s));
+  }
+  make();
+  for (int64_t i = 1; i <= 2000; ++i) add(delivery(i));
+  EXPECT_EQ(scheduler_->loaded(), Scheduler::kSmallestShare);
 }
 
 TEST_F(SchedulerTest, EventsAtHandAreBounded) {
@@ -256,8 +331,8 @@ TEST_F(SchedulerTest, EventsAtHandAreBounded) {
 TEST_F(SchedulerTest, TakesAReplayedDeliveryBehindThoseOfItsKey) {
   add(delivery(10, "k"));
   add(delivery(11, "k"));
-  scheduler_->requeue(delivery(3, "k"), now_, kWall);
-  scheduler_->requeue(delivery(4), now_, kWall);
+  requeue(delivery(3, "k"));
+  requeue(delivery(4));
   EXPECT_EQ(next(), 10);
   EXPECT_EQ(next(), 4);
   EXPECT_EQ(next(), 0);
@@ -271,16 +346,20 @@ TEST_F(SchedulerTest, TakesAReplayedDeliveryBehindThoseOfItsKey) {
   EXPECT_EQ(next(), 12);
 }
 
-TEST_F(SchedulerTest, ReplayedDeliveriesCountForItsRoom) {
-  EXPECT_EQ(scheduler_->room(), Scheduler::kMaxLoaded);
-  scheduler_->requeue(delivery(3), now_, kWall);
-  EXPECT_EQ(scheduler_->room(), Scheduler::kMaxLoaded - 1);
+TEST_F(SchedulerTest, ReplayedDeliveriesHaveAShareOfTheirOwn) {
+  constexpr size_t kShare = Scheduler::kMaxLoaded / 2;
+  auto room = [&](const char* subscriber) { return scheduler_->room_for_replays("acme", subscriber); };
+  EXPECT_EQ(room("a"), kShare);
+  requeue(delivery(3));
+  EXPECT_EQ(room("a"), kShare - 1);
+  EXPECT_EQ(room("b"), kShare);
   EXPECT_EQ(next(), 3);
   release(3);
-  EXPECT_EQ(scheduler_->room(), Scheduler::kMaxLoaded);
-  scheduler_->requeue(delivery(4, "", "nobody"), now_, kWall);
-  EXPECT_EQ(scheduler_->room(), Scheduler::kMaxLoaded);
-  EXPECT_EQ(scheduler_->orphans(), 1u);
+  EXPECT_EQ(room("a"), kShare);
+  requeue(delivery(4, "", "nobody"));
+  EXPECT_EQ(room("nobody"), 0u);
+  for (int64_t i = 5; i <= 100'000; ++i) add(delivery(i));
+  EXPECT_EQ(room("a"), kShare) << "a full one can be replayed to";
 }
 
 }  // namespace

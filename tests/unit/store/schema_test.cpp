@@ -74,7 +74,7 @@ TEST_F(SchemaTest, TakesOverOlderVersions) {
     EXPECT_EQ(one("SELECT value FROM meta WHERE name = 'delivery_open_seq'"), "2");
     EXPECT_EQ(store_->counters().open, 2u);
     EXPECT_EQ(store_->counters().dead, 1u);
-    EXPECT_EQ(store_->open_deliveries(0, 10)->size(), 2u);
+    EXPECT_EQ(open_deliveries(0, 10)->size(), 2u);
     auto events = store_->events({});
     std::vector<std::string> states;
     for (const EventRow& row : *events) states.push_back(row.state);
@@ -96,7 +96,7 @@ TEST_F(SchemaTest, TakesOverAnOlderStoreInWhichNothingIsOpen) {
   open();
   EXPECT_EQ(one("SELECT value FROM meta WHERE name = 'delivery_open_seq'"), "3");
   put_delivery(3);
-  EXPECT_EQ(store_->open_deliveries(0, 10)->size(), 1u);
+  EXPECT_EQ(open_deliveries(0, 10)->size(), 1u);
 }
 
 TEST_F(SchemaTest, RefusesANewerVersionUntouched) {

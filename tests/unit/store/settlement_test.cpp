@@ -55,7 +55,7 @@ TEST_F(SettlementTest, Done) {
   EXPECT_EQ(r.duration_us, 1234);
   EXPECT_EQ(r.event_type, "acme.thing.made");
   EXPECT_THAT(*store_->attempts(delivery), IsEmpty());
-  EXPECT_THAT(*store_->open_deliveries(0, 10), IsEmpty());
+  EXPECT_THAT(*open_deliveries(0, 10), IsEmpty());
   EXPECT_EQ(store_->counters().open, 0u);
   EXPECT_EQ(store_->counters().settled, 1u);
 }
@@ -67,7 +67,7 @@ TEST_F(SettlementTest, RetriesThenDead) {
     retry->due_at = 1'000 + n;
     EXPECT_TRUE(settle(std::move(retry))->status);
   }
-  auto open_now = store_->open_deliveries(0, 10);
+  auto open_now = open_deliveries(0, 10);
   ASSERT_THAT(*open_now, SizeIs(1));
   EXPECT_EQ(open_now->front().attempts, 2u);
   EXPECT_EQ(open_now->front().due_at, 1'002);
@@ -104,7 +104,7 @@ TEST_F(SettlementTest, PutOffItStaysOpenAndNoAttemptIsKept) {
   put_off->due_at = 4'711;
   EXPECT_TRUE(settle(std::move(put_off))->status);
   restart();
-  auto open_now = store_->open_deliveries(0, 10);
+  auto open_now = open_deliveries(0, 10);
   ASSERT_THAT(*open_now, SizeIs(1));
   EXPECT_EQ(open_now->front().attempts, 1u);
   EXPECT_EQ(open_now->front().due_at, 4'711);
@@ -121,13 +121,59 @@ TEST_F(SettlementTest, OpenDeliveriesComeInPages) {
   for (uint64_t i = 1; i <= 5; ++i) put_delivery(i);
   std::vector<int64_t> seen;
   for (int64_t after = 0;;) {
-    auto page = store_->open_deliveries(after, 2);
+    auto page = open_deliveries(after, 2);
     ASSERT_TRUE(page.is_ok());
     for (const OpenDelivery& d : *page) seen.push_back(d.event_seq);
     if (page->size() < 2) break;
     after = page->back().seq;
   }
   EXPECT_THAT(seen, ElementsAre(1, 2, 3, 4, 5));
+}
+
+TEST_F(SettlementTest, OpenDeliveriesOfOneSubscriberComeInPages) {
+  for (uint64_t i = 1; i <= 4; ++i) put(new_event(i, {{"acme", "handlers"}, {"smtp", "alerts"}}));
+  settle(settlement(1, Kind::kDone));
+  OpenQuery query;
+  query.plugin = "smtp";
+  query.subscriber = "alerts";
+  query.limit = 3;
+  for (size_t event_bytes : {0, 1'000'000}) {
+    query.event_bytes = event_bytes;
+    query.after = 0;
+    auto page = store_->open_deliveries(query);
+    ASSERT_TRUE(page.is_ok());
+    ASSERT_THAT(page->deliveries, SizeIs(3));
+    for (const OpenDelivery& d : page->deliveries) EXPECT_EQ(d.plugin + "/" + d.subscriber, "smtp/alerts");
+    EXPECT_EQ(page->up_to, page->deliveries.back().seq);
+    EXPECT_FALSE(page->whole);
+    query.after = page->up_to;
+    page = store_->open_deliveries(query);
+    ASSERT_TRUE(page.is_ok());
+    EXPECT_THAT(page->deliveries, SizeIs(1));
+    EXPECT_EQ(page->up_to, 8) << "that is all";
+    EXPECT_TRUE(page->whole);
+  }
+  query.subscriber = "nobody";
+  query.after = 0;
+  auto none = store_->open_deliveries(query);
+  ASSERT_TRUE(none.is_ok());
+  EXPECT_THAT(none->deliveries, IsEmpty());
+  EXPECT_EQ(none->up_to, 8);
+  EXPECT_TRUE(none->whole);
+  query.limit = 0;
+  EXPECT_FALSE(store_->open_deliveries(query)->whole);
+}
+
+TEST_F(SettlementTest, OpenDeliveriesAreCounted) {
+  for (uint64_t i = 1; i <= 4; ++i) put(new_event(i, {{"acme", "handlers"}, {"smtp", "alerts"}}));
+  settle(settlement(1, Kind::kDone));
+  std::vector<std::string> counts;
+  auto counted = store_->count_open_deliveries();
+  ASSERT_TRUE(counted.is_ok());
+  for (const OpenCount& of : *counted) {
+    counts.push_back(of.plugin + "/" + of.subscriber + " " + std::to_string(of.deliveries));
+  }
+  EXPECT_THAT(counts, ::testing::UnorderedElementsAre("acme/handlers 3", "smtp/alerts 4"));
 }
 
 TEST_F(SettlementTest, OpenDeliveriesBringTheirEventsUntilThoseAreLarge) {
@@ -138,7 +184,7 @@ TEST_F(SettlementTest, OpenDeliveriesBringTheirEventsUntilThoseAreLarge) {
     ASSERT_TRUE(event.is_ok());
     one_event = (*event)->headers.size() + (*event)->body.size();
   }
-  auto page = store_->open_deliveries(0, 10, 2 * one_event);
+  auto page = open_deliveries(0, 10, 2 * one_event);
   ASSERT_TRUE(page.is_ok());
   ASSERT_THAT(*page, SizeIs(5));
   for (int64_t i = 0; i < 5; ++i) {
@@ -154,8 +200,8 @@ TEST_F(SettlementTest, OpenDeliveriesBringTheirEventsUntilThoseAreLarge) {
     EXPECT_EQ(d.event->headers, (*alone)->headers);
     EXPECT_EQ(d.event->body, (*alone)->body);
   }
-  EXPECT_THAT(*store_->open_deliveries(0, 3, SIZE_MAX), SizeIs(3));
-  EXPECT_THAT(*store_->open_deliveries(5, 3, SIZE_MAX), IsEmpty());
+  EXPECT_THAT(*open_deliveries(0, 3, SIZE_MAX), SizeIs(3));
+  EXPECT_THAT(*open_deliveries(5, 3, SIZE_MAX), IsEmpty());
 }
 
 // The mark behind which nothing is open follows what is settled, stops at what stays open, and never hides it.
@@ -182,7 +228,7 @@ TEST_F(SettlementTest, TheMarkOfOpenDeliveriesStopsAtTheFirstOne) {
   EXPECT_GT(mark(), 4'000);
   restart();
   EXPECT_EQ(store_->counters().open, 1u);
-  auto open = store_->open_deliveries(0, 10);
+  auto open = open_deliveries(0, 10);
   ASSERT_THAT(*open, SizeIs(1));
   EXPECT_EQ(open->front().seq, kStays);
 }

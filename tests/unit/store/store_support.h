@@ -285,6 +285,16 @@ class StoreTest : public ::testing::Test {
     return settled_.deliveries.take().front().seq;
   }
   std::string one(const std::string& sql) { return Sql(path()).one(sql); }
+  // Everybody's.
+  Result<std::vector<OpenDelivery>> open_deliveries(int64_t after, size_t limit, size_t event_bytes = 0) {
+    OpenQuery query;
+    query.after = after;
+    query.limit = limit;
+    query.event_bytes = event_bytes;
+    auto page = store_->open_deliveries(query);
+    if (!page) return page.status();
+    return std::move(page->deliveries);
+  }
 
   TempFolder folder_;
   sqlite::Committer::Limits limits_;
