@@ -21,6 +21,7 @@ struct CallPool::State {
   static void work(const std::shared_ptr<State>& self, const std::shared_ptr<Worker>& worker);
   void spawn(const std::shared_ptr<State>& self) REQUIRES(mutex);
   void give_up_overdue() REQUIRES(mutex);
+  bool may_grow() const REQUIRES(mutex) { return workers.size() - stuck < limits.threads && stuck <= limits.threads; }
   std::shared_ptr<Call> next(Worker& worker) EXCLUDES(mutex);
   // False: the thread was given up meanwhile, and ends.
   bool done(Worker& worker) EXCLUDES(mutex);
@@ -82,9 +83,8 @@ bool CallPool::submit(std::shared_ptr<Call> call) {
   if (s.stopping) return false;
   bool needs_thread = s.idle <= s.waiting.size();
   if (needs_thread) s.give_up_overdue();
-  size_t working = s.workers.size() - s.stuck;
-  bool may_grow = working < s.limits.threads && s.stuck <= s.limits.threads;
-  if (working == 0 && !may_grow) return false;
+  bool may_grow = s.may_grow();
+  if (s.workers.size() == s.stuck && !may_grow) return false;
   bool too_large = !s.waiting.empty() && s.waiting_bytes + call->bytes > s.limits.waiting_bytes;
   if (s.waiting.size() >= s.limits.waiting || too_large) {
     if (needs_thread && may_grow) s.spawn(state_);  // it works off what those left who are gone
@@ -93,6 +93,15 @@ bool CallPool::submit(std::shared_ptr<Call> call) {
   s.waiting_bytes += call->bytes;
   s.waiting.push_back(std::move(call));
   needs_thread && may_grow ? s.spawn(state_) : s.changed.notify_one();
+  return true;
+}
+
+bool CallPool::look_after() {
+  State& s = *state_;
+  MutexLock lock(s.mutex);
+  if (s.stopping || s.waiting.empty()) return false;
+  s.give_up_overdue();
+  if (s.idle == 0 && s.may_grow()) s.spawn(state_);
   return true;
 }
 

@@ -36,6 +36,10 @@ class CallPool {
   // False when there is no room, or the pool has been stopped: the call will not run.
   bool submit(std::shared_ptr<Call> call);
 
+  // Whether calls wait for a thread. Submitting gives up threads that are past their deadline and replaces them; where nothing may be
+  // submitted for long, whoever has calls waiting asks for that from time to time.
+  bool look_after();
+
   // Runs nothing new and waits for what runs. False when threads are still inside after `within_ms` milliseconds: the plugin must not be
   // destroyed then.
   bool stop(int64_t within_ms);

@@ -27,6 +27,7 @@ struct MemoryTimers::State {
 
   mutable Mutex mutex;
   bool closed GUARDED_BY(mutex) = false;
+  bool watched GUARDED_BY(mutex) = false;  // an alarm looks after the threads
   uint64_t last GUARDED_BY(mutex) = 0;
   std::unordered_map<uint64_t, Waiting> waiting GUARDED_BY(mutex);  // whose callback has not begun
 
@@ -92,11 +93,25 @@ Result<uint64_t> MemoryTimers::start(int64_t delay_ms, Callback callback) {
 
 // On the alarm's thread.
 void MemoryTimers::ring(const std::shared_ptr<State>& state, uint64_t timer) {
-  if (state->threads->submit(std::make_shared<Call>(state, timer))) return;
+  if (state->threads->submit(std::make_shared<Call>(state, timer))) return watch(state);
   MutexLock lock(state->mutex);
   auto found = state->waiting.find(timer);
   if (found == state->waiting.end()) return;
   found->second.alarm = state->alarm->set(steady_ms() + kTryAgainMs, [state, timer] { ring(state, timer); });
+}
+
+// Callbacks that hang must not keep those that wait behind them from ever running, though no other timer may be due for hours.
+void MemoryTimers::watch(const std::shared_ptr<State>& state) {
+  MutexLock lock(state->mutex);
+  if (state->closed || state->watched) return;
+  state->watched = true;
+  state->alarm->set(steady_ms() + kTryAgainMs, [state] {
+    {
+      MutexLock again(state->mutex);
+      state->watched = false;
+    }
+    if (state->threads->look_after()) watch(state);
+  });
 }
 
 bool MemoryTimers::cancel(uint64_t timer) {

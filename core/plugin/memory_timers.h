@@ -42,6 +42,7 @@ class MemoryTimers {
   struct State;
   class Call;
   static void ring(const std::shared_ptr<State>& state, uint64_t timer);
+  static void watch(const std::shared_ptr<State>& state);
 
   std::atomic<bool> connected_{false};
   const std::shared_ptr<ingest::CallPool> threads_;

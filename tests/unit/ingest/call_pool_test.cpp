@@ -176,6 +176,33 @@ TEST_F(CallPoolTest, ReplacesAThreadThatIsOverdue) {
   EXPECT_EQ(pool.status().stuck, 1u);
 }
 
+// Nothing more is submitted: who has a call waiting looks after the threads.
+TEST_F(CallPoolTest, LookingAfterItReplacesAThreadThatBecameOverdue) {
+  CallPool& pool = make(1);
+  EXPECT_FALSE(pool.look_after()) << "nothing waits";
+  ASSERT_TRUE(submit(pool, [this] { gate_.pass(); }, 50));
+  ASSERT_TRUE(gate_.wait_for_arrivals(1));
+  std::atomic<bool> ran{false};
+  ASSERT_TRUE(submit(pool, [&] { ran = true; }));
+  while (pool.look_after()) {
+    ASSERT_LE(pool.status().threads, 2u);
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(eventually(pool, [&](const CallPool::Status& s) { return ran && s.stuck == 1; }));
+}
+
+TEST_F(CallPoolTest, LookingAfterItKeepsAThreadThatIsInTime) {
+  CallPool& pool = make(1);
+  ASSERT_TRUE(submit_busy(pool));
+  ASSERT_TRUE(gate_.wait_for_arrivals(1));
+  ASSERT_TRUE(submit(pool, [] {}));
+  EXPECT_TRUE(pool.look_after());
+  EXPECT_EQ(pool.status().threads, 1u);
+  gate_.open();
+  EXPECT_TRUE(eventually(pool, [](const CallPool::Status& s) { return s.waiting == 0; }));
+  EXPECT_FALSE(pool.look_after());
+}
+
 TEST_F(CallPoolTest, KeepsAThreadThatIsInTime) {
   CallPool& pool = make(1);
   ASSERT_TRUE(submit_busy(pool));
