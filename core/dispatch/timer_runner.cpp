@@ -18,7 +18,7 @@ constexpr int64_t kLongestMs = 10'000;
 constexpr int64_t kLateMs = 1000;
 constexpr int64_t kClockWasSetMs = 60'000;
 
-int64_t clock_offset_ms() { return wall_ms() - steady_ms(); }
+int64_t clock_offset_ms() { return wall_ms() - boot_ms(); }
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 // Timers: the durable ones of plugins. They are set and removed by settlements (Settlement::timers), together with the outcome. When one is
 // due, its row goes and its event comes in one transaction: it fires exactly once.
 //
-// Time is measured by the steady clock from the moment on at which the store was opened; what is stored is Unix time. So a clock that is
-// set makes no timer fire early or late, until the next start goes by what the clock says then: late ones fire, and those that were set
+// From the moment on at which the store was opened, time is measured by a steady clock that goes on while the machine sleeps; what is
+// stored is Unix time. So a clock that is set makes no timer fire early or late, until the next start goes by what the clock says then: late ones fire, and those that were set
 // "in the future" wait for their whole delay again, never longer.
 // Thread-safety: any thread that may wait for the disk; waiting_timers() never waits for it. After the store's stop() calls answer
 // kUnavailable.

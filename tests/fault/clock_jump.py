@@ -4,7 +4,8 @@ shifted_clock.c shows the gateway another one.
 
 Bars: no delivery is tried earlier than its pause allows, measured by a clock that was not set, and none much later; likewise timers, also
 those of which a restart finds that they were set "in the future"; what comes meanwhile
-is stored and handled at once; a handler that hangs is still ended at its deadline; a restart after a jump back stalls nothing.
+is stored and handled at once; a handler that hangs is still ended at its deadline; a restart after a jump back stalls nothing; a timer that
+was due while the machine slept fires when it wakes.
 Control: the clock for waiting is set as well, as if the gateway waited by wall time.
 """
 
@@ -22,6 +23,7 @@ DAY_S = 86400
 PAUSE_S = 1.0  # between two attempts
 WAITING = 40   # deliveries
 TIMER_S = 2.0
+LOOKS_AT_CLOCK_S = 10.0  # between two looks at timers that are far ahead
 SOON_S, BUSY_MACHINE = 3.0, 15.0
 DISPATCH = "retry: {attempts: 100, base: 1s, factor: 1, cap: 1s, jitter: 0}, breaker: {failures: 1000000}, deadline: 1s"
 
@@ -33,12 +35,18 @@ class Clock:
         self._both = test.is_control
         self._path = os.path.join(folder, "clock")
         with open(self._path, "wb") as file:
-            file.write(struct.pack("qq", 0, 0))
+            file.write(struct.pack("qqq", 0, 0, 0))
         self.environment = {"LD_PRELOAD": os.path.join(test.build, "tests/fault/shifted_clock.so"), "POSTERN_CLOCK": self._path}
 
     def set(self, seconds):
         with open(self._path, "r+b", buffering=0) as file:
-            file.write(struct.pack("qq", seconds, seconds if self._both else 0))
+            steady = seconds if self._both else 0
+            file.write(struct.pack("qqq", seconds, steady, steady))
+
+    def sleep(self, seconds):
+        """As a suspended machine: the wall clock and the time since the boot have gone on."""
+        with open(self._path, "r+b", buffering=0) as file:
+            file.write(struct.pack("qqq", seconds, 0, seconds))
 
 
 def attempts(gateway):
@@ -57,8 +65,8 @@ def state_of(gateway, identity):
     return rows[0][0] if rows else None
 
 
-def set_timer(test, gateway, name):
-    if post(gateway, f"sets {name}", "set_timer", timer=name, ms=str(int(TIMER_S * 1000))) != 200:
+def set_timer(test, gateway, name, seconds=TIMER_S):
+    if post(gateway, f"sets {name}", "set_timer", timer=name, ms=str(int(seconds * 1000))) != 200:
         test.find("stall", f"timer {name} is not set")
     if not eventually(soon_enough(test), lambda: state_of(gateway, f"sets {name}") == "done", 0.01):
         test.find("stall", f"timer {name} is not set")
@@ -118,6 +126,18 @@ def restart(test, gateway, clock, seconds):
         test.find("stall", "after a restart with the clock set back a timer does not fire")
 
 
+def sleep(test, gateway, clock):
+    """After a night in a bag: what was due meanwhile fires as soon as somebody looks at the clock."""
+    clock.set(0)
+    set_timer(test, gateway, "in an hour", 3600)
+    set_timer(test, gateway, "tomorrow", DAY_S)
+    clock.sleep(2 * 3600)
+    if not eventually(LOOKS_AT_CLOCK_S + soon_enough(test), lambda: has_fired(gateway, "in an hour"), 0.02):
+        test.find("stall", "a timer that was due while the machine slept does not fire")
+    if has_fired(gateway, "tomorrow"):
+        test.find("storm", "a timer fires before its time after a sleep")
+
+
 def run(test):
     with Gateway(test, dispatch=DISPATCH, plugins=entry(test)) as gateway:
         clock = Clock(test, gateway.folder)
@@ -137,6 +157,10 @@ def run(test):
         if not eventually(1 + soon_enough(test), lambda: gateway.number(late) > 0, 0.02):
             test.find("stall", "a handler that hangs is not ended at its deadline after a jump")
         restart(test, gateway, clock, seconds)
+        if (status := gateway.stop()) != 0:
+            test.find("stop", f"exit status {status}\n{gateway.log_tail()}")
+        gateway.start()
+        sleep(test, gateway, clock)
         if (status := gateway.stop()) != 0:
             test.find("stop", f"exit status {status}\n{gateway.log_tail()}")
         made = attempts(gateway)

@@ -1,5 +1,5 @@
-// Shows the program that it is preloaded into other clocks than the system's: $POSTERN_CLOCK names a file with two 64-bit integers, which
-// are seconds added to the wall clock and to the monotonic one, and may be changed at any time. (libfaketime does the same, but cannot
+// Shows the program that it is preloaded into other clocks than the system's: $POSTERN_CLOCK names a file with three 64-bit integers, which
+// are seconds added to the wall clock, to the monotonic one and to the time since the boot, and may be changed at any time. (libfaketime does the same, but cannot
 // be loaded beside jemalloc.) Thread-safety: any thread, from the first instruction on.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,7 +17,7 @@ __attribute__((constructor)) static void open_shifts(void) {
   const char* path = getenv("POSTERN_CLOCK");
   int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
-  void* mapped = mmap(NULL, 2 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+  void* mapped = mmap(NULL, 3 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
   close(fd);
   if (mapped != MAP_FAILED) shifts = mapped;
 }
@@ -26,6 +26,7 @@ int clock_gettime(clockid_t clock, struct timespec* time) {
   int failed = (int)syscall(SYS_clock_gettime, clock, time);
   if (failed != 0 || shifts == NULL) return failed;
   if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) time->tv_sec += shifts[0];
+  if (clock == CLOCK_BOOTTIME) time->tv_sec += shifts[2];
   if (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE) time->tv_sec += shifts[1];
   return 0;
 }

@@ -23,7 +23,7 @@ class TimerTable {
   Status load(Database& database) EXCLUDES(mutex_);
 
   // Unix milliseconds, as they would be if nobody had set the clock since this was made.
-  int64_t now_ms() const { return opened_wall_ms_ + (steady_ms() - opened_steady_ms_); }
+  int64_t now_ms() const { return opened_wall_ms_ + (boot_ms() - opened_boot_ms_); }
 
   // Inside the open transaction.
   // kLimit when the plugin would have too many; nothing is written.
@@ -45,7 +45,7 @@ class TimerTable {
   Status insert(const std::string& plugin, const TimerWrite& timer);
 
   const int64_t opened_wall_ms_ = wall_ms();
-  const int64_t opened_steady_ms_ = steady_ms();
+  const int64_t opened_boot_ms_ = boot_ms();
   Database* database_ = nullptr;
   Statement has_, insert_, forget_, remove_;
   int64_t seq_ = 0;                         // the last one given; never given again while this process lives

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -11,6 +14,29 @@
 #include "tests/unit/dispatch/fake_store.h"
 
 namespace postern::dispatch::testing {
+
+// What handlers did, in order. Thread-safety: any thread.
+class Calls {
+ public:
+  void add(std::string what) {
+    std::lock_guard lock(mutex_);
+    all_.push_back(std::move(what));
+    changed_.notify_all();
+  }
+  bool wait_for(size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(60), [&] { return all_.size() >= count; });
+  }
+  std::vector<std::string> all() {
+    std::lock_guard lock(mutex_);
+    return all_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> all_;
+};
 
 class DispatcherHarness : public ::testing::Test {
  protected:
@@ -43,6 +69,9 @@ class DispatcherHarness : public ::testing::Test {
     dispatcher_->start();
   }
 
+  static std::string text(const Delivery& d) { return std::to_string(d.seq()) + "." + std::to_string(d.attempt()); }
+
+  Calls calls_;
   std::vector<Subscriber> subscribers_;
   ingest::TargetTable targets_;
   CriticalTypes critical_;
