@@ -14,7 +14,7 @@ namespace postern::dispatch {
 int64_t retry_delay_ms(const config::Retry& policy, uint32_t attempts, std::optional<int64_t> wanted_ms, double random);
 
 // When it is put off for the `times`th time in a row (from 1): as long as the handler wants, at most the policy's cap; the policy's first
-// wait without a wish. 1 s at least, doubling to 64 s with the times (but not beyond the cap), so that
+// wait without a wish. 1 s at least, doubling to 64 s with the times (but not beyond the cap, or 8 s), so that
 // thousands of deliveries which are put off again and again for days cost little. Jitter only
 // lengthens it: before the time that a breaker gave, another run is in vain.
 int64_t postpone_delay_ms(const config::Retry& policy, uint32_t times, std::optional<int64_t> wanted_ms, double random);

@@ -110,8 +110,9 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void feed_breaker(const Entry& entry, HandlerOutcome outcome) REQUIRES(mutex_);
 
   void control() EXCLUDES(mutex_);
-  void load_pages() EXCLUDES(mutex_);
-  void count_orphans() EXCLUDES(mutex_);
+  void look_at_store() EXCLUDES(mutex_);
+  void load_page() EXCLUDES(mutex_);
+  void cannot_load(const postern::Status& why) REQUIRES(mutex_);
   void expire_due() EXCLUDES(mutex_);
   void resubmit_due() EXCLUDES(mutex_);
   std::chrono::milliseconds pause(int64_t now) REQUIRES(mutex_);
@@ -151,7 +152,8 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   std::unordered_map<int64_t, OnSettled> awaited_ GUARDED_BY(mutex_);
   std::vector<SubscriberStatus> accounts_ GUARDED_BY(mutex_);
   uint64_t abandoned_ GUARDED_BY(mutex_) = 0;
-  std::optional<uint64_t> orphans_ GUARDED_BY(mutex_);  // none: not counted yet
+  std::optional<uint64_t> orphans_ GUARDED_BY(mutex_);  // none: the store has not been looked at yet
+  int64_t load_at_ms_ GUARDED_BY(mutex_) = 0;           // steady: not before
   size_t live_workers_ GUARDED_BY(mutex_) = 0;     // threads that have not ended, without the abandoned ones
   size_t stuck_threads_ GUARDED_BY(mutex_) = 0;    // the abandoned ones that have not ended
   int64_t control_wakes_at_ GUARDED_BY(mutex_) = 0;

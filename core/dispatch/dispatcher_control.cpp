@@ -17,8 +17,8 @@ constexpr int64_t kLongestPauseMs = 10'000;
 
 void Dispatcher::control() {
   while (true) {
-    load_pages();
-    count_orphans();
+    look_at_store();
+    load_page();
     expire_due();
     resubmit_due();
     Settlements finished;  // freed after the lock
@@ -42,7 +42,8 @@ std::chrono::milliseconds Dispatcher::pause(int64_t now) {
   if (help_at_ms_ != 0) at = std::min(at, help_at_ms_);
   // What is due already waits for a worker, and workers look for themselves.
   if (auto wake = scheduler_.wake_at_ms(); wake && *wake > now) at = std::min(at, *wake);
-  if (scheduler_.wanted_page() || !inbox_.empty()) at = now;
+  if (!orphans_ || scheduler_.wanted_page()) at = std::min(at, load_at_ms_);
+  if (!inbox_.empty()) at = now;
   return std::chrono::milliseconds(std::max<int64_t>(0, at - now));
 }
 
@@ -53,43 +54,45 @@ void Dispatcher::nudge_at(int64_t at_ms) {
   changed_.notify_all();
 }
 
-void Dispatcher::load_pages() {
-  while (true) {
-    std::optional<Scheduler::Wanted> wanted;
-    store::OpenQuery query;
-    {
-      MutexLock lock(mutex_);
-      if (stopping_ || !(wanted = scheduler_.wanted_page())) return;
-      query.event_bytes = scheduler_.room_for_events();
-    }
-    query.plugin = subscribers_[wanted->subscriber].plugin;
-    query.subscriber = subscribers_[wanted->subscriber].name;
-    query.after = wanted->after;
-    query.limit = wanted->limit;
-    auto page = store_.open_deliveries(query);
-    MutexLock lock(mutex_);
-    if (!page) {
-      log::error("open deliveries cannot be read; trying again", {{"error", page.status().message()}});
-      changed_.wait_for(mutex_, std::chrono::milliseconds(kTryAgainMs));
-      return;
-    }
-    scheduler_.load(wanted->subscriber, std::move(*page), steady_ms(), wall_ms());
-    inbox_.ring_all();
-  }
-}
-
-// Once: none come while this dispatcher lives. After the first pages, since it looks at all that is open.
-void Dispatcher::count_orphans() {
+// Once, at the start: where the open deliveries of each subscriber begin, and those that nobody takes any more: none come while this
+// dispatcher lives.
+void Dispatcher::look_at_store() {
   {
     MutexLock lock(mutex_);
-    if (orphans_ || stopping_) return;
+    if (orphans_ || stopping_ || steady_ms() < load_at_ms_) return;
   }
-  auto counts = store_.count_open_deliveries();
-  if (!counts) return;  // the next time, then
-  uint64_t orphans = 0;
-  for (const store::OpenCount& of : *counts) orphans += has_subscriber(of.plugin, of.subscriber) ? 0 : of.deliveries;
+  auto summary = store_.sum_up_open_deliveries();
   MutexLock lock(mutex_);
+  if (!summary) return cannot_load(summary.status());
+  scheduler_.begin(*summary);
+  uint64_t orphans = 0;
+  for (const store::OpenCount& of : summary->counts) orphans += has_subscriber(of.plugin, of.subscriber) ? 0 : of.deliveries;
   orphans_ = orphans;
+}
+
+// One at a time: deadlines wait meanwhile.
+void Dispatcher::load_page() {
+  std::optional<Scheduler::Wanted> wanted;
+  store::OpenQuery query;
+  {
+    MutexLock lock(mutex_);
+    if (stopping_ || steady_ms() < load_at_ms_ || !(wanted = scheduler_.wanted_page())) return;
+    query.event_bytes = scheduler_.room_for_events();
+  }
+  query.plugin = subscribers_[wanted->subscriber].plugin;
+  query.subscriber = subscribers_[wanted->subscriber].name;
+  query.after = wanted->after;
+  query.limit = wanted->limit;
+  auto page = store_.open_deliveries(query);
+  MutexLock lock(mutex_);
+  if (!page) return cannot_load(page.status());
+  scheduler_.load(*wanted, std::move(*page), steady_ms(), wall_ms());
+  inbox_.ring_all();
+}
+
+void Dispatcher::cannot_load(const postern::Status& why) {
+  log::error("open deliveries cannot be read; trying again", {{"error", why.message()}});
+  load_at_ms_ = steady_ms() + kTryAgainMs;
 }
 
 void Dispatcher::expire_due() {

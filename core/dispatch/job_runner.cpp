@@ -183,7 +183,7 @@ bool JobRunner::add_item(const store::Job& job, int64_t seq, const std::string& 
     if (is_new) room->second = target_.room(plugin, subscriber);
     if (room->second == 0) {
       by.finished = false;
-      by.cursor = by.items.empty() ? job.cursor : by.items.back().seq;
+      by.cursor = seq - 1;  // what is before it is not looked at again
       return false;
     }
     --room->second;

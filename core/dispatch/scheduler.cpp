@@ -65,23 +65,50 @@ size_t Scheduler::room_for_replays(std::string_view plugin, std::string_view nam
 }
 
 std::optional<Scheduler::Wanted> Scheduler::wanted_page() const {
-  for (size_t i = 0; i < lanes_.size(); ++i) {
+  for (size_t i = 0; begun_ && i < lanes_.size(); ++i) {
     size_t at = (next_to_load_ + i) % lanes_.size();
     const Lane& lane = lanes_[at];
-    if (lane.behind && lane.loaded <= share_ / 2) return Wanted{at, lane.loaded_to, std::min(kPage, share_ - lane.loaded)};
+    if (!lane.behind || lane.loaded > share_ / 2) continue;
+    return Wanted{at, lane.loaded_to, std::min(kPage, share_ - lane.loaded), lane.newest};
   }
   return std::nullopt;
 }
 
-void Scheduler::load(size_t subscriber, store::OpenPage page, int64_t now_ms, int64_t wall_ms) {
-  next_to_load_ = (subscriber + 1) % lanes_.size();
-  Lane& lane = lanes_[subscriber];
+void Scheduler::load(const Wanted& wanted, store::OpenPage page, int64_t now_ms, int64_t wall_ms) {
+  next_to_load_ = (wanted.subscriber + 1) % lanes_.size();
+  Lane& lane = lanes_[wanted.subscriber];
   for (store::OpenDelivery& delivery : page.deliveries) {
     ++lane.loaded;
-    take_in(subscriber, std::move(delivery), now_ms, wall_ms);
+    take_in(wanted.subscriber, std::move(delivery), now_ms, wall_ms);
   }
   lane.loaded_to = std::max(lane.loaded_to, page.up_to);
-  if (page.whole) lane.behind = lane.newest > lane.loaded_to;
+  if (!page.whole) return;
+  lane.loaded_to = std::max(lane.loaded_to, wanted.newest);  // somebody may have removed it
+  lane.behind = lane.newest > lane.loaded_to;
+}
+
+void Scheduler::begin(const store::OpenSummary& summary) {
+  begun_ = true;
+  for (Lane& lane : lanes_) {
+    lane.loaded_to = summary.newest;
+    lane.behind = lane.newest > summary.newest;
+  }
+  for (const store::OpenCount& count : summary.counts) {
+    auto subscriber = find(count.plugin, count.subscriber);
+    if (!subscriber || count.first == 0) continue;
+    lanes_[*subscriber].loaded_to = count.first - 1;
+    lanes_[*subscriber].behind = true;
+  }
+}
+
+// What it holds at hand would keep the others' events from being held; the store has it.
+void Scheduler::drop_events_of_one_that_rests(Lane& lane) {
+  if (!rests(lane)) return;
+  for (Entry& entry : lane.ready) {
+    if (!entry.event) continue;
+    event_bytes_ -= entry.event->body.size() + entry.event->headers.size();
+    entry.event.reset();
+  }
 }
 
 bool Scheduler::keeps_events() const {
@@ -104,7 +131,8 @@ void Scheduler::take_in(size_t subscriber, store::OpenDelivery delivery, int64_t
   entry.attempts = delivery.attempts;
   entry.order = ordered ? order_hash(subscriber, provider, order_key) : 0;
   entry.replayed_at = delivery.replayed_at;
-  if (delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
+  bool soon = !rests(lanes_[subscriber]);
+  if (soon && delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
     event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
     entry.event = std::move(delivery.event);
   }

@@ -50,14 +50,17 @@ class Scheduler {
   void requeue(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
   size_t room_for_replays(std::string_view plugin, std::string_view subscriber) const;
 
-  // Filling up from the store. What wanted_page() asks for is to be read and given to load(). Subscribers take turns.
+  // Filling up from the store. First it has to know where to begin; then what wanted_page() asks for is to be read and given to load().
+  // Subscribers take turns.
+  void begin(const store::OpenSummary& summary);
   struct Wanted {
     size_t subscriber;
     int64_t after;  // a seq
     size_t limit;
+    int64_t newest;  // that was told of: the read will have seen it
   };
   std::optional<Wanted> wanted_page() const;
-  void load(size_t subscriber, store::OpenPage page, int64_t now_ms, int64_t wall_ms);
+  void load(const Wanted& wanted, store::OpenPage page, int64_t now_ms, int64_t wall_ms);
 
   // How many bytes of events it would keep more.
   size_t room_for_events() const { return event_bytes_ < kMaxEventBytes ? kMaxEventBytes - event_bytes_ : 0; }
@@ -75,17 +78,23 @@ class Scheduler {
   void retry(Entry entry, int64_t at_ms);                          // again, at that time; the key stays taken
   // What a run told about its target; each run tells one of these, once.
   void on_success(const Entry& entry) { lanes_[entry.subscriber].breaker.on_success(entry.trial); }
-  void on_failure(const Entry& entry, int64_t now_ms) { lanes_[entry.subscriber].breaker.on_failure(entry.trial, now_ms); }
+  void on_failure(const Entry& entry, int64_t now_ms) {
+    lanes_[entry.subscriber].breaker.on_failure(entry.trial, now_ms);
+    drop_events_of_one_that_rests(lanes_[entry.subscriber]);
+  }
   void on_neither(const Entry& entry) { lanes_[entry.subscriber].breaker.on_neither(entry.trial); }
   // A handler of the subscriber does not come back, and holds a thread. With kMaxStuck of them the subscriber rests until one does:
   // each further try would only cost one more thread.
-  void on_stuck(size_t subscriber) { ++lanes_[subscriber].stuck; }
+  void on_stuck(size_t subscriber) {
+    ++lanes_[subscriber].stuck;
+    drop_events_of_one_that_rests(lanes_[subscriber]);
+  }
   void on_unstuck(size_t subscriber) { --lanes_[subscriber].stuck; }
   const Breaker& breaker(size_t subscriber) const { return lanes_[subscriber].breaker; }
 
   size_t loaded() const;
 
-  static constexpr size_t kMaxLoaded = 100'000;  // of all subscribers, and as many replays
+  static constexpr size_t kMaxLoaded = 100'000;  // of all subscribers, unless they are very many; and as many replays
   static constexpr size_t kSmallestShare = 1'000;
   static constexpr size_t kPage = 10'000;
   static constexpr size_t kMaxStuck = 4;
@@ -114,6 +123,8 @@ class Scheduler {
   }
   std::optional<size_t> find(std::string_view plugin, std::string_view name) const;
   bool has_room(const Lane& lane) const { return lane.loaded < share_; }
+  static bool rests(const Lane& lane) { return lane.stuck >= kMaxStuck || lane.breaker.state() == Breaker::State::kOpen; }
+  void drop_events_of_one_that_rests(Lane& lane);
   void take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
   void admit(Entry entry, int64_t at_ms, int64_t now_ms);
   void wake_delayed(int64_t now_ms);
@@ -124,6 +135,7 @@ class Scheduler {
   size_t share_ = kMaxLoaded;  // of each lane
   size_t next_lane_ = 0;
   size_t next_to_load_ = 0;
+  bool begun_ = false;
   std::priority_queue<Delayed> delayed_;
   struct Waiting {
     Entry entry;

@@ -14,6 +14,7 @@ namespace postern::ingest {
 struct CallPool::State {
   struct Worker {
     std::shared_ptr<Call> call;  // that it is inside
+    int64_t deadline_ms = 0;     // of that
     bool abandoned = false;
   };
 
@@ -62,6 +63,7 @@ std::shared_ptr<CallPool::Call> CallPool::State::next(Worker& worker) {
   --idle;
   if (stopping) return nullptr;
   worker.call = std::move(waiting.front());
+  worker.deadline_ms = worker.call->deadline();
   waiting.pop_front();
   waiting_bytes -= worker.call->bytes;
   return worker.call;
@@ -108,7 +110,7 @@ bool CallPool::look_after() {
 void CallPool::State::give_up_overdue() {
   int64_t now = steady_ms();
   for (const auto& worker : workers) {
-    if (!worker->call || worker->abandoned || now <= worker->call->deadline_ms) continue;
+    if (!worker->call || worker->abandoned || now <= worker->deadline_ms) continue;
     worker->abandoned = true;
     ++stuck;
   }

@@ -24,7 +24,9 @@ class CallPool {
     Call(int64_t d, size_t b) : deadline_ms(d), bytes(b) {}
     virtual ~Call() = default;
     virtual void run() = 0;     // on one of the pool's threads
-    const int64_t deadline_ms;  // steady; a thread that is inside later is given up
+    // A thread that is inside later is given up. Steady milliseconds; asked when the call begins.
+    virtual int64_t deadline() const { return deadline_ms; }
+    const int64_t deadline_ms;
     const size_t bytes;         // that it holds
   };
 

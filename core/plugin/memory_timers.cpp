@@ -21,8 +21,9 @@ struct MemoryTimers::State {
     Alarm::Id alarm;
   };
 
-  explicit State(std::shared_ptr<ingest::CallPool> t) : threads(std::move(t)) {}
+  State(std::shared_ptr<ingest::CallPool> t, int64_t ms) : threads(std::move(t)), callback_ms(ms) {}
   const std::shared_ptr<ingest::CallPool> threads;
+  const int64_t callback_ms;
   Alarm* alarm = nullptr;  // set before the first timer
 
   mutable Mutex mutex;
@@ -44,8 +45,9 @@ struct MemoryTimers::State {
 
 class MemoryTimers::Call final : public ingest::CallPool::Call {
  public:
-  Call(std::shared_ptr<State> state, uint64_t timer)
-      : ingest::CallPool::Call(steady_ms() + kCallbackMs, 0), state_(std::move(state)), timer_(timer) {}
+  Call(std::shared_ptr<State> state, uint64_t timer) : ingest::CallPool::Call(0, 0), state_(std::move(state)), timer_(timer) {}
+  // However long it has waited behind others that hang.
+  int64_t deadline() const override { return steady_ms() + state_->callback_ms; }
   void run() override {
     if (Callback callback = state_->take(timer_)) callback();
   }
@@ -55,8 +57,8 @@ class MemoryTimers::Call final : public ingest::CallPool::Call {
   const uint64_t timer_;
 };
 
-MemoryTimers::MemoryTimers()
-    : threads_(std::make_shared<ingest::CallPool>(kThreads)), state_(std::make_shared<State>(threads_)) {}
+MemoryTimers::MemoryTimers(int64_t callback_ms)
+    : threads_(std::make_shared<ingest::CallPool>(kThreads)), state_(std::make_shared<State>(threads_, callback_ms)) {}
 MemoryTimers::~MemoryTimers() {
   close();
   threads_->stop(0);

@@ -20,7 +20,7 @@ class MemoryTimers {
 
   using Callback = std::function<void()>;
 
-  MemoryTimers();
+  explicit MemoryTimers(int64_t callback_ms = kCallbackMs);
   ~MemoryTimers();
   MemoryTimers(const MemoryTimers&) = delete;
   MemoryTimers& operator=(const MemoryTimers&) = delete;

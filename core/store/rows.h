@@ -34,6 +34,7 @@ struct OpenQuery {
   int64_t after = 0;               // a seq
   size_t limit = 1000;
   size_t event_bytes = 0;          // the first ones bring their events along, up to about so many bytes
+  int64_t look_at = 200'000;       // deliveries, of which there may be none of that subscriber; everybody's: all
 };
 struct OpenPage {
   std::vector<OpenDelivery> deliveries;
@@ -43,6 +44,11 @@ struct OpenPage {
 struct OpenCount {
   std::string plugin, subscriber;
   uint64_t deliveries = 0;
+  int64_t first = 0;  // a seq: none before it that was not queued again by hand; 0: all were
+};
+struct OpenSummary {
+  std::vector<OpenCount> counts;
+  int64_t newest = 0;  // the last delivery there was
 };
 
 struct Record {

@@ -98,8 +98,8 @@ class Store : public ingest::EventSink {
 
   // Readers see the last commit.
   virtual Result<OpenPage> open_deliveries(const OpenQuery& query) = 0;
-  // How many there are of each subscriber. Looks at each of them.
-  virtual Result<std::vector<OpenCount>> count_open_deliveries() = 0;
+  // How many there are of each subscriber, those that were queued again by hand too. Looks at each of them.
+  virtual Result<OpenSummary> sum_up_open_deliveries() = 0;
   virtual Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) = 0;
   virtual Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection,
                                                const std::string& key) = 0;

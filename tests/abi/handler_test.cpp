@@ -24,7 +24,7 @@ class EmptyStore final : public store::Store {
   const store::Meter& meter() const override { return meter_; }
   uint64_t size_bytes() const override { return 0; }
   Result<store::OpenPage> open_deliveries(const store::OpenQuery&) override { return store::OpenPage(); }
-  Result<std::vector<store::OpenCount>> count_open_deliveries() override { return std::vector<store::OpenCount>(); }
+  Result<store::OpenSummary> sum_up_open_deliveries() override { return store::OpenSummary(); }
   Result<std::shared_ptr<const store::StoredEvent>> event(int64_t) override { return Status(Code::kNotFound, "no such event"); }
   Result<std::optional<store::Record>> record(const std::string&, const std::string&, const std::string&) override {
     return std::optional<store::Record>();

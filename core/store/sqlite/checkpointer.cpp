@@ -6,8 +6,9 @@
 
 namespace postern::store::sqlite {
 
-Status Checkpointer::open(const std::string& path, Database& writer, int file) {
+Status Checkpointer::open(const std::string& path, Database& writer, GatheringVfs& vfs, int file) {
   writer_ = &writer;
+  vfs_ = &vfs;
   file_ = file;
   auto reader = Database::open(path, true);
   if (!reader) return reader.status();
@@ -31,21 +32,24 @@ Status Checkpointer::after_commit(int log_pages) {
   if (log_pages >= kWholePages) {
     step_aside();
     seen_pages_ = 0;
-    return copy(log_pages >= kInsistPages ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE);
+    return copy();
   }
   if (log_pages - seen_pages_ < kCopyPages) return Status::ok();
   seen_pages_ = log_pages;
   if (stands_) {
-    if (Status s = copy(SQLITE_CHECKPOINT_PASSIVE); !s) return s;
+    // SQLite syncs the log before each copy. Our commits since the reader's step have done that for all that is copied.
+    vfs_->skip_needless_syncs(true);
+    Status copied = copy();
+    vfs_->skip_needless_syncs(false);
+    if (!copied) return copied;
     ::sync_file_range(file_, 0, 0, SYNC_FILE_RANGE_WRITE);  // where it cannot, the fsync does it all
   }
   return step_forward();
 }
 
-Status Checkpointer::copy(int mode) {
-  sqlite3_busy_timeout(writer_->handle(), 0);  // a reader that stays must not make the senders wait
-  int code = sqlite3_wal_checkpoint_v2(writer_->handle(), nullptr, mode, nullptr, nullptr);
-  sqlite3_busy_timeout(writer_->handle(), kBusyTimeoutMs);
+// Waits for no reader.
+Status Checkpointer::copy() {
+  int code = sqlite3_wal_checkpoint_v2(writer_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   return is_fatal(code) ? writer_->fault("checkpoint") : Status::ok();
 }
 

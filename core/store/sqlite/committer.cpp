@@ -275,7 +275,7 @@ void Committer::publish_events(Events events, const Status& status) {
 void Committer::fail(const Status& status) {
   if (failed_.exchange(true)) return;
   writer_.leave_log();
-  log::error("the store has failed: nothing is acknowledged any more; check the disk and start again, what was acknowledged is safe",
+  log::error("the store has failed: nothing is acknowledged any more; check the disk, end other programs that have the store open, and start again: what was acknowledged is safe",
              {{"error", status.message()}});
   on_fatal_(status);
 }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kCapacity = 124 * 1024;  // SQLite writes less than 128 KiB at once: it cuts the size to 17 bits
 
-// Neighbouring writes of one file.
+// Neighbouring writes of a file.
 class Gathered {
  public:
   explicit Gathered(sqlite3_file* real) : real_(real), data_(new (std::nothrow) char[kCapacity]) {}
@@ -54,22 +54,22 @@ class Gathered {
 
 struct File {
   sqlite3_file base{};
-  Gathered* gathered = nullptr;  // of the log and the database
+  Gathered* gathered = nullptr;  // of the log
   File* database = nullptr;      // of the log: whose locks guard it
   File* log = nullptr;           // of the database, while it is open
-  bool is_synced = false;        // nothing was written to it since; what an earlier process wrote may not be
+  const bool* skips_syncs = nullptr;
+  bool is_synced = false;  // this connection has written nothing since; what an earlier process wrote may not be
 
   sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
   const sqlite3_io_methods& methods() { return *real()->pMethods; }
   int flush() { return gathered == nullptr ? SQLITE_OK : gathered->flush(); }
-  int flush_both() {
-    int own = flush();
-    int of_log = log == nullptr ? SQLITE_OK : log->flush();
-    return own != SQLITE_OK ? own : of_log;
-  }
-  void flush_both_silently() {
+  void flush_silently() {
     if (gathered != nullptr) gathered->flush_silently();
-    if (log != nullptr && log->gathered != nullptr) log->gathered->flush_silently();
+  }
+  // Before a lock or barrier of the database, which guard the log too.
+  int flush_log() { return log == nullptr ? SQLITE_OK : log->flush(); }
+  void flush_log_silently() {
+    if (log != nullptr) log->flush_silently();
   }
 };
 static_assert(sizeof(File) % 8 == 0, "the layer below puts its own structure behind it");
@@ -111,9 +111,8 @@ int truncate(sqlite3_file* f, sqlite3_int64 size) {
   return flush_and_forward<&M::xTruncate>(f, size);
 }
 
-// Each checkpoint syncs the log first, and the commit before it has done that already.
 int sync(sqlite3_file* f, int flags) {
-  if (mine(f)->is_synced) return SQLITE_OK;
+  if (mine(f)->is_synced && *mine(f)->skips_syncs) return SQLITE_OK;
   int code = flush_and_forward<&M::xSync>(f, flags);
   mine(f)->is_synced = code == SQLITE_OK;
   return broken::kFsyncIgnored ? SQLITE_OK : code;
@@ -121,21 +120,27 @@ int sync(sqlite3_file* f, int flags) {
 
 // A lock must be given back even when the flush before it fails; then the next call tells the error.
 int unlock(sqlite3_file* f, int level) {
-  mine(f)->flush_both_silently();
+  mine(f)->flush_log_silently();
   return forward<&M::xUnlock>(f, level);
 }
 
 int shm_lock(sqlite3_file* f, int offset, int n, int flags) {
   if ((flags & SQLITE_SHM_UNLOCK) != 0) {
-    mine(f)->flush_both_silently();
-  } else if (int code = mine(f)->flush_both(); code != SQLITE_OK) {
+    mine(f)->flush_log_silently();
+  } else if (int code = mine(f)->flush_log(); code != SQLITE_OK) {
     return code;
   }
   return forward<&M::xShmLock>(f, offset, n, flags);
 }
 
+// SQLite does not look at what most of these give back.
+int file_control(sqlite3_file* f, int operation, void* argument) {
+  mine(f)->flush_silently();
+  return forward<&M::xFileControl>(f, operation, argument);
+}
+
 void shm_barrier(sqlite3_file* f) {
-  mine(f)->flush_both_silently();
+  mine(f)->flush_log_silently();
   mine(f)->methods().xShmBarrier(mine(f)->real());
 }
 
@@ -150,7 +155,7 @@ constexpr sqlite3_io_methods kMethods = {
     flush_and_forward<&M::xLock, int>,
     unlock,
     flush_and_forward<&M::xCheckReservedLock, int*>,
-    flush_and_forward<&M::xFileControl, int, void*>,
+    file_control,
     forward<&M::xSectorSize>,
     forward<&M::xDeviceCharacteristics>,
     forward<&M::xShmMap, int, int, int, void volatile**>,
@@ -181,6 +186,7 @@ GatheringVfs::~GatheringVfs() { sqlite3_vfs_unregister(&vfs_); }
 int GatheringVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   sqlite3_vfs* real = static_cast<Vfs*>(vfs)->real;
   auto* made = new (file) File{};
+  made->skips_syncs = &static_cast<Vfs*>(vfs)->skips_syncs;
   int code = real->xOpen(real, name, made->real(), flags, out_flags);
   // The methods of version 3 are called by nobody if the layer below has them not; Debian's has.
   if (made->real()->pMethods == nullptr || made->real()->pMethods->iVersion < 3) {
@@ -190,7 +196,7 @@ int GatheringVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, i
     return code != SQLITE_OK ? code : SQLITE_CANTOPEN;
   }
   made->base.pMethods = &kMethods;
-  if (code == SQLITE_OK && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB)) != 0) made->gathered = new Gathered(made->real());
+  if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0) made->gathered = new Gathered(made->real());
   if ((flags & SQLITE_OPEN_WAL) != 0) {
     made->database = mine(sqlite3_database_file_object(name));
     made->database->log = made;

@@ -22,7 +22,6 @@ constexpr int kEventAt = 8;  // behind them
   " FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.replayed_at IS NULL AND " \
   "d.seq > ?1 AND d.seq <= ?2 AND (?4 = '' OR (d.plugin = ?4 AND d.subscriber = ?5)) ORDER BY d.seq LIMIT ?3"
 
-constexpr int64_t kLookAt = 200'000;  // deliveries in one read, for somebody of whom there may be none among them
 
 void read_event(Statement& row, StoredEvent& event, int at = 0) {
   event.seq = row.integer(at);
@@ -113,7 +112,7 @@ Result<OpenPage> Reader::open_deliveries(const OpenQuery& query) {
   if (open_bounds_.step() != SQLITE_ROW) return database_.fault("read the marks");
   const int64_t from = std::max(query.after, open_bounds_.integer(0)), last = std::max(query.after, open_bounds_.integer(1));
   OpenPage page;
-  page.up_to = query.plugin.empty() ? last : std::min(last, from + kLookAt);
+  page.up_to = query.plugin.empty() ? last : std::min(last, from + query.look_at);
   page.whole = page.up_to == last;
   int64_t after = from;
   auto begin = [&](Statement& rows) {
@@ -150,18 +149,30 @@ Result<OpenPage> Reader::open_deliveries(const OpenQuery& query) {
   return page;
 }
 
-Result<std::vector<OpenCount>> Reader::count_open_deliveries() {
+Result<OpenSummary> Reader::sum_up_open_deliveries() {
+  // The newest first: what comes between the two looks is told by somebody else.
+  auto newest = database_.integer("SELECT ifnull(max(seq), 0) FROM delivery");
+  if (!newest) return newest.status();
   auto rows = database_.prepare(
-      "SELECT plugin, subscriber, count(*) FROM delivery WHERE state IN ('queued','running') AND replayed_at IS NULL AND seq >= " FIRST_OPEN
-      " GROUP BY plugin, subscriber");
+      "SELECT plugin, subscriber, sum(n), max(first) FROM ("
+      "SELECT plugin, subscriber, count(*) AS n, min(seq) AS first FROM delivery WHERE state IN ('queued','running') "
+      "AND replayed_at IS NULL AND seq >= " FIRST_OPEN " AND seq <= ?1 GROUP BY plugin, subscriber "
+      "UNION ALL SELECT plugin, subscriber, count(*), 0 FROM delivery INDEXED BY delivery_replayed "
+      "WHERE state IN ('queued','running') AND replayed_at IS NOT NULL GROUP BY plugin, subscriber) GROUP BY plugin, subscriber");
   if (!rows) return rows.status();
-  std::vector<OpenCount> found;
+  rows->bind(1, *newest);
+  OpenSummary summary;
+  summary.newest = *newest;
   int code;
   while ((code = rows->step()) == SQLITE_ROW) {
-    found.push_back({std::string(rows->text(0)), std::string(rows->text(1)), static_cast<uint64_t>(rows->integer(2))});
+    OpenCount& count = summary.counts.emplace_back();
+    count.plugin = rows->text(0);
+    count.subscriber = rows->text(1);
+    count.deliveries = static_cast<uint64_t>(rows->integer(2));
+    count.first = rows->integer(3);
   }
   if (code != SQLITE_DONE) return database_.fault("count open deliveries");
-  return found;
+  return summary;
 }
 
 Result<std::shared_ptr<const StoredEvent>> Reader::event(int64_t seq) {

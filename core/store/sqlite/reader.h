@@ -24,7 +24,7 @@ class Reader {
   static Result<std::unique_ptr<Reader>> open(const std::string& path);
 
   Result<OpenPage> open_deliveries(const OpenQuery& query);
-  Result<std::vector<OpenCount>> count_open_deliveries();
+  Result<OpenSummary> sum_up_open_deliveries();
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq);
   Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key);
   // `newest`: what is not in the table yet, by key; of version 0: removed. It hides what the table has.

@@ -32,8 +32,8 @@ uint64_t SqliteStore::size_bytes() const {
 Result<OpenPage> SqliteStore::open_deliveries(const OpenQuery& query) {
   return with_reader([&](Reader& r) { return r.open_deliveries(query); });
 }
-Result<std::vector<OpenCount>> SqliteStore::count_open_deliveries() {
-  return with_reader([](Reader& r) { return r.count_open_deliveries(); });
+Result<OpenSummary> SqliteStore::sum_up_open_deliveries() {
+  return with_reader([](Reader& r) { return r.sum_up_open_deliveries(); });
 }
 Result<std::shared_ptr<const StoredEvent>> SqliteStore::event(int64_t seq) {
   return with_reader([&](Reader& r) { return r.event(seq); });

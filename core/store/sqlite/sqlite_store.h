@@ -34,7 +34,7 @@ class SqliteStore final : public Store, public Upkeep, public Timers {
   bool comes_round(std::chrono::milliseconds within);
 
   Result<OpenPage> open_deliveries(const OpenQuery& query) override;
-  Result<std::vector<OpenCount>> count_open_deliveries() override;
+  Result<OpenSummary> sum_up_open_deliveries() override;
   Result<std::shared_ptr<const StoredEvent>> event(int64_t seq) override;
   Result<std::optional<Record>> record(const std::string& plugin, const std::string& collection, const std::string& key) override;
   Result<std::vector<NamedRecord>> records(const RecordFilter& filter) override;

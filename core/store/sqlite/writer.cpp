@@ -89,7 +89,7 @@ Status Writer::open(const std::string& path) {
   if (Status s = timers_.load(database_); !s) return s;
   file_.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file_.fd < 0) return {Code::kIo, path + ": " + std::strerror(errno)};
-  if (Status s = checkpointer_.open(path, database_, file_.fd); !s) return s;
+  if (Status s = checkpointer_.open(path, database_, vfs_, file_.fd); !s) return s;
   records_.learn_names(path);
   return sync_folder(folder);
 }

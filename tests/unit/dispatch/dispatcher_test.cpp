@@ -7,6 +7,7 @@
 #include <future>
 #include <set>
 
+#include "tests/support/eventually.h"
 #include "tests/unit/dispatch/dispatcher_harness.h"
 
 namespace postern::dispatch {
@@ -18,7 +19,10 @@ using Outcome = HandlerOutcome;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using postern::testing::eventually;
 
+
+constexpr std::chrono::seconds kPatience{60};
 
 using DispatcherTest = testing::DispatcherHarness;
 
@@ -190,7 +194,7 @@ TEST_F(DispatcherTest, OrphansWait) {
   store_.add();
   start();
   ASSERT_TRUE(store_.wait_for_seen(1));
-  EXPECT_EQ(dispatcher_->status().orphans, 2u);
+  EXPECT_TRUE(eventually(kPatience, [&] { return dispatcher_->status().orphans == 2; }));
   EXPECT_EQ(store_.open(), 2u);
 }
 

@@ -19,6 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
+constexpr std::chrono::seconds kPatience{60};
 
 using DispatcherTroubleTest = testing::DispatcherHarness;
 

@@ -140,11 +140,17 @@ class FakeStore final : public store::Store {
     }
     return page;
   }
-  Result<std::vector<store::OpenCount>> count_open_deliveries() override {
+  Result<store::OpenSummary> sum_up_open_deliveries() override {
     std::lock_guard lock(mutex_);
-    std::vector<store::OpenCount> counts;
-    for (const auto& [seq, delivery] : open_) counts.push_back({delivery.plugin, delivery.subscriber, 1});
-    return counts;
+    std::map<std::pair<std::string, std::string>, store::OpenCount> counts;
+    store::OpenSummary summary;
+    for (const auto& [seq, delivery] : open_) {
+      store::OpenCount first{delivery.plugin, delivery.subscriber, 0, seq};
+      ++counts.try_emplace({delivery.plugin, delivery.subscriber}, first).first->second.deliveries;
+      summary.newest = seq;
+    }
+    for (auto& [name, count] : counts) summary.counts.push_back(count);
+    return summary;
   }
   Result<std::shared_ptr<const store::StoredEvent>> event(int64_t seq) override {
     if (on_event) {

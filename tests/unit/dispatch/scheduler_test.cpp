@@ -28,14 +28,20 @@ class SchedulerTest : public ::testing::Test {
   }
   void make(bool loaded = true) {
     scheduler_ = std::make_unique<Scheduler>(subscribers_);
-    while (loaded && scheduler_->wanted_page()) load({}, 0, true);
+    EXPECT_FALSE(scheduler_->wanted_page()) << "before it knows of the store";
+    store::OpenSummary summary;
+    for (const Subscriber& s : subscribers_) {
+      if (!loaded) summary.counts.push_back({s.plugin, s.name, 1, 1});
+    }
+    scheduler_->begin(summary);
+    EXPECT_EQ(scheduler_->wanted_page().has_value(), !loaded && !subscribers_.empty());
   }
   // What the store answers to the page that is wanted now.
   void load(std::vector<OpenDelivery> deliveries, int64_t up_to, bool whole) {
     auto wanted = scheduler_->wanted_page();
     ASSERT_TRUE(wanted);
     ASSERT_LE(deliveries.size(), wanted->limit);
-    scheduler_->load(wanted->subscriber, {std::move(deliveries), up_to, whole}, now_, kWall);
+    scheduler_->load(*wanted, {std::move(deliveries), up_to, whole}, now_, kWall);
   }
   // The same, of a store in which everything up to `newest` is open, in turns of the subscribers where there are `subscribers` of them.
   void load_from(int64_t newest, int64_t subscribers = 1) {
@@ -213,9 +219,10 @@ TEST_F(LoadingTest, WaitsForTheFirstPage) {
 
 TEST_F(LoadingTest, WhatBecameDurableDuringTheReadIsNeitherLostNorDoubled) {
   // The read saw 1 and 2; 2 and 3 are told meanwhile.
+  auto wanted = scheduler_->wanted_page();
   add(delivery(2));
   add(delivery(3));
-  load({delivery(1), delivery(2)}, 2, true);
+  scheduler_->load(*wanted, {{delivery(1), delivery(2)}, 2, true}, now_, kWall);
   ASSERT_TRUE(scheduler_->wanted_page());
   EXPECT_EQ(scheduler_->wanted_page()->after, 2);
   load({delivery(3)}, 3, true);
@@ -231,6 +238,41 @@ TEST_F(LoadingTest, APageThatIsAheadOfTheNews) {
   add(delivery(3));
   for (int64_t i = 1; i <= 3; ++i) EXPECT_EQ(next(), i);
   EXPECT_EQ(next(), 0);
+}
+
+TEST_F(LoadingTest, BeginsWhereItsOwnBegin) {
+  scheduler_ = std::make_unique<Scheduler>(subscribers_);
+  add(delivery(78));
+  store::OpenSummary summary;
+  summary.newest = 77;
+  summary.counts.push_back({"gone", "a", 3, 2});
+  summary.counts.push_back({"acme", "a", 2, 50});
+  scheduler_->begin(summary);
+  ASSERT_TRUE(scheduler_->wanted_page());
+  EXPECT_EQ(scheduler_->wanted_page()->after, 49);
+  load({delivery(50), delivery(60), delivery(78)}, 78, true);
+  EXPECT_FALSE(scheduler_->wanted_page());
+  for (int64_t seq : {50, 60, 78}) EXPECT_EQ(next(), seq);
+}
+
+TEST_F(LoadingTest, OneThatHasNothingOpenAsksForNothing) {
+  scheduler_ = std::make_unique<Scheduler>(subscribers_);
+  store::OpenSummary summary;
+  summary.newest = 77;
+  scheduler_->begin(summary);
+  EXPECT_FALSE(scheduler_->wanted_page());
+  add(delivery(77));  // settled already, as the look saw
+  EXPECT_EQ(next(), 0);
+  add(delivery(78));
+  EXPECT_EQ(next(), 78);
+}
+
+TEST_F(LoadingTest, WhatSomebodyRemovedIsNotAskedForAgain) {
+  add(delivery(7));
+  load({}, 5, true);
+  EXPECT_FALSE(scheduler_->wanted_page());
+  add(delivery(8));
+  EXPECT_EQ(next(), 8);
 }
 
 // The store looks at a part of what it has and finds nothing there.
@@ -325,6 +367,25 @@ TEST_F(SchedulerTest, EventsAtHandAreBounded) {
   d.event = event;
   add(std::move(d));
   EXPECT_EQ(event.use_count(), 2) << "room is given back";
+}
+
+TEST_F(SchedulerTest, OneThatRestsHoldsNoEvents) {
+  auto event = std::make_shared<store::StoredEvent>();
+  event->body = std::string(1 << 20, 'x');
+  auto add_large = [&](int64_t seq, const char* subscriber) {
+    OpenDelivery d = delivery(seq, "", subscriber);
+    d.event = event;
+    add(std::move(d));
+  };
+  for (int64_t i = 1; i <= 40; ++i) add_large(i, "a");
+  EXPECT_EQ(event.use_count(), 33);
+  for (int i = 0; i < 2; ++i) scheduler_->on_failure({}, now_);  // the breaker of `a`
+  EXPECT_EQ(event.use_count(), 1);
+  add_large(41, "a");
+  EXPECT_EQ(event.use_count(), 1);
+  EXPECT_EQ(scheduler_->room_for_events(), Scheduler::kMaxEventBytes);
+  add_large(42, "b");
+  EXPECT_EQ(event.use_count(), 2);
 }
 
 // However old it is: pages and news are over for it.

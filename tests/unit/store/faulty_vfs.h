@@ -18,6 +18,7 @@ class FaultyVfs {
   inline static std::atomic<int> log_write{SQLITE_OK};
   inline static std::atomic<int> database_sync{SQLITE_OK};  // fsync of the database file: a checkpoint
   inline static std::atomic<int> database_write{SQLITE_OK};
+  inline static std::atomic<int64_t> database_writes_that_fit{INT64_MAX};  // the one after them finds the disk full, once
 
   inline static std::atomic<uint64_t> log_syncs{0};
   inline static std::atomic<uint64_t> database_syncs{0};
@@ -35,6 +36,7 @@ class FaultyVfs {
     vfs_.xOpen = open;
     for (auto* fault : {&log_sync, &log_write, &database_sync, &database_write}) *fault = SQLITE_OK;
     log_syncs = database_syncs = 0;
+    database_writes_that_fit = INT64_MAX;
     log_is_dirty = false;
     before_database_sync = nullptr;
     sqlite3_vfs_register(&vfs_, 1);
@@ -78,6 +80,7 @@ class FaultyVfs {
     File* file = mine(f);
     int fault = file->is_log ? log_write.load() : file->is_database ? database_write.load() : SQLITE_OK;
     if (fault != SQLITE_OK) return fault;
+    if (file->is_database && database_writes_that_fit-- == 0) return SQLITE_FULL;
     if (file->is_log) log_is_dirty = true;
     if (file->is_log) ++log_writes;
     if (file->is_database) ++database_writes;

@@ -167,13 +167,43 @@ TEST_F(SettlementTest, OpenDeliveriesOfOneSubscriberComeInPages) {
 TEST_F(SettlementTest, OpenDeliveriesAreCounted) {
   for (uint64_t i = 1; i <= 4; ++i) put(new_event(i, {{"acme", "handlers"}, {"smtp", "alerts"}}));
   settle(settlement(1, Kind::kDone));
+  settle(settlement(4, Kind::kDead));
+  NewJob replay;
+  replay.kind = JobKind::kReplay;
+  replay.deliveries = {4};
+  auto job = store_->add_job(replay);
+  ASSERT_TRUE(job.is_ok());
+  Advance by;
+  by.items.push_back({4, false});
+  by.finished = true;
+  ASSERT_TRUE(store_->advance(job->id, by).is_ok());
+  auto summary = store_->sum_up_open_deliveries();
+  ASSERT_TRUE(summary.is_ok());
+  EXPECT_EQ(summary->newest, 8);
   std::vector<std::string> counts;
-  auto counted = store_->count_open_deliveries();
-  ASSERT_TRUE(counted.is_ok());
-  for (const OpenCount& of : *counted) {
-    counts.push_back(of.plugin + "/" + of.subscriber + " " + std::to_string(of.deliveries));
+  for (const OpenCount& of : summary->counts) {
+    counts.push_back(of.plugin + "/" + of.subscriber + " " + std::to_string(of.deliveries) + " from " + std::to_string(of.first));
   }
-  EXPECT_THAT(counts, ::testing::UnorderedElementsAre("acme/handlers 3", "smtp/alerts 4"));
+  EXPECT_THAT(counts, ::testing::UnorderedElementsAre("acme/handlers 3 from 3", "smtp/alerts 4 from 2"));
+}
+
+// Who has nothing among many is told how far it was looked.
+TEST_F(SettlementTest, OpenDeliveriesAreLookedForInAPartOfThem) {
+  for (uint64_t i = 1; i <= 9; ++i) put(new_event(i, {{i < 8 ? "acme" : "smtp", "handlers"}}));
+  OpenQuery query;
+  query.plugin = "smtp";
+  query.subscriber = "handlers";
+  query.look_at = 3;
+  std::vector<int64_t> found;
+  for (int64_t up_to : {3, 6, 9}) {
+    auto page = store_->open_deliveries(query);
+    ASSERT_TRUE(page.is_ok());
+    EXPECT_EQ(page->up_to, up_to);
+    EXPECT_EQ(page->whole, up_to == 9);
+    for (const OpenDelivery& d : page->deliveries) found.push_back(d.seq);
+    query.after = page->up_to;
+  }
+  EXPECT_THAT(found, ElementsAre(8, 9));
 }
 
 TEST_F(SettlementTest, OpenDeliveriesBringTheirEventsUntilThoseAreLarge) {

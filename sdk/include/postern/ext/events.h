@@ -18,7 +18,7 @@ extern "C" {
  * POSTERN_RETRY or a negative status: deliver again by the retry policy (set_error says why). POSTERN_DEAD: never again.
  * POSTERN_POSTPONE: what the handler needs is known to be down (an upstream's breaker is open), so it was not tried: deliver again when
  * retry_after() says, else after the policy's first wait. No attempt is counted, no breaker hears of it; the delivery keeps its place among
- * those of its order key, and is shown with the reason of set_error. A wait lasts 1 s at least, doubling to 8 s while it is put off again
+ * those of its order key, and is shown with the reason of set_error. A wait lasts 1 s at least, doubling to 64 s while it is put off again
  * and again, and at most as long as the policy's `cap`. When an event has been here for longer than the policy's `postpone_for` (3
  * days), it counts as POSTERN_RETRY. */
 typedef postern_status (*postern_event_handler)(postern_instance* self, void* user, postern_delivery* delivery);
