@@ -22,7 +22,6 @@ constexpr int kEventAt = 8;  // behind them
   " FROM delivery d LEFT JOIN event e ON e.seq = d.event WHERE d.state IN ('queued','running') AND d.replayed_at IS NULL AND " \
   "d.seq > ?1 AND d.seq <= ?2 AND (?4 = '' OR (d.plugin = ?4 AND d.subscriber = ?5)) ORDER BY d.seq LIMIT ?3"
 
-
 void read_event(Statement& row, StoredEvent& event, int at = 0) {
   event.seq = row.integer(at);
   std::string_view key = row.blob(at + 1);
