@@ -14,7 +14,7 @@ namespace postern::admin {
 namespace {
 
 enum Route : http::Router::Id { kStatus, kPlugins, kRoutes, kEvents, kEvent, kDead, kDeadOne, kAlive, kHealth, kHealthOne, kMetrics,
-                                kJobs, kJob, kCancelJob, kFindDead, kReplayDead, kDropDead, kFindSettled, kReplayEvents, kPruneEvents };
+                                kJobs, kJob, kCancelJob, kFindDead, kReplayDead, kDropDead, kFindSettled, kReplayEvents, kPruneEvents, kReload };
 
 constexpr size_t kDefaultLimit = 50;
 constexpr size_t kMaxLimit = 10'000;
@@ -53,9 +53,8 @@ struct AdminService::Call : http::Exchange::Context {
   http::PathParameters path;
 };
 
-AdminService::AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const UpkeepApi& upkeep,
-                           const observe::HealthBoard& health, std::string token, bool open_metrics)
-    : loop_(loop), worker_(worker), views_(views), upkeep_(upkeep), health_(health), token_(std::move(token)), open_metrics_(open_metrics) {
+AdminService::AdminService(net::EventLoop& loop, Worker& worker, Parts parts, std::string token, bool open_metrics)
+    : loop_(loop), worker_(worker), parts_(std::move(parts)), token_(std::move(token)), open_metrics_(open_metrics) {
   constexpr struct {
     const char* path;
     Route route;
@@ -70,8 +69,14 @@ AdminService::AdminService(net::EventLoop& loop, Worker& worker, const Views& vi
     Route route;
   } kActions[] = {{"/admin/v1/dead/find", kFindDead}, {"/admin/v1/dead/replay", kReplayDead}, {"/admin/v1/dead/drop", kDropDead},
                   {"/admin/v1/events/find", kFindSettled}, {"/admin/v1/events/replay", kReplayEvents},
-                  {"/admin/v1/events/prune", kPruneEvents}, {"/admin/v1/jobs/{id}/cancel", kCancelJob}};
+                  {"/admin/v1/events/prune", kPruneEvents}, {"/admin/v1/jobs/{id}/cancel", kCancelJob},
+                  {"/admin/v1/reload", kReload}};
   for (const auto& p : kActions) static_cast<void>(router_.add("POST", p.path, p.route));
+}
+
+void AdminService::adopt(const std::string& token, bool open_metrics) {
+  if (!token.empty()) token_ = token;
+  open_metrics_ = open_metrics;
 }
 
 bool AdminService::authorized(const http::Request& head) const {
@@ -99,7 +104,7 @@ http::Service::Admission AdminService::on_head(http::Exchange& exchange, const h
   }
   if (match.kind != Kind::kFound) return {true, http::Response::error(404, "no such admin route"), 0};
   // No page of another site can make a browser send this type without being asked first.
-  bool has_body = head.method() == "POST" && match.id != kCancelJob;
+  bool has_body = head.method() == "POST" && match.id != kCancelJob && match.id != kReload;
   if (has_body && head.header("content-type").value_or("").substr(0, 16) != "application/json") {
     return {true, http::Response::error(415, "the body must be application/json"), 0};
   }
@@ -124,31 +129,32 @@ http::Response AdminService::answer(const Call& call, const http::Request& reque
   int64_t before = number(query, "before", 0);
   switch (call.route) {
     case kStatus: {
-      nlohmann::json status = views_.status();
-      if (auto jobs = upkeep_.jobs(true)) status["jobs"] = std::move(*jobs);
+      nlohmann::json status = parts_.views.status();
+      if (auto jobs = parts_.upkeep.jobs(true)) status["jobs"] = std::move(*jobs);
       return http::Response::json(200, dump(status));
     }
     case kMetrics: {
       http::Response response;
-      response.body = views_.metrics();
+      response.body = parts_.views.metrics();
       response.content_type = observe::kMetricsContentType;
       return response;
     }
-    case kPlugins: return http::Response::json(200, dump(views_.plugins()));
-    case kRoutes: return http::Response::json(200, dump(views_.routes()));
+    case kPlugins: return http::Response::json(200, dump(parts_.views.plugins()));
+    case kRoutes: return http::Response::json(200, dump(parts_.views.routes()));
     case kEvents: {
       store::EventFilter filter;
       filter.before_seq = before;
       filter.limit = limit;
       filter.type = http::query_parameter(query, "type").value_or("");
-      return to_response(views_.events(filter));
+      return to_response(parts_.views.events(filter));
     }
-    case kEvent: return to_response(views_.event(call.path.front().second));
-    case kDead: return to_response(views_.dead(before, limit));
+    case kEvent: return to_response(parts_.views.event(call.path.front().second));
+    case kDead: return to_response(parts_.views.dead(before, limit));
     case kDeadOne: {
       auto seq = whole_number(call.path.front().second);
-      return to_response(seq ? views_.dead_one(*seq) : Status(Code::kNotFound, "a dead delivery is named by its number"));
+      return to_response(seq ? parts_.views.dead_one(*seq) : Status(Code::kNotFound, "a dead delivery is named by its number"));
     }
+    case kReload: return http::Response::json(200, dump({{"reload", parts_.reload()}}));
     case kAlive:
     case kHealth:
     case kHealthOne: return answer_health(call);
@@ -158,21 +164,21 @@ http::Response AdminService::answer(const Call& call, const http::Request& reque
 
 Result<nlohmann::json> AdminService::answer_upkeep(const Call& call, const http::Request& request) const {
   switch (call.route) {
-    case kJobs: return upkeep_.jobs(false);
-    case kJob: return upkeep_.job(call.path.front().second);
-    case kCancelJob: return upkeep_.cancel(call.path.front().second);
-    case kFindDead: return upkeep_.find(false, request.body());
-    case kFindSettled: return upkeep_.find(true, request.body());
-    case kReplayDead: return upkeep_.replay_dead(request.body());
-    case kDropDead: return upkeep_.drop_dead(request.body());
-    case kReplayEvents: return upkeep_.replay_events(request.body());
-    default: return upkeep_.prune(request.body());
+    case kJobs: return parts_.upkeep.jobs(false);
+    case kJob: return parts_.upkeep.job(call.path.front().second);
+    case kCancelJob: return parts_.upkeep.cancel(call.path.front().second);
+    case kFindDead: return parts_.upkeep.find(false, request.body());
+    case kFindSettled: return parts_.upkeep.find(true, request.body());
+    case kReplayDead: return parts_.upkeep.replay_dead(request.body());
+    case kDropDead: return parts_.upkeep.drop_dead(request.body());
+    case kReplayEvents: return parts_.upkeep.replay_events(request.body());
+    default: return parts_.upkeep.prune(request.body());
   }
 }
 
 http::Response AdminService::answer_health(const Call& call) const {
   if (call.route == kAlive) return http::Response::json(200, R"({"status":"healthy"})");
-  auto json = health_.answer(call.path.empty() ? std::string_view() : std::string_view(call.path.front().second), true);
+  auto json = parts_.health.answer(call.path.empty() ? std::string_view() : std::string_view(call.path.front().second), true);
   return json ? http::Response::json(200, std::move(*json)) : http::Response::error(404, "no such health check");
 }
 

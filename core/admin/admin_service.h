@@ -3,6 +3,7 @@
 //   GET /admin/v1/status | plugins | routes | events?limit=&before=&type= | events/ID | dead?limit=&before= | dead/SEQ
 //   GET /admin/v1/jobs | jobs/ID    POST /admin/v1/jobs/ID/cancel
 //   POST /admin/v1/dead/find | dead/replay | dead/drop | events/find | events/replay | events/prune   with JSON; see upkeep_api.h
+//   POST /admin/v1/reload       {"reload": its number}; status tells what became of it
 //   GET /health, /api/health/…  with details
 //   GET /metrics                for Prometheus
 // Thread-safety: the loop's thread; the worker only computes.
@@ -22,9 +23,17 @@ namespace postern::admin {
 
 class AdminService final : public http::Service {
  public:
+  struct Parts {
+    const Views& views;
+    const UpkeepApi& upkeep;
+    const observe::HealthBoard& health;
+    std::function<uint64_t()> reload;  // asks for one; its number
+  };
   // `token`: what a bearer must show; empty for the unix socket. `open_metrics`: /metrics needs none.
-  AdminService(net::EventLoop& loop, Worker& worker, const Views& views, const UpkeepApi& upkeep, const observe::HealthBoard& health,
-               std::string token, bool open_metrics = false);
+  AdminService(net::EventLoop& loop, Worker& worker, Parts parts, std::string token, bool open_metrics = false);
+  // From the next request on. An empty token does not take the guard away: it leaves the one from before.
+  void adopt(const std::string& token, bool open_metrics);
+  bool needs_token() const { return !token_.empty(); }
 
   http::ConnectionSet& connections() { return connections_; }
 
@@ -42,11 +51,9 @@ class AdminService final : public http::Service {
 
   net::EventLoop& loop_;
   Worker& worker_;
-  const Views& views_;
-  const UpkeepApi& upkeep_;
-  const observe::HealthBoard& health_;
-  const std::string token_;
-  const bool open_metrics_;
+  const Parts parts_;
+  std::string token_;
+  bool open_metrics_;
   http::Router router_;
   http::ConnectionSet connections_;
 };

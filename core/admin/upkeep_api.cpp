@@ -192,13 +192,14 @@ Result<json> UpkeepApi::prune(std::string_view text) const {
   bool dead = body.flag("dead"), dry_run = body.flag("dry_run");
   store::Scan scan;
   scan.after = body.whole("after", 0, 0, INT64_MAX);
-  if (older_than < 0 && sources_.retention.age.count() == 0) {
+  const store::Retention::Policy retention = sources_.retention();
+  if (older_than < 0 && retention.age.count() == 0) {
     body.fail("store.retention.age is none, so the age must be given: --older-than 30d");
   }
   if (Status s = body.end(); !s) return s;
   store::NewJob wanted;
   wanted.kind = JobKind::kPrune;
-  wanted.cutoff = store::Retention::cutoff(sources_.retention, wall_ms());
+  wanted.cutoff = store::Retention::cutoff(retention, wall_ms());
   if (older_than >= 0) wanted.cutoff = {wall_ms() - older_than, 0};
   if (dead) wanted.cutoff.dead_until = wanted.cutoff.until;
   if (dry_run) {

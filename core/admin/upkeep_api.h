@@ -27,7 +27,7 @@ class UpkeepApi {
     store::Store& store;
     store::Upkeep& upkeep;
     dispatch::ReplayTarget& target;
-    store::Retention::Policy retention;
+    std::function<store::Retention::Policy()> retention;  // as configured now
     std::function<void()> on_job;  // there is a new one
   };
   explicit UpkeepApi(Sources sources) : sources_(std::move(sources)) {}

@@ -16,6 +16,12 @@ class Breaker {
   // Opens after `failures` in a row, for `open_for_ms` milliseconds.
   Breaker(uint32_t failures, int64_t open_for_ms) : max_failures_(failures), open_for_ms_(open_for_ms) {}
 
+  // From now on by another policy. How it stands stays.
+  void change(uint32_t failures, int64_t open_for_ms) {
+    max_failures_ = failures;
+    open_for_ms_ = open_for_ms;
+  }
+
   // Whether one may start now (steady milliseconds). In HALF_OPEN only one at a time may.
   bool allows(int64_t now_ms) const {
     return state_ == State::kClosed || (now_ms >= open_until_ms_ && !trial_running_);

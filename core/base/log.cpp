@@ -132,6 +132,14 @@ void leave(int status) {
   std::abort();
 }
 
+Level to_level(std::string_view name) {
+  if (name == "trace") return Level::kTrace;
+  if (name == "debug") return Level::kDebug;
+  if (name == "warn") return Level::kWarn;
+  if (name == "error") return Level::kError;
+  return Level::kInfo;
+}
+
 void set_level(Level level) { spdlog::set_level(to_spdlog(level)); }
 
 bool enabled(Level level) { return spdlog::should_log(to_spdlog(level)); }

@@ -38,6 +38,8 @@ bool finish();
 // finish(), and the end of the process without destructors: for when a thread cannot be brought to its end.
 [[noreturn]] void leave(int status);
 void set_level(Level level);
+// "trace", "debug", "info", "warn", "error"; anything else is kInfo.
+Level to_level(std::string_view name);
 bool enabled(Level level);
 
 void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});

@@ -31,6 +31,7 @@ void add_verify(CLI::App& app, const Options& options, int& status);
 void add_events(CLI::App& app, const Options& options, int& status);
 void add_dead(CLI::App& app, const Options& options, int& status);
 void add_jobs(CLI::App& app, const Options& options, int& status);
+void add_reload(CLI::App& app, const Options& options, int& status);
 void add_status(CLI::App& app, const Options& options, int& status);
 void add_completion(CLI::App& app);
 

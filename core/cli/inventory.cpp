@@ -26,6 +26,13 @@ std::string services_of(const json& plugin) {
   return joined(list);
 }
 
+// "3", and "2 ending" for one of a configuration before; "-" where no gateway runs.
+std::string generation_of(const json& plugin) {
+  if (!plugin.contains("generation")) return "-";
+  std::string number = plugin["generation"].dump();
+  return plugin["state"] == "active" ? number : number + " " + plugin["state"].get<std::string>();
+}
+
 bool find(const Options& options, const std::string& path, json (*describe)(const gateway::Assembly&), json& answer) {
   auto config = load_or_tell(options.config_file);
   if (!config) return false;
@@ -45,9 +52,9 @@ int plugins(const Options& options) {
   json list;
   if (!find(options, "/admin/v1/plugins", gateway::describe_plugins, list)) return kNotSo;
   if (options.json) return print_json(list), kDone;
-  Table table({"NAME", "VERSION", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES", "SERVICES", "UPSTREAMS"});
+  Table table({"NAME", "VERSION", "GENERATION", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES", "SERVICES", "UPSTREAMS"});
   for (const json& p : list) {
-    table.add({p["name"], p["version"], std::to_string(p["routes"].get<size_t>()), joined(p["schemes"]), joined(p["handlers"]),
+    table.add({p["name"], p["version"], generation_of(p), std::to_string(p["routes"].get<size_t>()), joined(p["schemes"]), joined(p["handlers"]),
                joined(p["samples"]), services_of(p), joined(p["upstreams"])});
   }
   table.print();

@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   add_events(app, options, status);
   add_dead(app, options, status);
   add_jobs(app, options, status);
+  add_reload(app, options, status);
   add_status(app, options, status);
   add_completion(app);
   try {

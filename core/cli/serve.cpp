@@ -1,23 +1,19 @@
 // postern serve, postern check
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include <csignal>
+#include <memory>
 
 #include "core/base/log.h"
 #include "core/cli/command.h"
 #include "core/cli/output.h"
+#include "core/cli/rehearsal.h"
 #include "core/gateway/gateway.h"
 
 namespace postern::cli {
 namespace {
-
-log::Level level_of(const std::string& name) {
-  if (name == "trace") return log::Level::kTrace;
-  if (name == "debug") return log::Level::kDebug;
-  if (name == "warn") return log::Level::kWarn;
-  if (name == "error") return log::Level::kError;
-  return log::Level::kInfo;
-}
 
 // Before any thread starts, so that all inherit it: these signals are waited for, not handled.
 void block_signals() {
@@ -32,8 +28,8 @@ void block_signals() {
 int run_gateway(const Options& options) {
   auto ready = assemble_or_tell(options.config_file);
   if (!ready) return kNotSo;
-  log::set_level(level_of(ready->config.log_level));
-  auto gateway = gateway::Gateway::make(ready->config, std::move(ready->assembly));
+  log::set_level(log::to_level(ready->config.log_level));
+  auto gateway = gateway::Gateway::make(std::move(ready->config), std::move(ready->assembly), rehearse);
   if (!gateway) {
     log::error("cannot start", {{"error", gateway.status().message()}});
     return gateway::kExitCannotStart;  // not kNotSo: a supervisor tries again, which a faulty configuration is not worth
@@ -50,20 +46,26 @@ int serve(const Options& options) {
   return status;
 }
 
-int check(const Options& options) {
+int check(const Options& options, bool verbose) {
+  if (verbose) log::start(::isatty(STDERR_FILENO) == 1 ? log::Style::kTerminal : log::Style::kJson, log::Level::kDebug);
   auto ready = assemble_or_tell(options.config_file);
   if (!ready) return kNotSo;
+  const config::Config& config = ready->config;
   size_t routes = ready->assembly->routes().routes().size();
-  print(paint("ok", Colour::kGreen) + "  " + options.config_file + ": " + std::to_string(ready->config.plugins.size()) +
-        " plugins, " + std::to_string(routes) + " routes, " + std::to_string(ready->config.subscriptions.size()) +
-        " subscriptions, store " + ready->config.store_path);
+  if (options.json) {
+    print_json({{"config", options.config_file}, {"plugins", config.plugins.size()}, {"routes", routes},
+                {"subscriptions", config.subscriptions.size()}, {"store", config.store_path}});
+    return kDone;
+  }
+  print(paint("ok", Colour::kGreen) + "  " + options.config_file + ": " + std::to_string(config.plugins.size()) + " plugins, " +
+        std::to_string(routes) + " routes, " + std::to_string(config.subscriptions.size()) + " subscriptions, store " + config.store_path);
   return kDone;
 }
 
 }  // namespace
 
 void add_serve(CLI::App& app, const Options& options, int& status) {
-  auto* command = app.add_subcommand("serve", "Run the gateway until SIGTERM or Ctrl-C");
+  auto* command = app.add_subcommand("serve", "Run the gateway until SIGTERM or Ctrl-C; SIGHUP reloads");
   command->footer("Example:\n  postern serve -c /etc/postern/gateway.yaml");
   command->callback([&] { status = serve(options); });
 }
@@ -72,7 +74,9 @@ void add_check(CLI::App& app, const Options& options, int& status) {
   auto* command = app.add_subcommand("check", "Check the configuration and its plugins; every fault at once");
   command->footer("Prints each fault as file:line:column: message and exits 1, or a summary and 0.\n\nExample:\n"
                   "  postern check -c gateway.yaml");
-  command->callback([&] { status = check(options); });
+  auto verbose = std::make_shared<bool>(false);
+  command->add_flag("--verbose", *verbose, "Tell each step, also what plugins log");
+  command->callback([&options, &status, verbose] { status = check(options, *verbose); });
 }
 
 }  // namespace postern::cli

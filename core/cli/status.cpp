@@ -26,10 +26,23 @@ std::string trial_of(const json& at) {
   return at.get<int64_t>() > wall_ms() ? local_time(at) : "with the next";
 }
 
+void print_reload(const json& reload) {
+  if (reload["error"].is_string()) {
+    print("  " + paint("reload " + reload["number"].dump() + " of " + local_time(reload["at"]) + " was refused; generation " +
+                           reload["generation"].dump() + " goes on:", Colour::kRed));
+    print(reload["error"].get<std::string>());
+  }
+  for (const json& setting : reload["needs_restart"]) {
+    print("  " + paint(setting.get<std::string>() + " has changed: it is used from the next start on", Colour::kYellow));
+  }
+  size_t ending = reload["generations"].size() - 1;
+  if (ending > 0) print("  " + std::to_string(ending) + " generations before have something under way");
+}
+
 void print_status(const json& s) {
   bool accepting = s["accepting"];
   print(paint(accepting ? "accepting" : "not accepting: " + s["reason"].get<std::string>(), accepting ? Colour::kGreen : Colour::kRed) +
-        "  version " + s["version"].get<std::string>() + ", pid " + s["pid"].dump() + ", since " + local_time(s["started_at"]));
+        "  version " + s["version"].get<std::string>() + ", pid " + s["pid"].dump() + ", since " + local_time(s["started_at"]) + ", generation " + s["reload"]["generation"].dump());
   std::string listen;
   for (const json& address : s["listen"]) listen += (listen.empty() ? "" : ", ") + address.get<std::string>();
   print("  listening    " + listen + " (" + s["connections"].dump() + " connections)");
@@ -51,6 +64,7 @@ void print_status(const json& s) {
     print("  " + paint("job " + id + ": " + job["kind"].get<std::string>() + ", " + far + "; `postern jobs cancel " + id + "` ends it",
                        Colour::kYellow));
   }
+  print_reload(s["reload"]);
   print_timers(s.value("timers", json::array()));
   Table table({"PLUGIN", "SUBSCRIBER", "DONE", "RETRIED", "POSTPONED", "DEAD", "BREAKER", "TRIAL", "LAST ERROR"});
   table.colour_states(6);

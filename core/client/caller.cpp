@@ -110,7 +110,10 @@ Status Caller::connect(Client& client, const std::string& plugin) {
   for (Upstream& upstream : upstreams_) {
     upstream.plugin = plugin;
     auto id = client.add_upstream(upstream);
-    if (!id) return id.status();
+    if (!id) {
+      for (Client::UpstreamId added : ids_) client.remove_upstream(added);
+      return id.status();
+    }
     ids_.push_back(*id);
   }
   threads_ = std::make_shared<ingest::CallPool>(kThreads);
@@ -121,6 +124,7 @@ Status Caller::connect(Client& client, const std::string& plugin) {
 bool Caller::close(int64_t within_ms) {
   Client* client = client_;
   if (client == nullptr) return true;
+  for (Client::UpstreamId id : ids_) client->remove_upstream(id);
   int64_t until = steady_ms() + within_ms;
   State& s = *state_;
   MutexLock lock(s.mutex);

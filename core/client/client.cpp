@@ -63,15 +63,25 @@ void Client::end_within(int64_t ms) {
 
 Result<Client::UpstreamId> Client::add_upstream(Upstream upstream) {
   if (Status s = check(upstream); !s) return s;
-  auto lane = std::make_shared<Lane>(std::move(upstream));
   MutexLock lock(mutex_);
-  lanes_.push_back(std::move(lane));
-  return lanes_.size() - 1;
+  auto same = std::find_if(lanes_.begin(), lanes_.end(), [&](const auto& lane) {
+    const Upstream& other = lane.second->upstream();
+    return other.plugin == upstream.plugin && other.name == upstream.name;
+  });
+  auto lane = std::make_shared<Lane>(std::move(upstream), same == lanes_.end() ? nullptr : same->second.get());
+  lanes_.emplace(next_upstream_, std::move(lane));
+  return next_upstream_++;
+}
+
+void Client::remove_upstream(UpstreamId upstream) {
+  MutexLock lock(mutex_);
+  lanes_.erase(upstream);
 }
 
 std::shared_ptr<Lane> Client::lane(UpstreamId upstream) const {
   MutexLock lock(mutex_);
-  return upstream < lanes_.size() ? lanes_[upstream] : nullptr;
+  auto found = lanes_.find(upstream);
+  return found == lanes_.end() ? nullptr : found->second;
 }
 
 Result<Client::RequestId> Client::submit(UpstreamId upstream, Request request, OnEnd on_end) {
@@ -144,7 +154,10 @@ std::vector<UpstreamStatus> Client::status() const {
   std::vector<std::shared_ptr<Lane>> lanes;
   {
     MutexLock lock(mutex_);
-    lanes = lanes_;
+    for (const auto& [id, lane] : lanes_) {
+      auto before = std::find_if(lanes.begin(), lanes.end(), [&](const auto& other) { return lane->continues(*other); });
+      before == lanes.end() ? lanes.push_back(lane) : void(*before = lane);
+    }
   }
   std::vector<UpstreamStatus> list;
   for (const auto& lane : lanes) list.push_back(lane->status());

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -48,8 +49,11 @@ class Client {
   // Whatever is asked from now on has ended in `ms` milliseconds: with an answer, or kTimeout.
   void end_within(int64_t ms) EXCLUDES(mutex_);
 
-  // Before or after start(). kInvalid says what is wrong with it.
+  // Before or after start(). kInvalid says what is wrong with it. One of the same plugin and name goes on where that one stands, with
+  // rules of its own.
   Result<UpstreamId> add_upstream(Upstream upstream) EXCLUDES(mutex_);
+  // Nothing is sent to it any more; what is out ends by itself.
+  void remove_upstream(UpstreamId upstream) EXCLUDES(mutex_);
 
   // On an error nothing was taken on, and `on_end` is not called: kInvalid (the request is wrong), kDenied (the guard forbids where it
   // goes), kLimit (too many wait), kUnavailable (not started), kGone (stopped).
@@ -59,7 +63,7 @@ class Client {
   // Gives a request up: it ends with kCancelled, soon. No effect when it has ended.
   void cancel(RequestId request) EXCLUDES(mutex_);
 
-  // In the order in which they were added.
+  // In the order in which they were added; each upstream once.
   std::vector<UpstreamStatus> status() const EXCLUDES(mutex_);
 
  private:
@@ -79,7 +83,8 @@ class Client {
   std::atomic<size_t> request_bytes_{0};
 
   mutable Mutex mutex_;
-  std::vector<std::shared_ptr<Lane>> lanes_ GUARDED_BY(mutex_);
+  std::map<UpstreamId, std::shared_ptr<Lane>> lanes_ GUARDED_BY(mutex_);
+  UpstreamId next_upstream_ GUARDED_BY(mutex_) = 0;
   News news_ GUARDED_BY(mutex_);
   RequestId last_id_ GUARDED_BY(mutex_) = 0;
   bool running_ GUARDED_BY(mutex_) = false;

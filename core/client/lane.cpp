@@ -2,8 +2,11 @@
 
 #include <utility>
 
+#include "core/base/breaker.h"
 #include "core/base/clock.h"
+#include "core/base/counters.h"
 #include "core/base/log.h"
+#include "core/base/mutex.h"
 
 namespace postern::client {
 namespace {
@@ -28,74 +31,93 @@ Says says(const Outcome& outcome) {
 
 }  // namespace
 
-Lane::Lane(Upstream upstream)
-    : upstream_(std::move(upstream)), breaker_(upstream_.breaker_failures, upstream_.breaker_open_ms) {
-  counts_.plugin = upstream_.plugin;
-  counts_.name = upstream_.name;
-  counts_.attempt_seconds = attempt_seconds_;
+// Shared by the lanes of one upstream.
+struct Lane::Past {
+  static constexpr double kSeconds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+
+  const std::shared_ptr<Histogram> attempt_seconds = std::make_shared<Histogram>(kSeconds);
+  Mutex mutex;
+  Breaker breaker GUARDED_BY(mutex){1, 0};
+  UpstreamStatus counts GUARDED_BY(mutex);
+  size_t taken_on GUARDED_BY(mutex) = 0;  // and not ended yet
+};
+
+Lane::Lane(Upstream upstream, const Lane* before)
+    : upstream_(std::move(upstream)), past_(before == nullptr ? std::make_shared<Past>() : before->past_) {
+  MutexLock lock(past_->mutex);
+  past_->counts.plugin = upstream_.plugin;
+  past_->counts.name = upstream_.name;
+  past_->counts.attempt_seconds = past_->attempt_seconds;
 }
 
 Status Lane::admit() {
-  MutexLock lock(mutex_);
-  if (taken_on_ >= size_t{upstream_.max_in_flight} + upstream_.max_waiting) {
-    return {Code::kLimit, "the upstream '" + upstream_.name + "' has " + std::to_string(taken_on_) + " requests already; try again later"};
+  Past& past = *past_;
+  MutexLock lock(past.mutex);
+  if (past.taken_on >= size_t{upstream_.max_in_flight} + upstream_.max_waiting) {
+    return {Code::kLimit, "the upstream '" + upstream_.name + "' has " + std::to_string(past.taken_on) + " requests already; try again later"};
   }
-  ++taken_on_;
-  ++counts_.requests;
+  ++past.taken_on;
+  ++past.counts.requests;
   return Status::ok();
 }
 
 void Lane::on_turned_away(Outcome::Kind kind, const std::string& why) {
-  MutexLock lock(mutex_);
-  ++counts_.ended[static_cast<size_t>(kind)];
-  counts_.last_error = why;
-  counts_.last_error_at = wall_ms();
+  Past& past = *past_;
+  MutexLock lock(past.mutex);
+  ++past.counts.ended[static_cast<size_t>(kind)];
+  past.counts.last_error = why;
+  past.counts.last_error_at = wall_ms();
 }
 
 void Lane::on_end(Outcome::Kind kind) {
-  MutexLock lock(mutex_);
-  --taken_on_;
-  ++counts_.ended[static_cast<size_t>(kind)];
+  Past& past = *past_;
+  MutexLock lock(past.mutex);
+  --past.taken_on;
+  ++past.counts.ended[static_cast<size_t>(kind)];
 }
 
 bool Lane::has_room() const {
-  MutexLock lock(mutex_);
-  return counts_.in_flight < upstream_.max_in_flight;
+  Past& past = *past_;
+  MutexLock lock(past.mutex);
+  return past.counts.in_flight < upstream_.max_in_flight;
 }
 
 Lane::Start Lane::start(bool retry) {
-  MutexLock lock(mutex_);
+  Past& past = *past_;
+  MutexLock lock(past.mutex);
   int64_t now = steady_ms();
-  if (!upstream_.any_host && !breaker_.allows(now)) {
-    int64_t at = breaker_.opens_again_at_ms();
+  if (!upstream_.any_host && !past.breaker.allows(now)) {
+    int64_t at = past.breaker.opens_again_at_ms();
     return {false, false, at == 0 ? kAfterTrialMs : at - now};
   }
-  ++counts_.in_flight;
-  ++counts_.attempts;
-  if (retry) ++counts_.retries;
-  return {true, !upstream_.any_host && breaker_.on_start(), 0};
+  ++past.counts.in_flight;
+  ++past.counts.attempts;
+  if (retry) ++past.counts.retries;
+  return {true, !upstream_.any_host && past.breaker.on_start(), 0};
 }
 
 void Lane::on_attempt(const Outcome& outcome, bool trial, bool tells, int64_t duration_us) {
   bool given_up = outcome.kind == Outcome::Kind::kCancelled;  // by us: no error of the upstream
   constexpr double kUsPerSecond = 1e6;
-  if (!given_up) attempt_seconds_->observe(static_cast<double>(duration_us) / kUsPerSecond);
+  if (!given_up) past_->attempt_seconds->observe(static_cast<double>(duration_us) / kUsPerSecond);
   bool was_closed, is_closed;
+  Past& past = *past_;
   {
-    MutexLock lock(mutex_);
-    --counts_.in_flight;
+    MutexLock lock(past.mutex);
+    --past.counts.in_flight;
     if (!outcome.error.empty() && !given_up) {
-      counts_.last_error = outcome.error;
-      counts_.last_error_at = wall_ms();
+      past.counts.last_error = outcome.error;
+      past.counts.last_error_at = wall_ms();
     }
     if (upstream_.any_host) return;
-    was_closed = breaker_.state() == Breaker::State::kClosed;
+    was_closed = past.breaker.state() == Breaker::State::kClosed;
+    past.breaker.change(upstream_.breaker_failures, upstream_.breaker_open_ms);  // the other lane may have other rules
     switch (tells ? says(outcome) : Says::kNothing) {
-      case Says::kWell: breaker_.on_success(trial); break;
-      case Says::kIll: breaker_.on_failure(trial, steady_ms()); break;
-      case Says::kNothing: breaker_.on_neither(trial); break;
+      case Says::kWell: past.breaker.on_success(trial); break;
+      case Says::kIll: past.breaker.on_failure(trial, steady_ms()); break;
+      case Says::kNothing: past.breaker.on_neither(trial); break;
     }
-    is_closed = breaker_.state() == Breaker::State::kClosed;
+    is_closed = past.breaker.state() == Breaker::State::kClosed;
   }
   if (was_closed && !is_closed) {
     log::warn("an upstream fails every time; it is left alone for a while", {{"plugin", upstream_.plugin}, {"upstream", upstream_.name},
@@ -106,14 +128,15 @@ void Lane::on_attempt(const Outcome& outcome, bool trial, bool tells, int64_t du
 }
 
 UpstreamStatus Lane::status() const {
-  MutexLock lock(mutex_);
-  UpstreamStatus status = counts_;
-  status.breaker = to_text(breaker_.state());
-  status.opens = breaker_.opens();
-  int64_t again_at = breaker_.opens_again_at_ms();
+  Past& past = *past_;
+  MutexLock lock(past.mutex);
+  UpstreamStatus status = past.counts;
+  status.breaker = to_text(past.breaker.state());
+  status.opens = past.breaker.opens();
+  int64_t again_at = past.breaker.opens_again_at_ms();
   status.next_trial_at = again_at == 0 ? 0 : wall_ms() + again_at - steady_ms();
-  status.failures = breaker_.failures();
-  status.waiting = taken_on_ - counts_.in_flight;
+  status.failures = past.breaker.failures();
+  status.waiting = past.taken_on - past.counts.in_flight;
   return status;
 }
 

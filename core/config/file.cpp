@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -43,9 +44,14 @@ Result<std::string> read_file(const std::string& path, size_t max_bytes) {
   if (S_ISDIR(info.st_mode)) return Status(Code::kInvalid, "is a folder");
   if (!S_ISREG(info.st_mode)) return Status(Code::kInvalid, "is not a regular file");
 
-  std::string text(max_bytes + 1, '\0');  // one more than allowed tells that there is more
+  constexpr size_t kAtLeast = 4096;  // files of /proc and the like tell no size
+  std::string text;
   size_t got = 0;
-  while (got < text.size()) {
+  while (got <= max_bytes) {  // one byte more than allowed tells that there is more
+    if (got == text.size()) {
+      const size_t expected = std::max({kAtLeast, static_cast<size_t>(info.st_size) + 1, 2 * got});
+      text.resize(std::min(expected, max_bytes + 1));
+    }
     const ssize_t n = ::read(file.get(), text.data() + got, text.size() - got);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return cannot_read(errno);

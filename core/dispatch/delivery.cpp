@@ -17,13 +17,14 @@ uint64_t version_after(const store::RecordWrite& own) {
 
 }  // namespace
 
-Delivery::Delivery(int64_t seq, uint32_t attempt, std::shared_ptr<const store::StoredEvent> event, const Subscriber& subscriber,
+Delivery::Delivery(int64_t seq, uint32_t attempt, std::shared_ptr<const store::StoredEvent> event,
+                   std::shared_ptr<const Subscriber> subscriber,
                    store::Store& store, OnEnd on_end)
     : seq_(seq),
       attempt_(attempt),
       idempotency_key_(delivery_id(seq)),
       event_(std::move(event)),
-      subscriber_(subscriber),
+      subscriber_(std::move(subscriber)),
       store_(store),
       on_end_(std::move(on_end)),
       request_{event_->method, event_->target, event_->headers, event_->body, event_->remote},
@@ -43,7 +44,7 @@ Status Delivery::emit(std::string_view type, std::string_view body) {
   MutexLock lock(mutex_);
   if (Status s = check_open(type.size() + body.size()); !s) return s;
   ingest::NewEvent& event = emitted_.emplace_back();
-  event.provider = subscriber_.plugin;
+  event.provider = subscriber_->plugin;
   event.type = type;
   event.body = body;
   event.order_key = event_->order_key;
@@ -88,7 +89,7 @@ const store::RecordWrite* Delivery::own_write(std::string_view collection, std::
 }
 
 Result<std::vector<store::NamedRecord>> Delivery::list_records(store::RecordFilter filter) {
-  filter.plugin = subscriber_.plugin;
+  filter.plugin = subscriber_->plugin;
   size_t limit = filter.limit;
   while (true) {
     std::map<std::string, store::RecordWrite> own;  // the last write of each key in the range
@@ -126,7 +127,7 @@ Result<store::Record> Delivery::get_record(std::string_view collection, std::str
       return store::Record{own->value, version_after(*own)};
     }
   }
-  auto found = store_.record(subscriber_.plugin, std::string(collection), std::string(key));
+  auto found = store_.record(subscriber_->plugin, std::string(collection), std::string(key));
   if (!found) return found.status();
   if (!found->has_value()) return Status(Code::kNotFound, "no such record");
   return std::move(**found);

@@ -30,14 +30,14 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   // Called once, when the delivery has ended; any thread.
   using OnEnd = std::function<void(std::shared_ptr<Delivery>, HandlerResult)>;
 
-  Delivery(int64_t seq, uint32_t attempt, std::shared_ptr<const store::StoredEvent> event, const Subscriber& subscriber,
+  Delivery(int64_t seq, uint32_t attempt, std::shared_ptr<const store::StoredEvent> event, std::shared_ptr<const Subscriber> subscriber,
            store::Store& store, OnEnd on_end);
 
   int64_t seq() const { return seq_; }
   uint32_t attempt() const { return attempt_; }  // 1, 2, …
   const std::string& idempotency_key() const { return idempotency_key_; }
   const store::StoredEvent& event() const { return *event_; }
-  const Subscriber& subscriber() const { return subscriber_; }
+  const Subscriber& subscriber() const { return *subscriber_; }
   const http::RequestView& request() const { return request_; }
   int64_t started_at() const { return started_at_; }  // Unix milliseconds
   int64_t started_us() const { return started_us_; }  // steady
@@ -77,7 +77,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   const uint32_t attempt_;
   const std::string idempotency_key_;
   const std::shared_ptr<const store::StoredEvent> event_;
-  const Subscriber& subscriber_;
+  const std::shared_ptr<const Subscriber> subscriber_;  // holds the plugin that handles it
   store::Store& store_;
   const OnEnd on_end_;
   const http::RequestView request_;

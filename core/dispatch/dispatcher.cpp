@@ -20,11 +20,24 @@ constexpr int64_t kTryAgainMs = 1000;  // after the store could not read or writ
 
 }  // namespace
 
-Dispatcher::Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets,
-                       const CriticalTypes& critical, store::Store& store, uint32_t workers)
-    : subscribers_(subscribers), targets_(targets), critical_(critical), store_(store), workers_(workers),
-      meter_(targets.types().size()), scheduler_(subscribers) {
-  for (const Subscriber& s : subscribers) accounts_.push_back({s.plugin, s.name, "closed", 0, 0, 0, 0, {}, 0, 0, 0});
+Dispatcher::Dispatcher(std::shared_ptr<const Roster> roster, store::Store& store, uint32_t workers)
+    : store_(store), workers_(workers), meter_(ingest::TypeTable::kMaxTypes + 1) {
+  adopt(std::move(roster));
+}
+
+void Dispatcher::adopt(std::shared_ptr<const Roster> roster) {
+  std::shared_ptr<const Roster> before;  // ends after the lock, and perhaps a plugin with it
+  MutexLock lock(mutex_);
+  scheduler_.adopt(roster);
+  accounts_.resize(scheduler_.known());
+  before = std::exchange(roster_, std::move(roster));
+  if (orphans_) orphans_.reset();  // to be looked for again
+  changed_.notify_all();
+}
+
+std::shared_ptr<const Roster> Dispatcher::roster() {
+  MutexLock lock(mutex_);
+  return roster_;
 }
 
 Dispatcher::~Dispatcher() { stop(0); }
@@ -69,7 +82,7 @@ void Dispatcher::work(const std::shared_ptr<Worker>& self) {
     MutexLock lock(mutex_);
     if (!self->abandoned) continue;
     --stuck_threads_;
-    scheduler_.on_unstuck(self->subscriber);
+    scheduler_.on_unstuck(self->entry);
     inbox_.ring_all();
     changed_.notify_all();
     return;
@@ -138,13 +151,13 @@ void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
     bool gone = event.status().code() == Code::kNotFound;
     return gone ? bury(std::move(entry), event.status().message()) : put_back(std::move(entry), event.status().message());
   }
-  const Subscriber& subscriber = subscribers_[entry.subscriber];
   auto delivery = std::make_shared<Delivery>(
-      entry.seq, entry.attempts + 1, std::move(*event), subscriber, store_,
+      entry.seq, entry.attempts + 1, std::move(*event), entry.to, store_,
       [this](const std::shared_ptr<Delivery>& ended, HandlerResult result) {
         const char* name = result.outcome == HandlerOutcome::kDead ? "dead" : "retry";
         settle(ended, std::move(result), name);
       });
+  const Subscriber& subscriber = delivery->subscriber();
   {
     MutexLock lock(mutex_);
     int64_t at = steady_ms() + subscriber.policies.deadline.count();
@@ -181,7 +194,7 @@ void Dispatcher::bury(Entry entry, const std::string& why) {
   auto settling = std::make_unique<Settling>();
   settling->delivery = entry.seq;
   settling->event = entry.event_seq;
-  settling->plugin = subscribers_[entry.subscriber].plugin;
+  settling->plugin = entry.to->plugin;
   settling->kind = store::Settlement::Kind::kDead;
   settling->attempts = entry.attempts + 1;
   settling->started_at = wall_ms();
@@ -199,17 +212,18 @@ void Dispatcher::bury(Entry entry, const std::string& why) {
 void Dispatcher::settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) {
   auto settling = std::make_unique<Settling>();
   const Subscriber& subscriber = delivery->subscriber();
+  std::shared_ptr<const Roster> roster = this->roster();
   settling->delivery = delivery->seq();
   settling->event = delivery->event().seq;
   settling->plugin = subscriber.plugin;
   settling->own = delivery->event().provider == subscriber.plugin && subscriber.with_json.empty();
-  settling->type = targets_.types().match(delivery->event().provider, delivery->event().type);
+  settling->type = roster->targets.types().match(delivery->event().provider, delivery->event().type);
   settling->attempts = delivery->attempt();
   settling->started_at = delivery->started_at();
   settling->duration_us = steady_us() - delivery->started_us();
   settling->outcome = outcome_name;
   HandlerOutcome outcome = result.outcome;
-  decide(*settling, subscriber, std::move(result), *delivery);
+  decide(*settling, std::move(result), *delivery, *roster);
   if (!settling->timers.empty()) settling->refusable = delivery;
   {
     MutexLock lock(mutex_);
@@ -225,19 +239,19 @@ void Dispatcher::settle(const std::shared_ptr<Delivery>& delivery, HandlerResult
 }
 
 // What becomes of the delivery. Effects count only with success.
-void Dispatcher::decide(store::Settlement& settlement, const Subscriber& subscriber, HandlerResult result, Delivery& delivery) {
+void Dispatcher::decide(store::Settlement& settlement, HandlerResult result, Delivery& delivery, const Roster& roster) {
   using Kind = store::Settlement::Kind;
   if (result.outcome == HandlerOutcome::kDone) {
     settlement.kind = Kind::kDone;
     delivery.take_effects(settlement);
-    address(settlement.emitted, delivery);
+    address(settlement.emitted, delivery, roster);
     return;
   }
   settlement.detail = result.why.empty() ? "the handler gave no reason" : std::move(result.why);
-  const config::Retry& policy = subscriber.policies.retry;
+  const config::Retry& policy = delivery.subscriber().policies.retry;
   if (result.outcome == HandlerOutcome::kPostpone && put_off(settlement, policy, delivery)) return;
   if (result.outcome == HandlerOutcome::kDead || settlement.attempts >= policy.attempts) {
-    return give_up(settlement, subscriber, delivery);
+    return give_up(settlement, delivery, roster);
   }
   settlement.kind = Kind::kRetry;
   settlement.due_at = wall_ms() + retry_delay_ms(policy, settlement.attempts, delivery.wanted_delay_ms(), random_share());
@@ -265,25 +279,25 @@ bool Dispatcher::put_off(store::Settlement& settlement, const config::Retry& pol
   return true;
 }
 
-void Dispatcher::give_up(store::Settlement& settlement, const Subscriber& subscriber, const Delivery& delivery) const {
+void Dispatcher::give_up(store::Settlement& settlement, const Delivery& delivery, const Roster& roster) const {
   settlement.kind = store::Settlement::Kind::kDead;
   const store::StoredEvent& event = delivery.event();
-  bool critical = critical_.contains(event.provider, event.type);
+  bool critical = roster.critical.contains(event.provider, event.type);
   log::write(critical ? log::Level::kError : log::Level::kWarn, "a delivery is dead; `postern dead show` tells more",
-             {{"delivery", settlement.delivery}, {"event_id", event.id}, {"subscriber", subscriber.name},
+             {{"delivery", settlement.delivery}, {"event_id", event.id}, {"subscriber", delivery.subscriber().name},
               {"attempts", settlement.attempts}, {"error", settlement.detail}});
   if (!critical) return;
-  settlement.emitted.push_back(death_notice(settlement, event, subscriber.name));
-  address(settlement.emitted, delivery);
+  settlement.emitted.push_back(death_notice(settlement, event, delivery.subscriber().name));
+  address(settlement.emitted, delivery, roster);
 }
 
 // An emitted event goes its own way from here: to whoever takes its type.
-void Dispatcher::address(std::vector<ingest::NewEvent>& emitted, const Delivery& by) const {
+void Dispatcher::address(std::vector<ingest::NewEvent>& emitted, const Delivery& by, const Roster& roster) const {
   int64_t now = wall_ms();
   for (size_t i = 0; i < emitted.size(); ++i) {
     emitted[i].received_at = now;
     emitted[i].external_id = by.idempotency_key() + "/" + std::to_string(i);
-    emitted[i].targets = targets_.match(emitted[i].provider, emitted[i].type);
+    emitted[i].targets = roster.targets.match(emitted[i].provider, emitted[i].type);
   }
 }
 

@@ -22,6 +22,7 @@
 #include "core/dispatch/inbox.h"
 #include "core/dispatch/meter.h"
 #include "core/dispatch/replay_target.h"
+#include "core/dispatch/roster.h"
 #include "core/dispatch/scheduler.h"
 #include "core/dispatch/subscriber.h"
 #include "core/ingest/target_table.h"
@@ -32,12 +33,12 @@ namespace postern::dispatch {
 class Dispatcher final : public store::DeliveryObserver, public store::SettleObserver, public ingest::ResultBoard,
                          public ReplayTarget {
  public:
-  // `subscribers`, `targets` (who takes which emitted event) and `critical` do not change and outlive the dispatcher.
-  Dispatcher(const std::vector<Subscriber>& subscribers, const ingest::TargetTable& targets, const CriticalTypes& critical,
-             store::Store& store, uint32_t workers);
+  Dispatcher(std::shared_ptr<const Roster> roster, store::Store& store, uint32_t workers);
   ~Dispatcher() override;
 
   void start() EXCLUDES(mutex_);
+  // From now on deliveries go to these subscribers. Whoever runs ends with the one it began with, whom its delivery holds.
+  void adopt(std::shared_ptr<const Roster> roster) EXCLUDES(mutex_);
   // Starts nothing new and waits at most `drain_ms` for what runs; what is not settled then goes on at the next start. False when
   // threads are still inside handlers: neither this dispatcher nor the plugins may be destroyed then.
   bool stop(int64_t drain_ms) EXCLUDES(mutex_);
@@ -48,7 +49,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void await(int64_t event_seq, OnSettled on_settled) override EXCLUDES(mutex_);
   void forget(int64_t event_seq) override EXCLUDES(mutex_);
 
-  bool has_subscriber(const std::string& plugin, const std::string& name) const override;
+  bool has_subscriber(const std::string& plugin, const std::string& name) override EXCLUDES(mutex_);
   size_t room(const std::string& plugin, const std::string& subscriber) override EXCLUDES(mutex_);
   void requeue(std::vector<store::OpenDelivery> deliveries) override EXCLUDES(mutex_);
 
@@ -81,7 +82,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   struct Worker {
     // Guarded by mutex_. Its handler outlived the deadline; the thread ends when it comes back.
     bool abandoned = false;
-    size_t subscriber = 0;  // whose handler that is
+    Entry entry;  // what it ran
   };
   struct Run {  // a delivery that is out
     Entry entry;
@@ -103,10 +104,11 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void put_back(Entry entry, const std::string& why) EXCLUDES(mutex_);
   void bury(Entry entry, const std::string& why) EXCLUDES(mutex_);
   void settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) EXCLUDES(mutex_);
-  void decide(store::Settlement& settlement, const Subscriber& subscriber, HandlerResult result, Delivery& delivery);
+  void decide(store::Settlement& settlement, HandlerResult result, Delivery& delivery, const Roster& roster);
   bool put_off(store::Settlement& settlement, const config::Retry& policy, Delivery& delivery) EXCLUDES(mutex_);
-  void give_up(store::Settlement& settlement, const Subscriber& subscriber, const Delivery& delivery) const;
-  void address(std::vector<ingest::NewEvent>& emitted, const Delivery& by) const;
+  void give_up(store::Settlement& settlement, const Delivery& delivery, const Roster& roster) const;
+  void address(std::vector<ingest::NewEvent>& emitted, const Delivery& by, const Roster& roster) const;
+  std::shared_ptr<const Roster> roster() EXCLUDES(mutex_);
   void feed_breaker(const Entry& entry, HandlerOutcome outcome) REQUIRES(mutex_);
 
   void control() EXCLUDES(mutex_);
@@ -128,9 +130,6 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void account(const Settling& settled) REQUIRES(mutex_);
   void tell(const Settling& settled) REQUIRES(mutex_);
 
-  const std::vector<Subscriber>& subscribers_;
-  const ingest::TargetTable& targets_;
-  const CriticalTypes& critical_;
   store::Store& store_;
   const uint32_t workers_;
   Meter meter_;
@@ -143,6 +142,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   uint64_t taken_ GUARDED_BY(mutex_) = 0;   // deliveries that workers took
   uint64_t taken_before_help_ GUARDED_BY(mutex_) = 0;
   int64_t help_at_ms_ GUARDED_BY(mutex_) = 0;  // 0: nobody has called for it
+  std::shared_ptr<const Roster> roster_ GUARDED_BY(mutex_);
   Scheduler scheduler_ GUARDED_BY(mutex_);
   std::unordered_map<int64_t, Run> out_ GUARDED_BY(mutex_);
   size_t settling_ GUARDED_BY(mutex_) = 0;
@@ -150,7 +150,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   std::vector<std::unique_ptr<store::Settlement>> resubmit_ GUARDED_BY(mutex_);
   int64_t resubmit_at_ms_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<int64_t, OnSettled> awaited_ GUARDED_BY(mutex_);
-  std::vector<SubscriberStatus> accounts_ GUARDED_BY(mutex_);
+  std::vector<SubscriberStatus> accounts_ GUARDED_BY(mutex_);  // by the scheduler's index
   uint64_t abandoned_ GUARDED_BY(mutex_) = 0;
   std::optional<uint64_t> orphans_ GUARDED_BY(mutex_);  // none: the store has not been looked at yet
   int64_t load_at_ms_ GUARDED_BY(mutex_) = 0;           // steady: not before

@@ -54,8 +54,7 @@ void Dispatcher::nudge_at(int64_t at_ms) {
   changed_.notify_all();
 }
 
-// Once, at the start: where the open deliveries of each subscriber begin, and those that nobody takes any more: none come while this
-// dispatcher lives.
+// Once with each roster: where the open deliveries of each subscriber begin, and those that nobody takes any more: none come meanwhile.
 void Dispatcher::look_at_store() {
   {
     MutexLock lock(mutex_);
@@ -66,7 +65,7 @@ void Dispatcher::look_at_store() {
   if (!summary) return cannot_load(summary.status());
   scheduler_.begin(*summary);
   uint64_t orphans = 0;
-  for (const store::OpenCount& of : summary->counts) orphans += has_subscriber(of.plugin, of.subscriber) ? 0 : of.deliveries;
+  for (const store::OpenCount& of : summary->counts) orphans += scheduler_.has_subscriber(of.plugin, of.subscriber) ? 0 : of.deliveries;
   orphans_ = orphans;
 }
 
@@ -78,9 +77,9 @@ void Dispatcher::load_page() {
     MutexLock lock(mutex_);
     if (stopping_ || steady_ms() < load_at_ms_ || !(wanted = scheduler_.wanted_page())) return;
     query.event_bytes = scheduler_.room_for_events();
+    query.plugin = scheduler_.subscriber(wanted->subscriber)->plugin;
+    query.subscriber = scheduler_.subscriber(wanted->subscriber)->name;
   }
-  query.plugin = subscribers_[wanted->subscriber].plugin;
-  query.subscriber = subscribers_[wanted->subscriber].name;
   query.after = wanted->after;
   query.limit = wanted->limit;
   auto page = store_.open_deliveries(query);
@@ -106,8 +105,8 @@ void Dispatcher::expire_due() {
       if (!delivery->expire()) continue;  // it has just ended; settle() is on its way
       if (run->second.worker) {  // its thread is still inside
         run->second.worker->abandoned = true;
-        run->second.worker->subscriber = run->second.entry.subscriber;
-        scheduler_.on_stuck(run->second.entry.subscriber);
+        run->second.worker->entry = run->second.entry;
+        scheduler_.on_stuck(run->second.entry);
         ++abandoned_;
         ++stuck_threads_;
         --live_workers_;

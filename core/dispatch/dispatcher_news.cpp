@@ -33,8 +33,9 @@ size_t Dispatcher::room(const std::string& plugin, const std::string& subscriber
   return scheduler_.room_for_replays(plugin, subscriber);
 }
 
-bool Dispatcher::has_subscriber(const std::string& plugin, const std::string& name) const {
-  return std::any_of(subscribers_.begin(), subscribers_.end(), [&](const Subscriber& s) { return s.plugin == plugin && s.name == name; });
+bool Dispatcher::has_subscriber(const std::string& plugin, const std::string& name) {
+  MutexLock lock(mutex_);
+  return scheduler_.has_subscriber(plugin, name);
 }
 
 void Dispatcher::announce(Inbox::News news) {
@@ -89,7 +90,7 @@ void Dispatcher::on_settled_one(std::unique_ptr<store::Settlement>& settlement) 
     settled.entry.conflicts = 0;
     settled.entry.postponed = postponed ? settled.entry.postponed + 1 : 0;
     // The wall clock may have been set meanwhile; the policy bounds what that can do.
-    int64_t longest = longest_delay_ms(subscribers_[settled.entry.subscriber].policies.retry);
+    int64_t longest = longest_delay_ms(settled.entry.to->policies.retry);
     int64_t at = now + std::clamp<int64_t>(settled.due_at - wall_ms(), 0, longest);
     scheduler_.retry(std::move(settled.entry), at);
     return nudge_at(at);
@@ -105,7 +106,7 @@ void Dispatcher::fail_refused(Settling& settled) {
   settled.emitted.clear();
   settled.timers.clear();
   settled.result_json.clear();
-  decide(settled, delivery->subscriber(), {HandlerOutcome::kRetry, settled.status.message()}, *delivery);
+  decide(settled, {HandlerOutcome::kRetry, settled.status.message()}, *delivery, *roster_);
 }
 
 void Dispatcher::account(const Settling& settled) {
@@ -144,13 +145,17 @@ Dispatcher::Status Dispatcher::status() {
   MutexLock lock(mutex_);
   read_inbox(finished);
   int64_t steady = steady_ms(), wall = wall_ms();
-  Status status{out_.size(), scheduler_.loaded(), orphans_.value_or(0), abandoned_, accounts_};
-  for (size_t i = 0; i < status.subscribers.size(); ++i) {
-    status.subscribers[i].breaker = to_text(scheduler_.breaker(i).state());
+  Status status{out_.size(), scheduler_.loaded(), orphans_.value_or(0), abandoned_, {}};
+  for (size_t i = 0; i < accounts_.size(); ++i) {
+    if (!scheduler_.subscriber(i)) continue;
+    SubscriberStatus& of = status.subscribers.emplace_back(accounts_[i]);
+    of.plugin = scheduler_.subscriber(i)->plugin;
+    of.name = scheduler_.subscriber(i)->name;
+    of.breaker = to_text(scheduler_.breaker(i).state());
     int64_t again_at = scheduler_.breaker(i).opens_again_at_ms();
-    status.subscribers[i].next_trial_at = again_at == 0 ? 0 : wall + again_at - steady;
-    status.subscribers[i].breaker_opens = scheduler_.breaker(i).opens();
-    status.subscribers[i].failures = scheduler_.breaker(i).failures();
+    of.next_trial_at = again_at == 0 ? 0 : wall + again_at - steady;
+    of.breaker_opens = scheduler_.breaker(i).opens();
+    of.failures = scheduler_.breaker(i).failures();
   }
   return status;
 }

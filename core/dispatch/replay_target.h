@@ -12,7 +12,7 @@ class ReplayTarget {
  public:
   virtual ~ReplayTarget() = default;
   // Whether the configuration has somebody to take it.
-  virtual bool has_subscriber(const std::string& plugin, const std::string& name) const = 0;
+  virtual bool has_subscriber(const std::string& plugin, const std::string& name) = 0;
   // How many of it may come now, so that memory stays bounded.
   virtual size_t room(const std::string& plugin, const std::string& subscriber) = 0;
   // Durable, open, and not with the dispatcher yet. They take their places behind those of their keys.

@@ -9,8 +9,8 @@ namespace postern::dispatch {
 namespace {
 
 // Two keys with one hash would only wait for each other.
-uint64_t order_hash(size_t subscriber, const std::string& provider, const std::string& key) {
-  uint64_t hash = std::hash<size_t>()(subscriber);
+uint64_t order_hash(size_t lane, const std::string& provider, const std::string& key) {
+  uint64_t hash = std::hash<size_t>()(lane);
   for (const std::string* part : {&provider, &key}) {
     hash ^= std::hash<std::string>()(*part) + 0x9e3779b97f4a7c15 + (hash << 6) + (hash >> 2);  // as boost::hash_combine
   }
@@ -24,37 +24,52 @@ int64_t steady_due(int64_t due_wall_ms, int64_t wall_ms, int64_t now_ms, int64_t
 
 }  // namespace
 
-Scheduler::Scheduler(const std::vector<Subscriber>& subscribers) : subscribers_(subscribers) {
-  for (size_t i = 0; i < subscribers.size(); ++i) {
-    index_[{subscribers[i].plugin, subscribers[i].name}] = i;
-    lanes_.emplace_back(subscribers[i].policies.breaker);
+void Scheduler::adopt(const std::shared_ptr<const Roster>& roster) {
+  for (Lane& lane : lanes_) lane.subscriber.reset();
+  for (const Subscriber& subscriber : roster->subscribers) {
+    Lane& lane = lanes_[lane_of(subscriber.plugin, subscriber.name)];
+    lane.subscriber = {roster, &subscriber};
+    lane.stuck = 0;  // another instance of the plugin
+    lane.ordered = subscriber.ordered;
+    lane.longest_wait_ms = subscriber.policies.retry.cap.count();
+    lane.breaker.change(subscriber.policies.breaker.failures, subscriber.policies.breaker.open_for.count());
   }
-  if (!lanes_.empty()) share_ = std::max(kSmallestShare, kMaxLoaded / lanes_.size());
+  if (!roster->subscribers.empty()) share_ = std::max(kSmallestShare, kMaxLoaded / roster->subscribers.size());
+  for (Lane& lane : lanes_) drop_events_of_one_that_rests(lane);
 }
 
+// A new one has everything in the store before it.
+size_t Scheduler::lane_of(const std::string& plugin, const std::string& name) {
+  auto [place, is_new] = index_.try_emplace({plugin, name}, lanes_.size());
+  if (is_new) lanes_.emplace_back();
+  return place->second;
+}
+
+// One that is in the roster.
 std::optional<size_t> Scheduler::find(std::string_view plugin, std::string_view name) const {
-  auto found = index_.find({plugin, name});
-  return found == index_.end() ? std::nullopt : std::optional(found->second);
+  auto found = index_.find(std::pair(plugin, name));
+  bool is_there = found != index_.end() && lanes_[found->second].subscriber;
+  return is_there ? std::optional(found->second) : std::nullopt;
 }
 
 void Scheduler::add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
-  auto subscriber = find(delivery.plugin, delivery.subscriber);
-  if (!subscriber) return;
-  Lane& lane = lanes_[*subscriber];
+  auto known = index_.find(std::pair<std::string_view, std::string_view>(delivery.plugin, delivery.subscriber));
+  if (known == index_.end()) return;
+  Lane& lane = lanes_[known->second];
   lane.newest = std::max(lane.newest, delivery.seq);
   if (delivery.seq <= lane.loaded_to) return;  // a page had it already
-  lane.behind = lane.behind || !has_room(lane);
+  lane.behind = lane.behind || !lane.subscriber || !has_room(lane);
   if (lane.behind) return;
   lane.loaded_to = delivery.seq;
   ++lane.loaded;
-  take_in(*subscriber, std::move(delivery), now_ms, wall_ms);
+  take_in(known->second, std::move(delivery), now_ms, wall_ms);
 }
 
+// Also of those whom nobody takes now: a later roster may have the subscriber again, and nobody would bring them then.
 void Scheduler::requeue(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
-  auto subscriber = find(delivery.plugin, delivery.subscriber);
-  if (!subscriber) return;
-  ++lanes_[*subscriber].replays;
-  take_in(*subscriber, std::move(delivery), now_ms, wall_ms);
+  size_t subscriber = lane_of(delivery.plugin, delivery.subscriber);
+  ++lanes_[subscriber].replays;
+  take_in(subscriber, std::move(delivery), now_ms, wall_ms);
 }
 
 size_t Scheduler::room_for_replays(std::string_view plugin, std::string_view name) const {
@@ -68,7 +83,7 @@ std::optional<Scheduler::Wanted> Scheduler::wanted_page() const {
   for (size_t i = 0; begun_ && i < lanes_.size(); ++i) {
     size_t at = (next_to_load_ + i) % lanes_.size();
     const Lane& lane = lanes_[at];
-    if (!lane.behind || lane.loaded > share_ / 2) continue;
+    if (!lane.behind || !lane.subscriber || lane.loaded > share_ / 2) continue;
     return Wanted{at, lane.loaded_to, std::min(kPage, share_ - lane.loaded), lane.newest};
   }
   return std::nullopt;
@@ -88,7 +103,7 @@ void Scheduler::load(const Wanted& wanted, store::OpenPage page, int64_t now_ms,
 }
 
 void Scheduler::begin(const store::OpenSummary& summary) {
-  begun_ = true;
+  if (std::exchange(begun_, true)) return;  // with a later roster, everybody stands where they stood, and new ones at the beginning
   for (Lane& lane : lanes_) {
     lane.loaded_to = summary.newest;
     lane.behind = lane.newest > summary.newest;
@@ -112,7 +127,8 @@ void Scheduler::drop_events_of_one_that_rests(Lane& lane) {
 }
 
 bool Scheduler::keeps_events() const {
-  return event_bytes_ < kMaxEventBytes && std::any_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return !lane.behind; });
+  auto takes = [](const Lane& lane) { return lane.subscriber && !lane.behind; };
+  return event_bytes_ < kMaxEventBytes && std::any_of(lanes_.begin(), lanes_.end(), takes);
 }
 
 size_t Scheduler::loaded() const {
@@ -120,10 +136,10 @@ size_t Scheduler::loaded() const {
 }
 
 void Scheduler::take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
-  const Subscriber& to = subscribers_[subscriber];
+  const Lane& lane = lanes_[subscriber];
   const std::string& provider = delivery.event ? delivery.event->provider : delivery.provider;
   const std::string& order_key = delivery.event ? delivery.event->order_key : delivery.order_key;
-  bool ordered = to.ordered && !order_key.empty();
+  bool ordered = lane.ordered && !order_key.empty();
   Entry entry;
   entry.seq = delivery.seq;
   entry.event_seq = delivery.event_seq;
@@ -131,12 +147,12 @@ void Scheduler::take_in(size_t subscriber, store::OpenDelivery delivery, int64_t
   entry.attempts = delivery.attempts;
   entry.order = ordered ? order_hash(subscriber, provider, order_key) : 0;
   entry.replayed_at = delivery.replayed_at;
-  bool soon = !rests(lanes_[subscriber]);
+  bool soon = !rests(lane);
   if (soon && delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
     event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
     entry.event = std::move(delivery.event);
   }
-  int64_t at_ms = steady_due(delivery.due_at, wall_ms, now_ms, to.policies.retry.cap.count());
+  int64_t at_ms = steady_due(delivery.due_at, wall_ms, now_ms, lane.longest_wait_ms);
   if (entry.order != 0) {
     auto [key, is_free] = keys_.try_emplace(entry.order);
     if (!is_free) {
@@ -172,6 +188,7 @@ std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
     Entry entry = std::move(lane.ready.front());
     entry.trial = lane.breaker.on_start();
     lane.ready.pop_front();
+    entry.to = lane.subscriber;
     if (entry.event) event_bytes_ -= entry.event->body.size() + entry.event->headers.size();
     return entry;
   }
@@ -188,9 +205,23 @@ std::optional<int64_t> Scheduler::wake_at_ms() const {
   auto consider = [&at](int64_t ms) { at = at ? std::min(*at, ms) : ms; };
   if (!delayed_.empty()) consider(delayed_.top().at_ms);
   for (const Lane& lane : lanes_) {
-    if (!lane.ready.empty() && lane.stuck < kMaxStuck && lane.breaker.opens_again_at_ms() > 0) consider(lane.breaker.opens_again_at_ms());
+    bool waits = !lane.ready.empty() && lane.subscriber && lane.stuck < kMaxStuck;
+    if (waits && lane.breaker.opens_again_at_ms() > 0) consider(lane.breaker.opens_again_at_ms());
   }
   return at;
+}
+
+// Those who are stuck in an instance of the plugin that is no longer the lane's do not hold up the one that is.
+void Scheduler::on_stuck(const Entry& entry) {
+  Lane& lane = lanes_[entry.subscriber];
+  if (entry.to != lane.subscriber) return;
+  ++lane.stuck;
+  drop_events_of_one_that_rests(lane);
+}
+
+void Scheduler::on_unstuck(const Entry& entry) {
+  Lane& lane = lanes_[entry.subscriber];
+  if (entry.to == lane.subscriber) --lane.stuck;
 }
 
 void Scheduler::release(const Entry& entry, int64_t now_ms) {
@@ -209,6 +240,7 @@ void Scheduler::release(const Entry& entry, int64_t now_ms) {
 
 void Scheduler::retry(Entry entry, int64_t at_ms) {
   entry.event.reset();  // it may wait long; the store has it
+  entry.to.reset();
   delayed_.push({at_ms, std::move(entry)});
 }
 

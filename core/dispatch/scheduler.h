@@ -4,6 +4,8 @@
 //
 // An entry is at any time in exactly one place: ready (its subscriber's lane), delayed (a retry), waiting (behind another of its
 // key), or out (given by next() and not yet given back by release() or retry()).
+// A reload gives it another roster. What it has of a subscriber that is in none any more stays where it is, and does not run until a later
+// roster has the subscriber again.
 // Thread-safety: none of its own; the dispatcher's lock guards it. Times are steady milliseconds.
 #pragma once
 
@@ -14,13 +16,14 @@
 #include <memory>
 #include <optional>
 #include <queue>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "core/base/breaker.h"
-#include "core/dispatch/subscriber.h"
+#include "core/dispatch/roster.h"
 #include "core/store/rows.h"
 
 namespace postern::dispatch {
@@ -30,7 +33,7 @@ class Scheduler {
   struct Entry {
     int64_t seq = 0;
     int64_t event_seq = 0;
-    size_t subscriber = 0;
+    size_t subscriber = 0;  // its lane
     uint32_t attempts = 0;  // made so far
     uint32_t conflicts = 0;  // in a row: reruns because a record had changed
     uint32_t postponed = 0;  // in a row: put off at no cost of attempts
@@ -38,9 +41,13 @@ class Scheduler {
     uint64_t order = 0;     // hash of (subscriber, provider, order key); 0: unordered
     int64_t replayed_at = 0;  // Unix milliseconds; 0: never
     std::shared_ptr<const store::StoredEvent> event;  // null: read it from the store
+    std::shared_ptr<const Subscriber> to;             // while it is out: whose it is, though the roster may change
   };
 
-  explicit Scheduler(const std::vector<Subscriber>& subscribers);
+  // From now on these are the subscribers. Each is a part of the roster, which lives as long as anybody holds one of them.
+  void adopt(const std::shared_ptr<const Roster>& roster);
+  // Null: nobody, for now.
+  const std::shared_ptr<const Subscriber>& subscriber(size_t index) const { return lanes_[index].subscriber; }
 
   // A delivery that has become durable, in order of seq. Dropped when there is no room: load() will bring it later.
   void add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
@@ -85,14 +92,13 @@ class Scheduler {
   void on_neither(const Entry& entry) { lanes_[entry.subscriber].breaker.on_neither(entry.trial); }
   // A handler of the subscriber does not come back, and holds a thread. With kMaxStuck of them the subscriber rests until one does:
   // each further try would only cost one more thread.
-  void on_stuck(size_t subscriber) {
-    ++lanes_[subscriber].stuck;
-    drop_events_of_one_that_rests(lanes_[subscriber]);
-  }
-  void on_unstuck(size_t subscriber) { --lanes_[subscriber].stuck; }
+  void on_stuck(const Entry& entry);
+  void on_unstuck(const Entry& entry);
   const Breaker& breaker(size_t subscriber) const { return lanes_[subscriber].breaker; }
 
+  size_t known() const { return lanes_.size(); }  // subscribers of all rosters so far
   size_t loaded() const;
+  bool has_subscriber(std::string_view plugin, std::string_view name) const { return find(plugin, name).has_value(); }
 
   static constexpr size_t kMaxLoaded = 100'000;  // of all subscribers, unless they are very many; and as many replays
   static constexpr size_t kSmallestShare = 1'000;
@@ -101,10 +107,13 @@ class Scheduler {
   static constexpr size_t kMaxEventBytes = 32 * 1024 * 1024;  // of events kept at hand
 
  private:
+  // Of one (plugin, name), for good: a subscriber that comes back in a later roster has it again.
   struct Lane {
-    explicit Lane(config::Breaker policy) : breaker(policy.failures, policy.open_for.count()) {}
+    std::shared_ptr<const Subscriber> subscriber;  // null: in no roster now
+    bool ordered = true;                           // as the last roster had it
+    int64_t longest_wait_ms = 0;                   // likewise: of a stored time
     std::deque<Entry> ready;
-    Breaker breaker;
+    Breaker breaker{1, 0};
     size_t stuck = 0;
     size_t loaded = 0, replays = 0;  // here, at whatever place
     // All that is open up to this seq is here or settled; what is behind it the store may have, or not if the subscriber is not behind.
@@ -119,18 +128,25 @@ class Scheduler {
   };
 
   static bool may_start(const Lane& lane, int64_t now_ms) {
-    return !lane.ready.empty() && lane.stuck < kMaxStuck && lane.breaker.allows(now_ms);
+    return !lane.ready.empty() && lane.subscriber && lane.stuck < kMaxStuck && lane.breaker.allows(now_ms);
   }
   std::optional<size_t> find(std::string_view plugin, std::string_view name) const;
+  size_t lane_of(const std::string& plugin, const std::string& name);
   bool has_room(const Lane& lane) const { return lane.loaded < share_; }
-  static bool rests(const Lane& lane) { return lane.stuck >= kMaxStuck || lane.breaker.state() == Breaker::State::kOpen; }
+  static bool rests(const Lane& lane) {
+    return !lane.subscriber || lane.stuck >= kMaxStuck || lane.breaker.state() == Breaker::State::kOpen;
+  }
   void drop_events_of_one_that_rests(Lane& lane);
   void take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
   void admit(Entry entry, int64_t at_ms, int64_t now_ms);
   void wake_delayed(int64_t now_ms);
 
-  const std::vector<Subscriber>& subscribers_;
-  std::map<std::pair<std::string_view, std::string_view>, size_t> index_;  // by plugin and name, which `subscribers_` holds
+  struct ByName {
+    using is_transparent = void;
+    using Views = std::pair<std::string_view, std::string_view>;
+    bool operator()(const auto& a, const auto& b) const { return Views(a.first, a.second) < Views(b.first, b.second); }
+  };
+  std::map<std::pair<std::string, std::string>, size_t, ByName> index_;  // lanes by plugin and name
   std::vector<Lane> lanes_;
   size_t share_ = kMaxLoaded;  // of each lane
   size_t next_lane_ = 0;

@@ -22,9 +22,8 @@ int64_t clock_offset_ms() { return wall_ms() - boot_ms(); }
 
 }  // namespace
 
-TimerRunner::TimerRunner(store::Timers& timers, const store::Store& store, const ingest::TargetTable& targets,
-                         std::vector<std::string> plugins)
-    : timers_(timers), store_(store), targets_(targets), plugins_(std::move(plugins)), clock_offset_ms_(clock_offset_ms()) {
+TimerRunner::TimerRunner(store::Timers& timers, const store::Store& store, std::shared_ptr<const Roster> roster)
+    : timers_(timers), store_(store), clock_offset_ms_(clock_offset_ms()), roster_(std::move(roster)) {
   timers_.tell_of_timers([this](int64_t in_ms) { on_set(in_ms); });
 }
 
@@ -35,6 +34,18 @@ TimerRunner::~TimerRunner() {
 
 void TimerRunner::start() {
   thread_ = std::thread([this] { run(); });
+}
+
+void TimerRunner::adopt(std::shared_ptr<const Roster> roster) {
+  MutexLock lock(mutex_);
+  roster_.swap(roster);  // the one before ends after the lock
+  nudged_at_ms_ = 0;     // some may be due that had no plugin
+  changed_.notify_all();
+}
+
+std::shared_ptr<const Roster> TimerRunner::roster() {
+  MutexLock lock(mutex_);
+  return roster_;
 }
 
 void TimerRunner::stop() {
@@ -74,20 +85,21 @@ void TimerRunner::run() {
 
 int64_t TimerRunner::fire_due() {
   if (!store_.accepting()) return kTryAgainMs;
-  auto due = timers_.due_timers(plugins_, kAtOnce);
+  std::shared_ptr<const Roster> roster = this->roster();
+  auto due = timers_.due_timers(roster->plugins, kAtOnce);
   if (!due) {
     log::error("timers cannot be read; trying again", {{"error", due.status().message()}});
     return kTryAgainMs;
   }
   if (due->timers.empty()) return std::min(due->next_in_ms.value_or(kLongestMs), kLongestMs);
-  return fire(std::move(due->timers));
+  return fire(std::move(due->timers), *roster);
 }
 
-int64_t TimerRunner::fire(std::vector<store::DueTimer> due) {
+int64_t TimerRunner::fire(std::vector<store::DueTimer> due, const Roster& roster) {
   for (auto next = due.begin(); next != due.end();) {
     std::vector<store::Firing> firing;
     auto last = next + std::min(kStep, due.end() - next);
-    for (auto timer = next; timer != last; ++timer) firing.push_back(event_of(*timer));
+    for (auto timer = next; timer != last; ++timer) firing.push_back(event_of(*timer, roster));
     auto fired = timers_.fire(std::move(firing));
     if (!fired) {
       if (fired.status().code() != Code::kUnavailable) {
@@ -106,7 +118,7 @@ int64_t TimerRunner::fire(std::vector<store::DueTimer> due) {
 }
 
 // A copy: what has no time in one batch is named again.
-store::Firing TimerRunner::event_of(const store::DueTimer& timer) const {
+store::Firing TimerRunner::event_of(const store::DueTimer& timer, const Roster& roster) {
   store::Firing firing;
   firing.timer = timer.seq;
   ingest::NewEvent& event = firing.event;
@@ -117,7 +129,7 @@ store::Firing TimerRunner::event_of(const store::DueTimer& timer) const {
   event.received_at = wall_ms();
   event.body = timer.body;
   event.depth = timer.depth;
-  event.targets = targets_.match(timer.plugin, timer.type);
+  event.targets = roster.targets.match(timer.plugin, timer.type);
   return firing;
 }
 

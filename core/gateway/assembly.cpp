@@ -7,11 +7,11 @@
 
 #include "core/admission/address_list.h"
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/client/url.h"
 #include "core/config/faults.h"
 #include "core/config/suggest.h"
 #include "core/extension/table.h"
-#include "core/plugin/library.h"
 
 namespace postern::gateway {
 namespace {
@@ -90,8 +90,10 @@ void give_threads(ingest::Route& route, Pools& pools) {
 
 }  // namespace
 
-std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& faults) {
+std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& faults, const Assembly* before) {
   auto assembly = std::make_unique<Assembly>();
+  assembly->libraries_ = before == nullptr ? std::make_shared<plugin::LibraryCache>() : before->libraries_;
+  if (before != nullptr) assembly->roster_.targets.continue_types(before->targets().types());
   for (const config::Plugin& plugin : config.plugins) {
     if (!plugin.at_fault) assembly->load(config, plugin, faults);
   }
@@ -108,15 +110,15 @@ std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& f
 }
 
 void Assembly::load(const config::Config& config, const config::Plugin& plugin, Faults& faults) {
-  auto library = plugin::Library::load(path_of(config, plugin), extension::has_extension);
+  log::debug("loading a plugin", {{"plugin", plugin.name}});
+  auto library = libraries_->load(path_of(config, plugin), extension::has_extension);
   if (!library) {
     faults.push_back({plugin.mark, "plugin " + plugin.name + ": " + library.status().message()});
     return;
   }
   size_t before = faults.size();
-  auto shared = std::make_shared<const plugin::Library>(std::move(*library));
   plugin::Surroundings surroundings{config.public_url, !config.trusted_proxies.empty()};
-  auto instance = plugin::Instance::make(std::move(shared), plugin, surroundings, extension::host_api(), faults);
+  auto instance = plugin::Instance::make(std::move(*library), plugin, surroundings, extension::host_api(), faults);
   if (!instance) {
     if (faults.size() == before) faults.push_back({plugin.mark, instance.status().message()});
     return;
@@ -124,13 +126,14 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
   add_routes(config, plugin, **instance, faults);
   set_upstreams(plugin, **instance, faults);
   add_handlers(plugin, **instance);
-  for (const std::string& type : (*instance)->registrations().timer_types) targets_.add_type(plugin.name, type);
+  for (const std::string& type : (*instance)->registrations().timer_types) roster_.targets.add_type(plugin.name, type);
   mark_critical(plugin, **instance);
   add_health_checks(plugin, **instance, faults);
   check_metrics(plugin, **instance, faults);
   for (const auto& service : (*instance)->registrations().services) {
     if (Status s = services_.add(service); !s) faults.push_back({plugin.mark, s.message()});
   }
+  roster_.plugins.push_back(plugin.name);
   instances_.push_back(std::move(*instance));
 }
 
@@ -182,28 +185,28 @@ void Assembly::add_handlers(const config::Plugin& plugin, plugin::Instance& inst
   std::vector<std::string> globs;
   for (const plugin::Handler& handler : instance.registrations().handlers) globs.push_back(handler.glob);
   if (globs.empty()) return;
-  targets_.add_handlers(plugin.name, kOwnHandlers, std::move(globs));
-  subscribers_.push_back({plugin.name, kOwnHandlers, plugin.policies, true, "",
-                          [&instance](dispatch::Delivery& delivery) { return instance.handle(delivery); }});
+  roster_.targets.add_handlers(plugin.name, kOwnHandlers, std::move(globs));
+  roster_.subscribers.push_back({plugin.name, kOwnHandlers, plugin.policies, true, "",
+                                [&instance](dispatch::Delivery& delivery) { return instance.handle(delivery); }});
 }
 
 void Assembly::mark_critical(const config::Plugin& plugin, const plugin::Instance& instance) {
-  for (const std::string& glob : instance.registrations().critical) critical_.mark(plugin.name, glob, true);
+  for (const std::string& glob : instance.registrations().critical) roster_.critical.mark(plugin.name, glob, true);
   for (const config::EventOverride& set : plugin.events) {
-    if (set.critical) critical_.mark(plugin.name, set.type, *set.critical);
+    if (set.critical) roster_.critical.mark(plugin.name, set.type, *set.critical);
   }
 }
 
 // For metrics: what a route's events are called where that does not depend on the request.
 void Assembly::add_types(const ingest::Route& route) {
   using Source = ingest::Expression::Source;
-  targets_.add_type(route.provider, "unknown");
+  roster_.targets.add_type(route.provider, "unknown");
   for (const auto& parts : route.type_from.alternatives()) {
     bool constant = std::all_of(parts.begin(), parts.end(), [](const auto& part) { return part.source == Source::kConst; });
     if (!constant) continue;
     std::string type;
     for (const auto& part : parts) type += (type.empty() ? "" : ":") + part.name;
-    targets_.add_type(route.provider, type);
+    roster_.targets.add_type(route.provider, type);
   }
 }
 
@@ -248,9 +251,9 @@ void Assembly::add_subscription(const config::Subscription& subscription, Faults
     faults.push_back({subscription.mark, "the name '" + subscription.name + "' is taken by the plugin's own handlers; give another"});
     return;
   }
-  targets_.add_subscription(subscription.plugin, subscription.name, subscription.on);
-  subscribers_.push_back({subscription.plugin, subscription.name, subscription.policies, true, subscription.with_json,
-                          [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); }});
+  roster_.targets.add_subscription(subscription.plugin, subscription.name, subscription.on);
+  roster_.subscribers.push_back({subscription.plugin, subscription.name, subscription.policies, true, subscription.with_json,
+                                [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); }});
 }
 
 void Assembly::join_services(const config::Plugin& plugin, Faults& faults) {

@@ -1,6 +1,6 @@
 // Assembly: the plugins of one configuration, loaded, with what they registered put together: routes, who takes which event, health.
 // `serve` runs it; `check`, `routes`, `plugins` and `send` only look.
-// Thread-safety: make() and the life on the control thread; the tables are const afterwards.
+// Thread-safety: make() and the life on one thread at a time; the tables are const afterwards.
 #pragma once
 
 #include <memory>
@@ -8,12 +8,12 @@
 
 #include "core/client/client.h"
 #include "core/config/config.h"
-#include "core/dispatch/critical_types.h"
-#include "core/dispatch/subscriber.h"
+#include "core/dispatch/roster.h"
 #include "core/ingest/route.h"
 #include "core/ingest/target_table.h"
 #include "core/observe/metrics.h"
 #include "core/plugin/instance.h"
+#include "core/plugin/library_cache.h"
 
 namespace postern::gateway {
 
@@ -21,21 +21,22 @@ class Assembly {
  public:
   // Loads and inits every plugin. What is wrong is added to `faults`, with its place in the file; when there are any, the assembly must
   // not be used. A plugin whose entry in the file is at fault already is left out: it would only complain of the same again.
-  static std::unique_ptr<Assembly> make(const config::Config& config, std::vector<config::Fault>& faults);
+  // `before`: of the configuration that runs: its code is used again where a file has not changed, and its types keep their numbers.
+  static std::unique_ptr<Assembly> make(const config::Config& config, std::vector<config::Fault>& faults, const Assembly* before = nullptr);
 
   // From then on plugins can call the outside and start timers. `client` outlives the assembly.
   Status connect(client::Client& client);
   Status activate();
-  // No call for which a client waits begins any more, and plugins are told how their own requests ended. False when some have not come back within `within_ms` milliseconds: the assembly must
-  // not be destroyed then.
+  // No call for which a client waits begins any more, and plugins are told how their own requests ended. False when some have not come
+  // back within `within_ms` milliseconds: the assembly must not be destroyed then.
   bool stop_calls(int64_t within_ms);
   void deactivate(uint32_t drain_ms);
 
   const std::vector<std::unique_ptr<plugin::Instance>>& instances() const { return instances_; }
   const ingest::RouteTable& routes() const { return routes_; }
-  const ingest::TargetTable& targets() const { return targets_; }
-  const dispatch::CriticalTypes& critical() const { return critical_; }
-  const std::vector<dispatch::Subscriber>& subscribers() const { return subscribers_; }
+  const dispatch::Roster& roster() const { return roster_; }
+  const ingest::TargetTable& targets() const { return roster_.targets; }
+  const std::vector<dispatch::Subscriber>& subscribers() const { return roster_.subscribers; }
   struct HealthCheck {
     std::string name;  // the answer's key, unique
     plugin::Instance* instance;
@@ -60,14 +61,13 @@ class Assembly {
   void add_health_checks(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults);
   plugin::Instance* find(const std::string& name);
 
+  std::shared_ptr<plugin::LibraryCache> libraries_;
   plugin::Alarm alarm_;  // of the plugins' timers in memory
   std::vector<std::unique_ptr<plugin::Instance>> instances_;
   std::vector<CallThreads> call_threads_;
   plugin::ServiceDirectory services_;
   ingest::RouteTable routes_;
-  ingest::TargetTable targets_;
-  dispatch::CriticalTypes critical_;
-  std::vector<dispatch::Subscriber> subscribers_;
+  dispatch::Roster roster_;
   std::vector<HealthCheck> health_checks_;
 };
 

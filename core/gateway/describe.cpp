@@ -1,6 +1,10 @@
-#include <map>
+// What the admin API and the command line show of a gateway.
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
+#include <map>
+
+#include "core/base/version.h"
 #include "core/gateway/gateway.h"
 
 namespace postern::gateway {
@@ -98,6 +102,49 @@ json describe_timers(std::map<std::string, uint64_t> durable, const Assembly& as
     list.push_back({{"plugin", plugin}, {"waiting", waiting}, {"in_memory", 0}, {"configured", false}});
   }
   return list;
+}
+
+// Of the configuration that runs, and of those before in which something is still under way.
+json Gateway::describe_all_plugins() const {
+  json list = json::array();
+  uint64_t current = generations_.current()->number;
+  for (const auto& generation : generations_.all()) {
+    bool coming = generation->number > current;
+    for (json& plugin : describe_plugins(*generation->assembly)) {
+      plugin["generation"] = generation->number;
+      plugin["state"] = generation->number == current ? "active" : coming ? "coming" : "ending";
+      list.push_back(std::move(plugin));
+    }
+  }
+  return list;
+}
+
+json Gateway::describe_reload() const {
+  Reloader::Last last = reloader_->last();
+  json generations = json::array();
+  for (const auto& generation : generations_.all()) generations.push_back({{"number", generation->number}, {"since", generation->since}});
+  return {{"number", last.number},
+          {"under_way", last.under_way == 0 ? json(nullptr) : json(last.under_way)},
+          {"at", last.number == 0 ? json(nullptr) : json(last.at)},
+          {"error", last.error.empty() ? json(nullptr) : json(last.error)},
+          {"generation", generations_.current()->number},
+          {"generations", generations},
+          {"needs_restart", needing_restart(config_, generations_.current()->config)}};
+}
+
+json Gateway::describe() const {
+  const std::shared_ptr<const Generation> generation = generations_.current();
+  size_t connections = 0;
+  for (const auto& loop : loops_) connections += loop->front->connections().size();
+  json plugins = json::array(), calls = json::array();
+  for (const auto& instance : generation->assembly->instances()) plugins.push_back(instance->name());
+  for (const auto& [plugin, purpose, pool] : generation->assembly->call_threads()) {
+    ingest::CallPool::Status s = pool->status();
+    calls.push_back({{"plugin", plugin}, {"purpose", purpose}, {"threads", s.threads}, {"busy", s.busy}, {"stuck", s.stuck}, {"waiting", s.waiting}});
+  }
+  return {{"call_threads", calls}, {"version", version()}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
+          {"connections", connections}, {"plugins", plugins}, {"config", config_.file}, {"upstreams", describe_upstreams(client_.status())},
+          {"timers", describe_timers(store_->waiting_timers(), *generation->assembly)}, {"reload", describe_reload()}};
 }
 
 }  // namespace postern::gateway

@@ -13,11 +13,24 @@ bool is_health(std::string_view path) {
   return path.starts_with(kHealth) && path[kHealth.size()] == '/';
 }
 
+std::shared_ptr<const ingest::Ingest::Tables> tables_of(const std::shared_ptr<const Generation>& generation) {
+  return {generation, generation->tables.get()};
+}
+
 }  // namespace
+
+Front::Front(net::EventLoop& loop, const observe::HealthBoard& health, std::shared_ptr<const Generation> generation, ingest::EventSink& sink,
+             ingest::ResultBoard& results)
+    : health_(health), generation_(std::move(generation)), ingest_(loop, {tables_of(generation_), sink, results}) {}
+
+void Front::adopt(std::shared_ptr<const Generation> generation) {
+  ingest_.adopt(tables_of(generation));
+  generation_ = std::move(generation);
+}
 
 // A request without a context is one for health; ingest always leaves one.
 http::Service::Admission Front::on_head(http::Exchange& exchange, const http::Request& head) {
-  exchange.remote = admission::client_address(head, exchange.remote, parts_.trusted_proxies);
+  exchange.remote = admission::client_address(head, exchange.remote, generation_->url_source.trusted_proxies);
   if (!is_health(head.path())) return ingest_.on_head(exchange, head);
   if (head.method() == "GET" || head.method() == "HEAD") return {false, {}, 0};
   http::Response response = http::Response::error(405, "this method is not allowed here");
@@ -32,8 +45,8 @@ void Front::on_request(std::shared_ptr<http::Exchange> exchange) {
   if (path == kAlive) return exchange->respond(http::Response::json(200, R"({"status":"healthy"})"));
   std::string_view name = path.substr(kHealth.size());
   while (name.starts_with('/')) name.remove_prefix(1);
-  bool details = parts_.details_for.contains(exchange->remote);
-  auto json = parts_.health.answer(name, details);
+  bool details = generation_->details_for.contains(exchange->remote);
+  auto json = health_.answer(name, details);
   exchange->respond(json ? http::Response::json(200, std::move(*json)) : http::Response::error(404, "no such health check"));
 }
 

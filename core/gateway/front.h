@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "core/admission/address_list.h"
 #include "core/base/log.h"
+#include "core/gateway/generation.h"
 #include "core/http/connection_set.h"
 #include "core/ingest/ingest.h"
 #include "core/observe/health.h"
@@ -15,13 +15,12 @@ namespace postern::gateway {
 
 class Front final : public http::Service {
  public:
-  struct Parts {
-    const observe::HealthBoard& health;
-    const admission::AddressList& details_for;  // who sees health details
-    const admission::AddressList& trusted_proxies;
-  };
+  Front(net::EventLoop& loop, const observe::HealthBoard& health, std::shared_ptr<const Generation> generation, ingest::EventSink& sink,
+        ingest::ResultBoard& results);
 
-  Front(net::EventLoop& loop, Parts parts, ingest::Ingest::Parts ingest) : parts_(parts), ingest_(loop, ingest) {}
+  // From the next request on; of connections that are open, deadlines stay as they are.
+  void adopt(std::shared_ptr<const Generation> generation);
+  http::Timeouts timeouts() const { return timeouts_of(generation_->config.deadlines); }
 
   http::ConnectionSet& connections() { return connections_; }
   ingest::Ingest& ingest() { return ingest_; }
@@ -32,7 +31,8 @@ class Front final : public http::Service {
   void on_closed(const http::Connection& connection) override { connections_.remove(connection); }
 
  private:
-  Parts parts_;
+  const observe::HealthBoard& health_;
+  std::shared_ptr<const Generation> generation_;
   ingest::Ingest ingest_;
   http::ConnectionSet connections_;
   log::Throttle malformed_{20};

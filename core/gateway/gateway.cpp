@@ -1,6 +1,5 @@
 #include "core/gateway/gateway.h"
 
-#include <nlohmann/json.hpp>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -27,64 +26,56 @@ uint32_t loops_for(const config::Config& config) {
   return std::max(std::min(cores, 2u), cores / 2);
 }
 
-http::Timeouts timeouts_of(const config::Deadlines& d) {
-  return {d.head.count(), d.body.count(), d.write.count(), d.idle.count()};
-}
-
 }  // namespace
 
-Gateway::Gateway(const config::Config& config, std::unique_ptr<Assembly> assembly)
-    : config_(config), assembly_(std::move(assembly)), budget_(kMaxBytesOnTheirWay), started_at_(wall_ms()) {}
+Gateway::Gateway(config::Config config, Rehearse rehearse)
+    : config_(std::move(config)), rehearse_(std::move(rehearse)), budget_(kMaxBytesOnTheirWay), started_at_(wall_ms()) {}
 
 Gateway::~Gateway() = default;
 
-Result<std::unique_ptr<Gateway>> Gateway::make(const config::Config& config, std::unique_ptr<Assembly> assembly) {
-  std::unique_ptr<Gateway> gateway(new Gateway(config, std::move(assembly)));
-  if (Status s = gateway->open(); !s) return s;
+Result<std::unique_ptr<Gateway>> Gateway::make(config::Config config, std::unique_ptr<Assembly> assembly, Rehearse rehearse) {
+  std::unique_ptr<Gateway> gateway(new Gateway(std::move(config), std::move(rehearse)));
+  if (Status s = gateway->open(std::move(assembly)); !s) return s;
   return gateway;
 }
 
-Status Gateway::open() {
-  limit_connections();
-  auto details_for = admission::AddressList::parse(config_.admin.allow_details);
-  if (!details_for) return details_for.status();
-  details_for_ = std::move(*details_for);
-  auto trusted = admission::AddressList::parse(config_.trusted_proxies);
-  if (!trusted) return trusted.status();
-  url_source_ = {config_.public_url, std::move(*trusted)};
+Status Gateway::open(std::unique_ptr<Assembly> assembly) {
+  limit_connections(config_);
+  auto generation = Generation::make(config_, std::move(assembly));
+  if (!generation) return generation.status();
+  auto first = generations_.watch(std::move(*generation));
+  generations_.set_current(first);
 
   store::sqlite::Committer::Limits limits;
   limits.max_backlog = config_.max_backlog;
   auto store = store::sqlite::SqliteStore::open(config_.store_path, limits);
   if (!store) return store.status();
   store_ = std::move(*store);
-  if (Status s = assembly_->connect(client_); !s) return s;
-  dispatcher_ = std::make_unique<dispatch::Dispatcher>(assembly_->subscribers(), assembly_->targets(), assembly_->critical(), *store_,
-                                                       config_.workers);
+  if (Status s = first->assembly->connect(client_); !s) return s;
+  dispatcher_ = std::make_unique<dispatch::Dispatcher>(roster_of(first), *store_, config_.workers);
   make_upkeep();
-  views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_plugins(*assembly_); },
-                                                         [this] { return describe_routes(*assembly_); }, [this] { return describe(); },
-                                                         [sources = metric_sources()] { return observe::metrics_text(sources); }});
+  views_ = std::make_unique<admin::Views>(admin::Sources{
+      *store_, *dispatcher_, [this] { return describe_all_plugins(); }, [this] { return describe_routes(*generations_.current()->assembly); },
+      [this] { return describe(); }, [this] { return metrics(); }});
   admin_worker_ = std::make_unique<admin::Worker>();
+  reloader_ = std::make_unique<Reloader>(generations_, [this] { return reload(); },
+                                         [this](std::unique_ptr<Generation> ended) { retire(std::move(ended)); });
   add_health_checks();
+  set_health_checks(first);
   return open_listeners();
 }
 
 void Gateway::make_upkeep() {
-  const config::Retention& r = config_.retention;
-  store::Retention::Policy policy{r.age, r.dead, r.size};
   jobs_ = std::make_unique<dispatch::JobRunner>(*store_, *dispatcher_);
-  std::vector<std::string> plugins;
-  for (const auto& instance : assembly_->instances()) plugins.push_back(instance->name());
-  timers_ = std::make_unique<dispatch::TimerRunner>(*store_, *store_, assembly_->targets(), std::move(plugins));
-  retention_ = std::make_unique<store::Retention>(*store_, policy);
-  upkeep_ = std::make_unique<admin::UpkeepApi>(
-      admin::UpkeepApi::Sources{*store_, *store_, *dispatcher_, policy, [this] { jobs_->nudge(); }});
+  timers_ = std::make_unique<dispatch::TimerRunner>(*store_, *store_, dispatcher_->roster());
+  retention_ = std::make_unique<store::Retention>(*store_, policy_of(config_.retention));
+  upkeep_ = std::make_unique<admin::UpkeepApi>(admin::UpkeepApi::Sources{
+      *store_, *store_, *dispatcher_, [this] { return retention_->policy(); }, [this] { jobs_->nudge(); }});
 }
 
 // Each connection is a file descriptor, and the soft limit is often 1024. The admin side must be reachable when the public one is full.
-void Gateway::limit_connections() {
-  max_connections_ = config_.max_connections;
+void Gateway::limit_connections(const config::Config& config) {
+  max_connections_ = config.max_connections;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
@@ -92,7 +83,7 @@ void Gateway::limit_connections() {
   rlim_t room = limit.rlim_cur > 2 * kReservedFiles ? limit.rlim_cur - kReservedFiles : limit.rlim_cur / 2;
   if (room >= max_connections_) return;
   max_connections_ = static_cast<uint32_t>(room);
-  log::warn("fewer connections than gateway.max_connections: raise the limit of open files", {{"connections", max_connections_}});
+  log::warn("fewer connections than gateway.max_connections: raise the limit of open files", {{"connections", max_connections_.load()}});
 }
 
 Status Gateway::open_listeners() {
@@ -131,8 +122,11 @@ Status Gateway::open_public_listeners() {
   return Status::ok();
 }
 
-observe::MetricSources Gateway::metric_sources() {
-  observe::MetricSources sources{*store_, *dispatcher_, assembly_->targets().types(), {}, assembly_->call_threads(), {}, {}, started_at_};
+std::string Gateway::metrics() {
+  const std::shared_ptr<const Generation> generation = generations_.current();
+  const Assembly& assembly = *generation->assembly;
+  observe::MetricSources sources{*store_, *dispatcher_, assembly.targets().types(), {}, assembly.call_threads(), {}, {}, started_at_};
+  sources.generation = generation->number;
   sources.loops = [this] {
     std::vector<observe::MetricSources::Loop> list;
     for (const auto& loop : loops_) list.push_back({&loop->front->ingest().meter(), loop->front->connections().size()});
@@ -143,12 +137,12 @@ observe::MetricSources Gateway::metric_sources() {
     dispatch::TimerRunner::Status status = timers_->status();
     return observe::MetricSources::Timers{store_->waiting_timers(), status.fired, status.late};
   };
-  for (const auto& instance : assembly_->instances()) {
+  for (const auto& instance : assembly.instances()) {
     const plugin::Registrations& registered = instance->registrations();
     sources.plugins.push_back({instance->name(), &registered.metrics});
     sources.services.insert(sources.services.end(), registered.services.begin(), registered.services.end());
   }
-  return sources;
+  return observe::metrics_text(sources);
 }
 
 bool Gateway::room_for_connection() const {
@@ -158,9 +152,7 @@ bool Gateway::room_for_connection() const {
 }
 
 Status Gateway::serve_public(Loop& loop) {
-  loop.front = std::make_unique<Front>(
-      loop.loop, Front::Parts{health_, details_for_, url_source_.trusted_proxies},
-      ingest::Ingest::Parts{assembly_->routes(), assembly_->targets(), *store_, *dispatcher_, config_.dedupe_window.count(), url_source_});
+  loop.front = std::make_unique<Front>(loop.loop, health_, generations_.current(), *store_, *dispatcher_);
   for (const auto& listener : listeners_) {
     loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, *listener, [this, &loop](std::unique_ptr<net::Stream> stream) {
       if (!room_for_connection()) {
@@ -170,7 +162,7 @@ Status Gateway::serve_public(Loop& loop) {
         stream->write(kBusy.data(), kBusy.size());
         return;
       }
-      loop.front->connections().open(loop.loop, std::move(stream), *loop.front, timeouts_of(config_.deadlines), budget_);
+      loop.front->connections().open(loop.loop, std::move(stream), *loop.front, loop.front->timeouts(), budget_);
     }));
     if (Status s = loop.acceptors.back()->start(); !s) return s;
   }
@@ -179,11 +171,12 @@ Status Gateway::serve_public(Loop& loop) {
 
 Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std::string& token) {
   bool open_metrics = config_.admin.open_metrics;
-  loop.admins.push_back(std::make_unique<admin::AdminService>(loop.loop, *admin_worker_, *views_, *upkeep_, health_, token, open_metrics));
+  loop.admins.push_back(std::make_unique<admin::AdminService>(
+      loop.loop, *admin_worker_, admin::AdminService::Parts{*views_, *upkeep_, health_, [this] { return reloader_->ask(); }}, token, open_metrics));
   admin::AdminService& service = *loop.admins.back();
   loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, listener, [this, &loop, &service](std::unique_ptr<net::Stream> stream) {
     if (service.connections().size() >= kMaxAdminConnections) return;
-    service.connections().open(loop.loop, std::move(stream), service, timeouts_of(config_.deadlines), budget_);
+    service.connections().open(loop.loop, std::move(stream), service, loop.front->timeouts(), budget_);
   }));
   return loop.acceptors.back()->start();
 }
@@ -210,7 +203,7 @@ int Gateway::run() {
     ::kill(::getpid(), SIGTERM);
   });
   if (started) started = client_.start();
-  if (started) started = assembly_->activate();
+  if (started) started = generations_.current()->assembly->activate();
   if (started) {
     dispatcher_->start();
     jobs_->start();
@@ -225,9 +218,10 @@ int Gateway::run() {
     if (all_back_) return kExitCannotStart;
     log::leave(kExitCannotStart);  // a thread is still inside a plugin: nothing may be destroyed under it
   }
+  reloader_->start();
   for (const std::string& address : addresses()) log::info("listening", {{"address", address}});
   log::info("ready", {{"version", version()}, {"store", config_.store_path}, {"queued", store_->counters().open}});
-  service_manager::ready("listens on " + (listeners_.empty() ? "nothing" : listeners_.front()->address()));
+  service_manager::ready(summary());
   watchdog_.start([this](std::chrono::milliseconds within) { return is_well(within); });
   int status = wait_for_signal();
   watchdog_.stop();
@@ -260,7 +254,7 @@ int Gateway::wait_for_signal() {
     if (::sigwait(&signals, &signal) != 0) continue;
     if (store_failed_) return kExitStoreFailed;
     if (signal == SIGHUP) {
-      log::warn("this version does not reload; restart it to use a new configuration");
+      reloader_->ask();
       continue;
     }
     log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
@@ -268,25 +262,12 @@ int Gateway::wait_for_signal() {
   }
 }
 
+std::string Gateway::summary() const { return "listens on " + (listeners_.empty() ? "nothing" : listeners_.front()->address()); }
+
 std::vector<std::string> Gateway::addresses() const {
   std::vector<std::string> list;
   for (const auto& listener : listeners_) list.push_back(listener->address());
   return list;
-}
-
-nlohmann::json Gateway::describe() const {
-  size_t connections = 0;
-  for (const auto& loop : loops_) connections += loop->front->connections().size();
-  nlohmann::json plugins = nlohmann::json::array();
-  for (const auto& instance : assembly_->instances()) plugins.push_back(instance->name());
-  nlohmann::json calls = nlohmann::json::array();
-  for (const auto& [plugin, purpose, pool] : assembly_->call_threads()) {
-    ingest::CallPool::Status s = pool->status();
-    calls.push_back({{"plugin", plugin}, {"purpose", purpose}, {"threads", s.threads}, {"busy", s.busy}, {"stuck", s.stuck}, {"waiting", s.waiting}});
-  }
-  return {{"call_threads", calls}, {"version", version()}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
-          {"connections", connections}, {"plugins", plugins}, {"config", config_.file}, {"upstreams", describe_upstreams(client_.status())},
-          {"timers", describe_timers(store_->waiting_timers(), *assembly_)}};
 }
 
 }  // namespace postern::gateway

@@ -2,13 +2,14 @@
 //
 //   make()  opens the store and the listeners; nothing is served yet
 //   run()   serves until a signal or a fatal fault, then drains: listeners close, answers at hand go out, handlers finish, the store
-//           commits what it has
+//           commits what it has. SIGHUP: the configuration is loaded again, and works from then on, unless something is wrong with it
 // Thread-safety: the control thread (main), which has SIGTERM, SIGINT and SIGHUP blocked before make().
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,8 @@
 #include "core/dispatch/timer_runner.h"
 #include "core/gateway/assembly.h"
 #include "core/gateway/front.h"
+#include "core/gateway/generations.h"
+#include "core/gateway/reloader.h"
 #include "core/gateway/service_manager.h"
 #include "core/net/listener.h"
 #include "core/observe/metrics.h"
@@ -40,7 +43,10 @@ constexpr int kExitCannotStart = 75;
 
 class Gateway {
  public:
-  static Result<std::unique_ptr<Gateway>> make(const config::Config& config, std::unique_ptr<Assembly> assembly);
+  // Tries a configuration out where nothing can come of it: in a process of its own, which a plugin may end or hang.
+  using Rehearse = std::function<Status(const std::string& file)>;
+
+  static Result<std::unique_ptr<Gateway>> make(config::Config config, std::unique_ptr<Assembly> assembly, Rehearse rehearse = nullptr);
   ~Gateway();
 
   // The exit status. 0 after a signal.
@@ -59,8 +65,8 @@ class Gateway {
     std::thread thread;
   };
 
-  explicit Gateway(const config::Config& config, std::unique_ptr<Assembly> assembly);
-  Status open();
+  explicit Gateway(config::Config config, Rehearse rehearse);
+  Status open(std::unique_ptr<Assembly> assembly);
   Status open_listeners();
   Status open_public_listeners();
   bool is_well(std::chrono::milliseconds within);
@@ -69,20 +75,28 @@ class Gateway {
   Status serve_admin(Loop& loop, const net::Listener& listener, const std::string& token);
   void make_upkeep();
   void add_health_checks();
-  observe::MetricSources metric_sources();
+  void set_health_checks(const std::shared_ptr<const Generation>& generation);
+  std::string metrics();
   bool room_for_connection() const;
-  void limit_connections();
+  void limit_connections(const config::Config& config);
+  Status reload();
+  void adopt(const std::shared_ptr<const Generation>& generation);
+  void retire(std::unique_ptr<Generation> generation);
+  bool retire_all();
+  std::string summary() const;
   int wait_for_signal();
   void drain();
   void wait_for_newcomers();
   void on_every_loop(const std::function<void(Loop&)>& task);
   nlohmann::json describe() const;
+  nlohmann::json describe_all_plugins() const;
+  nlohmann::json describe_reload() const;
 
-  const config::Config config_;
-  client::Client client_;  // outlives the plugins that call by it
-  std::unique_ptr<Assembly> assembly_;
-  admission::AddressList details_for_;
-  admission::UrlSource url_source_;
+  const config::Config config_;  // of the start: what of it a reload does not change
+  const Rehearse rehearse_;
+  client::Client client_;    // outlives the plugins that call by it
+  Generations generations_;  // likewise what they use
+  std::vector<std::unique_ptr<Generation>> stuck_;  // in whose plugins a thread is; the reloader's
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<dispatch::JobRunner> jobs_;
@@ -93,15 +107,22 @@ class Gateway {
   observe::HealthBoard health_;
   std::unique_ptr<admin::Views> views_;
   std::unique_ptr<admin::Worker> admin_worker_;
+  std::unique_ptr<Reloader> reloader_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unique_ptr<net::Listener> admin_listener_, admin_socket_;
   std::vector<std::unique_ptr<Loop>> loops_;
   service_manager::Watchdog watchdog_;
-  uint32_t max_connections_ = 0;
+  std::atomic<uint32_t> max_connections_{0};
   bool all_back_ = true;  // no thread is inside a plugin after the drain
   const int64_t started_at_;
   std::atomic<bool> store_failed_{false};
 };
+
+// The parts of a generation, each of which holds it.
+std::shared_ptr<const dispatch::Roster> roster_of(const std::shared_ptr<const Generation>& generation);
+// Settings that differ and have an effect at the next start only.
+std::vector<std::string> needing_restart(const config::Config& started, const config::Config& now);
+store::Retention::Policy policy_of(const config::Retention& retention);
 
 // What `postern plugins` and `postern routes` show.
 nlohmann::json describe_plugins(const Assembly& assembly);

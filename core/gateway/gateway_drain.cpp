@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kCloseWithinMs = 5'000;      // for answers at hand to go out
 constexpr int64_t kNewcomersAskWithinMs = 500;  // who was taken from a held socket and has not said anything
 constexpr int64_t kHandlersNeedMs = 500;       // to settle, once a request of theirs has been given up
-constexpr int64_t kCallsBackWithinMs = 1'000;  // for calls into plugins that nobody waits for any more
+constexpr int64_t kReloadEndsWithinMs = 5'000;  // unless it hangs in a plugin
 
 }  // namespace
 
@@ -32,6 +32,7 @@ void Gateway::on_every_loop(const std::function<void(Loop&)>& task) {
 // listeners stay open, so that whoever comes is told 503 and to come again, not reset; but whoever comes to a socket that the service
 // manager holds is left to the next gateway.
 void Gateway::drain() {
+  all_back_ = reloader_->stop(kReloadEndsWithinMs);
   on_every_loop([](Loop& loop) {
     for (auto& acceptor : loop.acceptors) {
       if (acceptor->listener().is_adopted()) acceptor->stop();
@@ -51,13 +52,15 @@ void Gateway::drain() {
   retention_->stop();
   jobs_->stop();
   timers_->stop();
-  int64_t drain_ms = config_.drain.count();
+  int64_t drain_ms = generations_.current()->config.drain.count();
   client_.end_within(drain_ms - std::min(kHandlersNeedMs, drain_ms / 2));  // whoever waits for an answer still has time to settle
-  all_back_ = dispatcher_->stop(drain_ms);
+  all_back_ = dispatcher_->stop(drain_ms) && all_back_;
   client_.stop();
-  all_back_ = assembly_->stop_calls(kCallsBackWithinMs) && all_back_;
+  all_back_ = retire_all() && all_back_;
   all_back_ = health_.stop() && all_back_;
-  if (all_back_) assembly_->deactivate(static_cast<uint32_t>(config_.drain.count()));
+  for (const auto& generation : all_back_ ? generations_.all() : std::vector<std::shared_ptr<const Generation>>()) {
+    generation->assembly->deactivate(static_cast<uint32_t>(drain_ms));
+  }
   store_->stop();
   admin_worker_->stop();
   on_every_loop([](Loop& loop) {

@@ -65,21 +65,29 @@ void Gateway::add_health_checks() {
   health_.add("database", kStoreInterval, [this] { return check_database(*store_, config_.store_path); });
   auto window = std::make_shared<observe::SuccessWindow>(config_.health.window.count());
   health_.add("dispatch", kDispatchInterval, [this, window] {
+    const config::Health limits = generations_.current()->config.health;
+    if (window->length_ms() != limits.window.count()) *window = observe::SuccessWindow(limits.window.count());
     dispatch::Meter::Totals runs = dispatcher_->meter().totals();
-    return check_dispatch(store_->counters().open, window->look(steady_ms(), runs.succeeded, runs.failed), config_.health);
+    return check_dispatch(store_->counters().open, window->look(steady_ms(), runs.succeeded, runs.failed), limits);
   });
   health_.add("webhook_url", kInterval, [this]() -> HealthReport {
-    if (config_.public_url.empty()) return {Health::kDegraded, "gateway.public_url is not set", "{}"};
-    return {Health::kConfigured, "providers call the public URL", nlohmann::json({{"public_url", config_.public_url}}).dump()};
+    const std::string url = generations_.current()->config.public_url;
+    if (url.empty()) return {Health::kDegraded, "gateway.public_url is not set", "{}"};
+    return {Health::kConfigured, "providers call the public URL", nlohmann::json({{"public_url", url}}).dump()};
   });
-  for (const Assembly::HealthCheck& c : assembly_->health_checks()) {
+}
+
+void Gateway::set_health_checks(const std::shared_ptr<const Generation>& generation) {
+  std::vector<observe::HealthBoard::Check> checks;
+  for (const Assembly::HealthCheck& c : generation->assembly->health_checks()) {
     auto interval = c.check->interval_ms == 0 ? kInterval : std::chrono::milliseconds(c.check->interval_ms);
-    health_.add(c.name, interval, [instance = c.instance, check = c.check] {
-      postern_health_report report;
-      Status status = instance->check(*check, &report);
-      return to_report(status, report);
-    });
+    checks.push_back({c.name, interval, [generation, instance = c.instance, check = c.check] {
+                        postern_health_report report;
+                        Status status = instance->check(*check, &report);
+                        return to_report(status, report);
+                      }});
   }
+  health_.set(std::move(checks));
 }
 
 }  // namespace postern::gateway

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "core/base/log.h"
@@ -46,6 +47,15 @@ Result<std::vector<std::unique_ptr<net::Listener>>> inherited_listeners() {
 }
 
 void ready(const std::string& status) { notify("READY=1\nSTATUS=" + status); }
+
+// MONOTONIC_USEC= is for units of Type=notify-reload.
+void reloading() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  constexpr uint64_t kUsPerSecond = 1'000'000, kNsPerUs = 1000;
+  uint64_t us = static_cast<uint64_t>(now.tv_sec) * kUsPerSecond + static_cast<uint64_t>(now.tv_nsec) / kNsPerUs;
+  notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us));
+}
 
 void stopping() { notify("STOPPING=1\nSTATUS=what is at hand is finished"); }
 

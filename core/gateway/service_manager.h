@@ -20,6 +20,7 @@ Result<std::vector<std::unique_ptr<net::Listener>>> inherited_listeners();
 
 // `status`: what `systemctl status` shows, one line.
 void ready(const std::string& status);
+void reloading();  // until ready()
 void stopping();
 
 // Feeds the watchdog of the unit (WatchdogSec=) as long as the gateway is well; where it is not, systemd restarts it.

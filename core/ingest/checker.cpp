@@ -15,6 +15,7 @@ constexpr int64_t kCheckWithinMs = 2'000;  // a signature takes microseconds; pr
 struct Checker::Call : CallPool::Call {
   using CallPool::Call::Call;
   http::Request request;
+  std::shared_ptr<const Route> route;  // holds the plugin, however long it takes
   std::shared_ptr<const signature::Scheme> scheme;
   std::vector<std::string> urls;
   std::string provider, remote, request_id;
@@ -56,13 +57,15 @@ struct Checker::Waiting {
 
 Checker::~Checker() { end(); }
 
-void Checker::check(std::shared_ptr<http::Exchange> exchange, const Route& route, std::shared_ptr<const signature::Scheme> scheme,
+void Checker::check(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const Route> route,
+                    std::shared_ptr<const signature::Scheme> scheme,
                     std::vector<std::string> urls, OnVerdict on_verdict) {
   int64_t deadline_ms = loop_.now_ms() + kCheckWithinMs;
   auto call = std::make_shared<Call>(deadline_ms, exchange->request.body().size());
+  call->route = route;
   call->scheme = std::move(scheme);
   call->urls = std::move(urls);
-  call->provider = route.provider;
+  call->provider = route->provider;
   call->remote = exchange->remote;
   call->request_id = exchange->request_id;
   call->now_ms = wall_ms();
@@ -83,7 +86,7 @@ void Checker::check(std::shared_ptr<http::Exchange> exchange, const Route& route
     });
   };
   waiting_.insert(waiting);
-  if (!route.verifying->submit(std::move(call))) return finish(waiting, std::nullopt);
+  if (!route->verifying->submit(std::move(call))) return finish(waiting, std::nullopt);
   loop_.timers().arm(waiting->deadline, deadline_ms);
 }
 

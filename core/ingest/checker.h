@@ -26,7 +26,7 @@ class Checker {
   ~Checker();
 
   // `on_verdict` comes on the loop, once; the request is in the exchange again when there is a verdict.
-  void check(std::shared_ptr<http::Exchange> exchange, const Route& route, std::shared_ptr<const signature::Scheme> scheme,
+  void check(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const Route> route, std::shared_ptr<const signature::Scheme> scheme,
              std::vector<std::string> urls, OnVerdict on_verdict);
   // The loop is about to end: everybody is told that nothing could be told.
   void end();

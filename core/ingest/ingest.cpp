@@ -34,14 +34,14 @@ Refusal refusal_by_rules(int status) {
 }  // namespace
 
 struct Ingest::Routed : http::Exchange::Context {
-  http::Router::Id route_id = 0;
-  const Route* route = nullptr;
+  std::shared_ptr<const Tables> tables;
+  std::shared_ptr<const Route> route;  // of the tables
   http::PathParameters path;
 };
 
 struct Ingest::Pending : PendingEvent {
   std::shared_ptr<http::Exchange> exchange;
-  const Route* route = nullptr;
+  std::shared_ptr<const Route> route;
   std::shared_ptr<Replier::Composing> composing;  // reply routes
   bool handled = false;  // somebody will handle it
 
@@ -57,8 +57,15 @@ struct Ingest::Waiting {
 };
 
 Ingest::Ingest(net::EventLoop& loop, Parts parts)
-    : loop_(loop), parts_(parts), meter_(parts.routes, parts.targets), checker_(loop), replier_(loop, meter_) {}
+    : loop_(loop), parts_(std::move(parts)), checker_(loop), replier_(loop, meter_) {
+  meter_.adopt(parts_.tables->routes);
+}
 Ingest::~Ingest() = default;
+
+void Ingest::adopt(std::shared_ptr<const Tables> tables) {
+  meter_.adopt(tables->routes);
+  parts_.tables = std::move(tables);
+}
 
 void Ingest::note_refusal(const http::Exchange& exchange, int status, Refusal reason, const char* why) {
   meter_.refused(status, reason);
@@ -74,7 +81,7 @@ http::Service::Admission Ingest::on_head(http::Exchange& exchange, const http::R
     note_refusal(exchange, response.status, reason, why);
     return http::Service::Admission{true, std::move(response), 0};
   };
-  http::Router::Match match = parts_.routes.router().match(head.method(), head.path());
+  http::Router::Match match = parts_.tables->routes.router().match(head.method(), head.path());
   if (match.kind == Kind::kBadPath) {
     return refused(http::Response::error(400, "the path is malformed"), Refusal::kMalformed, "malformed path");
   }
@@ -84,7 +91,7 @@ http::Service::Admission Ingest::on_head(http::Exchange& exchange, const http::R
     response.headers.emplace_back("Allow", match.allow);
     return refused(std::move(response), Refusal::kNoMethod, "no such method");
   }
-  const Route& route = parts_.routes.route(match.id);
+  const Route& route = parts_.tables->routes.route(match.id);
   if (auto response = route.rules.refuse(head, exchange.remote, steady_us())) {
     Refusal reason = refusal_by_rules(response->status);
     return refused(std::move(*response), reason, "admission");
@@ -94,16 +101,17 @@ http::Service::Admission Ingest::on_head(http::Exchange& exchange, const http::R
   if (!accepting) return refused(unavailable("cannot take events now"), Refusal::kNoRoom, "no room");
 
   auto routed = std::make_unique<Routed>();
-  routed->route_id = match.id;
-  routed->route = &route;
+  routed->tables = parts_.tables;
+  routed->route = {parts_.tables, &route};
   routed->path = std::move(match.parameters);
   exchange.context = std::move(routed);
   return {false, {}, route.max_body};
 }
 
 // For schemes that sign the URL, and for the plugin that composes an answer.
-std::vector<std::string> Ingest::urls_of(const http::Exchange& exchange) const {
-  return admission::public_urls(exchange.request, exchange.peer, parts_.url_source);
+std::vector<std::string> Ingest::urls_of(const http::Exchange& exchange) {
+  const Tables& tables = *static_cast<const Routed&>(*exchange.context).tables;
+  return admission::public_urls(exchange.request, exchange.peer, tables.url_source);
 }
 
 void Ingest::on_request(std::shared_ptr<http::Exchange> exchange) {
@@ -118,7 +126,8 @@ void Ingest::on_request(std::shared_ptr<http::Exchange> exchange) {
     return on_verdict(std::move(exchange), scheme, verdict);
   }
   std::vector<std::string> urls = urls_of(*exchange);
-  checker_.check(std::move(exchange), route, use->scheme, std::move(urls),
+  std::shared_ptr<const Route> shared = static_cast<Routed&>(*exchange->context).route;
+  checker_.check(std::move(exchange), std::move(shared), use->scheme, std::move(urls),
                  [this, scheme](std::shared_ptr<http::Exchange> checked, std::optional<signature::Verdict> verdict) {
                    on_verdict(std::move(checked), scheme, verdict.value_or(signature::Verdict::kUnknown));
                  });
@@ -141,25 +150,27 @@ void Ingest::on_verified(std::shared_ptr<http::Exchange> exchange, const signatu
     note_refusal(*exchange, 422, Refusal::kBody, "the body is not what the route needs");
     return exchange->respond(http::Response::error(422, event.status().message()));
   }
-  meter_.received(routed.route_id, event->type);
+  meter_.received(route.provider, routed.tables->targets.types().match(route.provider, event->type));
   if (route.kind == Route::Kind::kReply) return reply(std::move(exchange), std::move(*event));
   event->body = std::move(exchange->request.mutable_body());
-  auto pending = make_pending(route, std::move(*event), *exchange);
+  auto pending = make_pending(std::move(*event), *exchange);
   pending->exchange = std::move(exchange);
   parts_.sink.submit(std::move(pending));
 }
 
-std::unique_ptr<Ingest::Pending> Ingest::make_pending(const Route& route, NewEvent event, const http::Exchange& exchange) {
+std::unique_ptr<Ingest::Pending> Ingest::make_pending(NewEvent event, const http::Exchange& exchange) {
+  const auto& routed = static_cast<const Routed&>(*exchange.context);
+  const Route& route = *routed.route;
   auto pending = std::make_unique<Pending>();
   pending->event = std::move(event);
   pending->event.received_at = wall_ms();
   pending->event.remote = exchange.remote;
-  int64_t window_ms = route.dedupe_window_ms != 0 ? route.dedupe_window_ms : parts_.dedupe_window_ms;
+  int64_t window_ms = route.dedupe_window_ms != 0 ? route.dedupe_window_ms : routed.tables->dedupe_window_ms;
   pending->event.dedupe_until = pending->event.received_at + window_ms;
-  pending->event.targets = parts_.targets.match(route.provider, pending->event.type);
+  pending->event.targets = routed.tables->targets.match(route.provider, pending->event.type);
   pending->handled = !pending->event.targets->empty();
   pending->observer = this;
-  pending->route = &route;
+  pending->route = routed.route;
   return pending;
 }
 
@@ -170,10 +181,10 @@ void Ingest::reply(std::shared_ptr<http::Exchange> exchange, NewEvent event) {
   std::unique_ptr<Pending> pending;
   if (route.recorded) {
     event.body = exchange->request.body();  // the plugin needs its own
-    pending = make_pending(route, std::move(event), *exchange);
+    pending = make_pending(std::move(event), *exchange);
   }
   std::vector<std::string> urls = urls_of(*exchange);
-  auto composing = replier_.compose(std::move(exchange), route, std::move(routed.path), std::move(urls), route.recorded);
+  auto composing = replier_.compose(std::move(exchange), routed.route, std::move(routed.path), std::move(urls), route.recorded);
   if (!pending || !composing) return;
   pending->composing = std::move(composing);
   parts_.sink.submit(std::move(pending));

@@ -26,13 +26,17 @@ namespace postern::ingest {
 
 class Ingest final : public CommitObserver {
  public:
-  struct Parts {
+  // Of one generation of the configuration. Whatever request is under way holds those with which it began, and the plugins in them.
+  struct Tables {
     const RouteTable& routes;
     const TargetTable& targets;
-    EventSink& sink;
-    ResultBoard& results;
     int64_t dedupe_window_ms;
     const admission::UrlSource& url_source;
+  };
+  struct Parts {
+    std::shared_ptr<const Tables> tables;
+    EventSink& sink;
+    ResultBoard& results;
   };
 
   Ingest(net::EventLoop& loop, Parts parts);
@@ -40,6 +44,8 @@ class Ingest final : public CommitObserver {
 
   http::Service::Admission on_head(http::Exchange& exchange, const http::Request& head);
   void on_request(std::shared_ptr<http::Exchange> exchange);
+  // From the next request on.
+  void adopt(std::shared_ptr<const Tables> tables);
   // From now on new events are answered 503, and nobody waits for a result any more: those events are safe.
   void start_draining();
   // The loop is about to end: whoever still waits for a plugin is answered without it.
@@ -55,10 +61,10 @@ class Ingest final : public CommitObserver {
   struct Pending;   // an event on its way into the store
   struct Waiting;   // an answer that waits for the handler
 
-  std::vector<std::string> urls_of(const http::Exchange& exchange) const;
+  static std::vector<std::string> urls_of(const http::Exchange& exchange);
   void on_verdict(std::shared_ptr<http::Exchange> exchange, const signature::Scheme* scheme, signature::Verdict verdict);
   void on_verified(std::shared_ptr<http::Exchange> exchange, const signature::Scheme* scheme);
-  std::unique_ptr<Pending> make_pending(const Route& route, NewEvent event, const http::Exchange& exchange);
+  std::unique_ptr<Pending> make_pending(NewEvent event, const http::Exchange& exchange);
   void reply(std::shared_ptr<http::Exchange> exchange, NewEvent event);
   void acknowledge(Pending& pending);
   void wait_for_result(std::unique_ptr<Pending> pending);

@@ -47,12 +47,26 @@ Refusal to_refusal(signature::Verdict verdict) {
   return Refusal::kSignatureUnchecked;
 }
 
-Meter::Meter(const RouteTable& routes, const TargetTable& targets) : types_(targets.types()), types_size_(types_.size()) {
+Meter::Source* Meter::find(std::string_view provider) {
+  auto found = std::find_if(sources_.begin(), sources_.end(), [&](const auto& source) { return source->provider == provider; });
+  return found == sources_.end() ? nullptr : found->get();
+}
+
+void Meter::adopt(const RouteTable& routes) {
   for (const auto& route : routes.routes()) {
-    auto known = std::find_if(sources_.begin(), sources_.end(), [&](const Source& s) { return s.provider == route->provider; });
-    by_route_.push_back(static_cast<size_t>(known - sources_.begin()));
-    if (known == sources_.end()) sources_.push_back({route->provider, std::make_unique<Counter[]>(types_size_)});
+    if (find(route->provider) == nullptr) sources_.push_back(std::make_shared<Source>(route->provider));
   }
+  MutexLock lock(mutex_);
+  shown_.assign(sources_.begin(), sources_.end());
+}
+
+void Meter::received(std::string_view provider, TypeTable::Id type) {
+  if (Source* source = find(provider)) source->received[type].add();
+}
+
+std::vector<std::shared_ptr<const Meter::Source>> Meter::sources() const {
+  MutexLock lock(mutex_);
+  return shown_;
 }
 
 void Meter::refused(int status, Refusal reason) {

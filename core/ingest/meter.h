@@ -1,8 +1,9 @@
 // Meter: what has come in, counted for metrics: requests by declared type and plugin, refusals by status and reason. One for each loop, so
 // that loops do not share what they write; whoever shows them adds them up.
 //
-// Its series are made once, for what the configuration and the plugins declare: no request can make another one.
-// Thread-safety: any thread.
+// Its series are made for what the configuration and the plugins declare: no request can make another one. A reload may add some, and takes
+// none away.
+// Thread-safety: adopt() and received() on the loop's thread; the others on any.
 #pragma once
 
 #include <array>
@@ -10,12 +11,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/counters.h"
-#include "core/http/router.h"
+#include "core/base/mutex.h"
 #include "core/ingest/route.h"
-#include "core/ingest/target_table.h"
+#include "core/ingest/type_table.h"
 #include "core/signature/scheme.h"
 
 namespace postern::ingest {
@@ -56,34 +58,29 @@ class Meter {
   static constexpr std::array<int, 20> kStatuses{400, 401, 403, 404, 405, 408, 411, 413, 414, 415,
                                                  417, 422, 429, 431, 500, 501, 503, 504, 505, 0};
 
-  // What is added to the tables later is not counted apart.
-  Meter(const RouteTable& routes, const TargetTable& targets);
-
-  // A request of the route was found genuine and well-formed, whatever becomes of it.
-  void received(http::Router::Id route, std::string_view type) {
-    if (route >= by_route_.size()) return;
-    Source& source = sources_[by_route_[route]];
-    TypeTable::Id id = types_.match(source.provider, type);
-    source.received[id < types_size_ ? id : TypeTable::kOther].add();
-  }
+  // From now on requests to these routes are counted, too.
+  void adopt(const RouteTable& routes) EXCLUDES(mutex_);
+  // A request for the provider was found genuine and well-formed, whatever becomes of it.
+  void received(std::string_view provider, TypeTable::Id type);
   void refused(int status, Refusal reason);
   // What the HTTP room refused by itself.
   void malformed(int status);
 
   struct Source {
-    std::string provider;
-    std::unique_ptr<Counter[]> received;  // by TypeTable::Id, types() of them
+    explicit Source(std::string of) : provider(std::move(of)) {}
+    const std::string provider;
+    std::array<Counter, TypeTable::kMaxTypes> received;  // by TypeTable::Id
   };
-  const std::vector<Source>& sources() const { return sources_; }
-  size_t types() const { return types_size_; }
+  std::vector<std::shared_ptr<const Source>> sources() const EXCLUDES(mutex_);
   // `status`: an index of kStatuses.
   uint64_t refusals(size_t status, Refusal reason) const { return refused_[status * kRefusals + static_cast<size_t>(reason)].value(); }
 
  private:
-  const TypeTable& types_;
-  const size_t types_size_;
-  std::vector<Source> sources_;
-  std::vector<size_t> by_route_;  // route's id → its plugin in sources_
+  Source* find(std::string_view provider);
+
+  std::vector<std::shared_ptr<Source>> sources_;  // the loop's own
+  mutable Mutex mutex_;
+  std::vector<std::shared_ptr<const Source>> shown_ GUARDED_BY(mutex_);  // the same ones
   std::array<Counter, kStatuses.size() * kRefusals> refused_;
 };
 

@@ -14,19 +14,19 @@ constexpr int64_t kWaitForThreadMs = 1'000;
 }  // namespace
 
 struct Replier::Call : CallPool::Call {
-  Call(int64_t deadline_ms, ReplyHandler h, std::shared_ptr<Reply> r)
-      : CallPool::Call(deadline_ms, r->request().body.size()), handler(std::move(h)), reply(std::move(r)) {}
+  Call(int64_t deadline_ms, std::shared_ptr<const Route> to, std::shared_ptr<Reply> r)
+      : CallPool::Call(deadline_ms, r->request().body.size()), route(std::move(to)), reply(std::move(r)) {}
   void run() override {
-    if (reply->begin()) handler(reply);
+    if (reply->begin()) route->reply(reply);
   }
-  const ReplyHandler handler;
+  const std::shared_ptr<const Route> route;  // holds the plugin, however long it takes
   const std::shared_ptr<Reply> reply;
 };
 
 struct Replier::Composing {
   explicit Composing(std::function<void()> on_timer) : timer(std::move(on_timer)) {}
   std::shared_ptr<http::Exchange> exchange;
-  const Route* route = nullptr;
+  std::shared_ptr<const Route> route;  // until the plugin has given its answer back
   std::shared_ptr<Reply> reply;
   net::Timer timer;
   int64_t deadline_ms = 0;  // steady
@@ -36,7 +36,7 @@ struct Replier::Composing {
 
 Replier::~Replier() { end(); }
 
-std::shared_ptr<Replier::Composing> Replier::compose(std::shared_ptr<http::Exchange> exchange, const Route& route,
+std::shared_ptr<Replier::Composing> Replier::compose(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const Route> route,
                                                      http::PathParameters path, std::vector<std::string> urls, bool recording) {
   // Neither the timer nor the reply owns what owns them.
   auto weak = std::make_shared<std::weak_ptr<Composing>>();
@@ -53,16 +53,16 @@ std::shared_ptr<Replier::Composing> Replier::compose(std::shared_ptr<http::Excha
     });
   });
   composing->exchange = std::move(exchange);
-  composing->route = &route;
+  composing->route = route;
   composing->recording = recording;
-  composing->deadline_ms = loop_.now_ms() + route.deadline_ms;
+  composing->deadline_ms = loop_.now_ms() + route->deadline_ms;
   composing_.insert(composing);
-  if (!route.replying->submit(std::make_shared<Call>(composing->deadline_ms, route.reply, composing->reply))) {
+  if (!route->replying->submit(std::make_shared<Call>(composing->deadline_ms, route, composing->reply))) {
     note_failure(*composing, Refusal::kReplyBusy, "no thread is free for a reply", "the plugin's threads are busy or stuck");
     finish(composing, unavailable("too busy to answer"));
     return nullptr;
   }
-  loop_.timers().arm(composing->timer, loop_.now_ms() + std::min(kWaitForThreadMs, route.deadline_ms));
+  loop_.timers().arm(composing->timer, loop_.now_ms() + std::min(kWaitForThreadMs, route->deadline_ms));
   return composing;
 }
 

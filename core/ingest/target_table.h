@@ -30,6 +30,8 @@ class TargetTable {
   // A type that events of this provider may have, for metrics; those that are added above are known.
   void add_type(const std::string& provider, const std::string& type) { types_.add(provider, type); }
   const TypeTable& types() const { return types_; }
+  // After a reload, before the first add.
+  void continue_types(const TypeTable& before) { types_.continue_from(before); }
 
   Targets match(const std::string& provider, const std::string& type) const EXCLUDES(mutex_);
 

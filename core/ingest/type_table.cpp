@@ -10,6 +10,11 @@ namespace postern::ingest {
 
 TypeTable::TypeTable() { declared_.push_back({"other", ""}); }
 
+void TypeTable::continue_from(const TypeTable& before) {
+  declared_ = before.declared_;
+  exact_ = before.exact_;
+}
+
 TypeTable::Id TypeTable::declare(std::string name, std::string_view provider) {
   if (auto known = exact_.find(name); known != exact_.end()) return known->second;
   if (declared_.size() >= kMaxTypes || !http::is_utf8(name)) return kOther;

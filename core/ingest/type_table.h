@@ -2,6 +2,7 @@
 // types only by these, since what a request calls its type is input: everything else is "other".
 //
 // A declared glob is a type itself: "acme.order.*" stands for all that match it and are not declared more closely.
+// A number means the same type as long as the process lives: the table of a later configuration begins with the names of the one before.
 // Thread-safety: any thread after the last add.
 #pragma once
 
@@ -22,6 +23,8 @@ class TypeTable {
   static constexpr size_t kMaxTypes = 500;  // declared beyond it: "other"
 
   TypeTable();
+  // Before the first add: numbers that the names have in `before` are theirs here, too.
+  void continue_from(const TypeTable& before);
 
   // Of a plugin's own handlers or routes, with or without "provider." before it.
   void add(std::string_view provider, std::string_view glob);

@@ -1,6 +1,7 @@
 #include "core/observe/metrics.h"
 
 #include <algorithm>
+#include <map>
 
 #include "core/base/clock.h"
 #include "core/base/version.h"
@@ -15,20 +16,24 @@ void show_gateway(const MetricSources& sources, Exposition& out) {
   out.gauge("postern_build_info", "The version that runs; always 1.", {{"version", version()}}, 1);
   out.gauge("postern_process_start_time_seconds", "When the gateway was started, in Unix time.", {},
             static_cast<double>(sources.started_at) / kMsPerSecond);
+  out.gauge("postern_config_generation", "Which configuration runs: 1 at the start, and one more with each reload.", {},
+            static_cast<double>(sources.generation));
 }
 
 // Requests as the loops have counted them; what was declared is there from the start, even with nothing in it.
 void show_received(const MetricSources& sources, const std::vector<MetricSources::Loop>& loops, Exposition& out) {
-  if (loops.empty()) return;
-  const auto& first = loops.front().meter->sources();
-  for (size_t s = 0; s < first.size(); ++s) {
-    for (ingest::TypeTable::Id type = 0; type < loops.front().meter->types(); ++type) {
+  std::map<std::string, std::vector<std::shared_ptr<const ingest::Meter::Source>>> by_provider;
+  for (const auto& loop : loops) {
+    for (auto& source : loop.meter->sources()) by_provider[source->provider].push_back(std::move(source));
+  }
+  for (const auto& [provider, counted] : by_provider) {
+    for (ingest::TypeTable::Id type = 0; type < sources.types.size(); ++type) {
       uint64_t received = 0;
-      for (const auto& loop : loops) received += loop.meter->sources()[s].received[type].value();
-      bool own = sources.types.provider(type) == first[s].provider || type == ingest::TypeTable::kOther;
+      for (const auto& source : counted) received += source->received[type].value();
+      bool own = sources.types.provider(type) == provider || type == ingest::TypeTable::kOther;
       if (received == 0 && !own) continue;
       out.counter("webhook_received_total", "Genuine webhooks that came in, duplicates too, by the type that somebody declared.",
-                  {{"type", sources.types.name(type)}, {"source", first[s].provider}}, received);
+                  {{"type", sources.types.name(type)}, {"source", provider}}, received);
     }
   }
 }
@@ -87,7 +92,8 @@ void show_store(const MetricSources& sources, Exposition& out) {
 
 void show_handled(const MetricSources& sources, Exposition& out) {
   const auto& types = sources.dispatcher.meter().of_type();
-  for (size_t i = 0; i < types.size(); ++i) {
+  const size_t known = std::min(types.size(), sources.types.size());
+  for (size_t i = 0; i < known; ++i) {
     const std::string& name = sources.types.name(static_cast<ingest::TypeTable::Id>(i));
     struct {
       const char* status;
@@ -98,7 +104,7 @@ void show_handled(const MetricSources& sources, Exposition& out) {
                   {{"type", name}, {"status", end.status}}, end.count.value());
     }
   }
-  for (size_t i = 0; i < types.size(); ++i) {
+  for (size_t i = 0; i < known; ++i) {
     if (types[i].seconds.count() == 0) continue;  // a dozen lines each
     out.histogram("webhook_processing_seconds", "How long a run of a handler took.",
                   {{"type", sources.types.name(static_cast<ingest::TypeTable::Id>(i))}}, types[i].seconds);

@@ -47,6 +47,7 @@ struct MetricSources {
   std::vector<OfPlugin> plugins;
   std::function<std::vector<client::UpstreamStatus>()> upstreams;
   int64_t started_at = 0;  // Unix milliseconds
+  uint64_t generation = 1;  // of the configuration
   struct Timers {
     std::map<std::string, uint64_t> waiting;  // durable ones, by plugin
     uint64_t fired, late;

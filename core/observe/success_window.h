@@ -14,6 +14,8 @@ class SuccessWindow {
  public:
   explicit SuccessWindow(int64_t length_ms) : length_ms_(length_ms) {}
 
+  int64_t length_ms() const { return length_ms_; }
+
   struct Seen {
     uint64_t succeeded = 0, failed = 0;
     uint64_t runs() const { return succeeded + failed; }
@@ -39,7 +41,7 @@ class SuccessWindow {
     int64_t at_ms;
     uint64_t succeeded, failed;
   };
-  const int64_t length_ms_;
+  int64_t length_ms_;
   std::deque<Look> looks_;
 };
 

@@ -1,19 +1,13 @@
 #include "core/plugin/elf_check.h"
 
 #include <elf.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include <cstdint>
 #include <cstring>
-#include <string_view>
+#include <string>
 
 namespace postern::plugin {
 namespace {
-
-constexpr size_t kMaxFile = 256 * 1024 * 1024;
 
 // A file's bytes, each access checked against its end: the file may be cut off or made to mislead.
 class Image {
@@ -36,20 +30,20 @@ class Image {
   std::string_view bytes_;
 };
 
-Status check_symbols(const Image& image, const Elf64_Shdr& table, const Elf64_Shdr& names, const std::string& path) {
+Status check_symbols(const Image& image, const Elf64_Shdr& table, const Elf64_Shdr& names) {
   for (uint64_t at = 0; at + sizeof(Elf64_Sym) <= table.sh_size; at += sizeof(Elf64_Sym)) {
     Elf64_Sym symbol;
-    if (!image.read(table.sh_offset + at, symbol)) return {Code::kInvalid, path + ": the file is cut off or damaged"};
+    if (!image.read(table.sh_offset + at, symbol)) return {Code::kInvalid, "the file is cut off or damaged"};
     if (ELF64_ST_BIND(symbol.st_info) == STB_GNU_UNIQUE) {
-      return {Code::kInvalid, path + ": has the unique symbol " + std::string(image.text(names.sh_offset + symbol.st_name)) +
+      return {Code::kInvalid, "has the unique symbol " + std::string(image.text(names.sh_offset + symbol.st_name)) +
                                   ", which plugins would share; build it with postern_add_plugin() (-fno-gnu-unique)"};
     }
   }
   return Status::ok();
 }
 
-Status check_image(const Image& image, const std::string& path) {
-  Status damaged(Code::kInvalid, path + ": is not a shared library for this machine, or is damaged");
+Status check_image(const Image& image) {
+  Status damaged(Code::kInvalid, "is not a shared library for this machine, or is damaged");
   Elf64_Ehdr header;
   if (!image.read(0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
       header.e_type != ET_DYN || header.e_shentsize != sizeof(Elf64_Shdr)) {
@@ -62,31 +56,13 @@ Status check_image(const Image& image, const std::string& path) {
     if (!image.read(header.e_shoff + i * sizeof section, section)) return damaged;
     if (section.sh_type != SHT_DYNSYM) continue;
     if (section.sh_link >= header.e_shnum || !image.read(header.e_shoff + section.sh_link * sizeof names, names)) return damaged;
-    return check_symbols(image, section, names, path);
+    return check_symbols(image, section, names);
   }
   return damaged;
 }
 
 }  // namespace
 
-Status check_elf(const std::string& path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) {
-    Code code = errno == ENOENT ? Code::kNotFound : Code::kIo;
-    return {code, path + ": " + (code == Code::kNotFound ? "no such file; is the plugin installed?" : std::strerror(errno))};
-  }
-  struct stat info {};
-  Status status(Code::kInvalid, path + ": is not a shared library");
-  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && static_cast<size_t>(info.st_size) <= kMaxFile) {
-    auto size = static_cast<size_t>(info.st_size);
-    void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (memory != MAP_FAILED) {
-      status = check_image(Image({static_cast<const char*>(memory), size}), path);
-      ::munmap(memory, size);
-    }
-  }
-  ::close(fd);
-  return status;
-}
+Status check_elf(std::string_view bytes) { return check_image(Image(bytes)); }
 
 }  // namespace postern::plugin

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/base/trusted_path.h"
+#include "core/config/file.h"
 #include "core/plugin/elf_check.h"
 
 namespace postern::plugin {
@@ -13,21 +14,43 @@ namespace {
 
 constexpr size_t kMaxText = 256;  // of an id or a version
 constexpr size_t kMaxRequired = 64;
+constexpr size_t kMaxFile = 256 * 1024 * 1024;
 
 bool is_sane(postern_str text) { return text.len <= kMaxText && (text.ptr != nullptr || text.len == 0); }
+// The loader speaks of the copy that it was given.
+std::string named(std::string text, const std::string& copy, const std::string& file) {
+  size_t at = text.find(copy);
+  return at == std::string::npos ? text : text.replace(at, copy.size(), file);
+}
+
 std::string copy(postern_str text) { return text.len == 0 ? std::string() : std::string(text.ptr, text.len); }
 
 }  // namespace
 
-Result<Library> Library::load(const std::string& path, HasExtension has_extension) {
+Result<std::string> Library::read(const std::string& path) {
   if (Status s = check_trusted(path); !s) return s;  // whoever can change it is the gateway
-  if (Status s = check_elf(path); !s) return s;
-  Library library;
+  auto bytes = config::read_file(path, kMaxFile);
+  if (!bytes && bytes.status().code() == Code::kNotFound) return Status(Code::kNotFound, path + ": no such file; is the plugin installed?");
+  if (!bytes) return bytes.status().with_context(path);
+  return bytes;
+}
+
+Result<Library> Library::load(const std::string& path, HasExtension has_extension) {
+  auto bytes = read(path);
+  if (!bytes) return bytes.status();
+  return load(path, *bytes, has_extension);
+}
+
+Result<Library> Library::load(const std::string& path, std::string_view bytes, HasExtension has_extension) {
+  if (Status s = check_elf(bytes); !s) return s.with_context(path);
+  auto file = MemoryFile::make(path.substr(path.rfind('/') + 1), bytes);
+  if (!file) return file.status().with_context(path);
+  Library library(std::move(*file));
   library.path_ = path;
   using boost::dll::load_mode::type;
   auto mode = static_cast<type>(boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local | RTLD_NODELETE);
   try {
-    library.library_.load(boost::dll::fs::path(path), mode);
+    library.library_.load(boost::dll::fs::path(library.file_.path()), mode);
     if (!library.library_.has("postern_entry")) {
       return Status(Code::kInvalid, path + ": has no symbol postern_entry; it is no Postern plugin");
     }
@@ -35,7 +58,7 @@ Result<Library> Library::load(const std::string& path, HasExtension has_extensio
     size_t size = std::min<size_t>(theirs.struct_size, sizeof(postern_plugin_entry));
     std::memcpy(&library.entry_, &theirs, std::max(size, offsetof(postern_plugin_entry, flags)));
   } catch (const std::exception& e) {
-    return Status(Code::kInvalid, path + ": cannot be loaded: " + e.what());
+    return Status(Code::kInvalid, path + ": cannot be loaded: " + named(e.what(), library.file_.path(), path));
   }
   if (Status s = library.read_entry(has_extension); !s) return s.with_context(path);
   return library;

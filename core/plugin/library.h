@@ -1,6 +1,6 @@
 // Library: a plugin's shared library, loaded and checked: the ABI version is compared before any function of it is called.
 // Code is never unmapped (RTLD_NODELETE): a thread may still be inside when its instance is long gone.
-// Thread-safety: load() on the control thread; afterwards const.
+// Thread-safety: load() on one thread at a time; afterwards const.
 #pragma once
 
 #include <postern/abi.h>
@@ -8,9 +8,12 @@
 #include <boost/dll/shared_library.hpp>
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/plugin/memory_file.h"
 
 namespace postern::plugin {
 
@@ -20,6 +23,10 @@ using HasExtension = bool (*)(std::string_view id);
 class Library {
  public:
   // Every failure says what is wrong with which file and what to do.
+  // The file's content, once; nobody else may be able to change it. At most 256 MiB.
+  static Result<std::string> read(const std::string& path);
+  // `bytes`: what read() gave for the path.
+  static Result<Library> load(const std::string& path, std::string_view bytes, HasExtension has_extension);
   static Result<Library> load(const std::string& path, HasExtension has_extension);
 
   const postern_plugin_entry& entry() const { return entry_; }
@@ -31,7 +38,10 @@ class Library {
  private:
   Status read_entry(HasExtension has_extension);
 
+  explicit Library(MemoryFile file) : file_(std::move(file)) {}
+
   std::string path_;
+  MemoryFile file_;
   boost::dll::shared_library library_;
   postern_plugin_entry entry_{};  // min(theirs, ours), the rest zero
   std::string id_, version_, build_id_;

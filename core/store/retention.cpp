@@ -37,6 +37,16 @@ void Retention::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Retention::adopt(Policy policy) {
+  MutexLock lock(mutex_);
+  policy_ = policy;
+}
+
+Retention::Policy Retention::policy() const {
+  MutexLock lock(mutex_);
+  return policy_;
+}
+
 bool Retention::pause(milliseconds time) {
   MutexLock lock(mutex_);
   int64_t until = steady_ms() + time.count();
@@ -45,14 +55,15 @@ bool Retention::pause(milliseconds time) {
 }
 
 void Retention::run() {
-  int64_t next_pass = steady_ms() + policy_.look_every.count();
-  while (pause(std::min(kLookAtSizeEvery, policy_.look_every))) {
+  const milliseconds look_every = policy().look_every;
+  int64_t next_pass = steady_ms() + look_every.count();
+  while (pause(std::min(kLookAtSizeEvery, look_every))) {
     uint64_t before = removed();
     Status status = keep_size();
     if (status && steady_ms() >= next_pass) {
       status = remove_old();
       if (status) status = give_back();
-      next_pass = steady_ms() + policy_.look_every.count();
+      next_pass = steady_ms() + look_every.count();
     }
     if (uint64_t now = removed(); now > before) log::info("old events were removed", {{"events", now - before}});
     if (!status && status.code() != Code::kUnavailable) log::error("old events cannot be removed now", {{"error", status.message()}});
@@ -83,18 +94,20 @@ Status Retention::remove(const Cutoff& cutoff, size_t at_once, Enough enough) {
 }
 
 Status Retention::remove_old() {
-  if (policy_.age.count() == 0) return Status::ok();
-  return remove(cutoff(policy_, wall_ms()), kAtOnce, []() -> Result<bool> { return false; });
+  const Policy policy = this->policy();
+  if (policy.age.count() == 0) return Status::ok();
+  return remove(cutoff(policy, wall_ms()), kAtOnce, []() -> Result<bool> { return false; });
 }
 
 Status Retention::keep_size() {
-  if (policy_.size == 0) return Status::ok();
+  const Policy policy = this->policy();
+  if (policy.size == 0) return Status::ok();
   auto size = upkeep_.size();
   if (!size) return size.status();
-  if (size->used_bytes <= policy_.size) return Status::ok();
-  Cutoff any = cutoff(policy_, wall_ms());
+  if (size->used_bytes <= policy.size) return Status::ok();
+  Cutoff any = cutoff(policy, wall_ms());
   any.until = INT64_MAX;
-  uint64_t enough = policy_.size / 100 * 95;  // so that not every new event calls for a pass
+  uint64_t enough = policy.size / 100 * 95;  // so that not every new event calls for a pass
   return remove(any, kAtOnceBySize, [&]() -> Result<bool> {
     auto now = upkeep_.size();
     if (!now) return now.status();

@@ -4,7 +4,7 @@
 //
 // What is kept in any case: events with an open delivery; those with a dead one, which is a debt to a person, until their own age
 // has passed; those whose deduplication key is in `event` alone.
-// Thread-safety: start() and stop() from the control thread; removed() from any thread.
+// Thread-safety: start() and stop() from the control thread; the others from any.
 #pragma once
 
 #include <atomic>
@@ -31,6 +31,8 @@ class Retention {
 
   void start();
   void stop() EXCLUDES(mutex_);
+  void adopt(Policy policy) EXCLUDES(mutex_);
+  Policy policy() const EXCLUDES(mutex_);
   uint64_t removed() const { return removed_.load(std::memory_order_relaxed); }  // events since the start
 
   // The same for whoever removes by hand, now.
@@ -48,11 +50,11 @@ class Retention {
   bool pause(std::chrono::milliseconds time) EXCLUDES(mutex_);
 
   Upkeep& upkeep_;
-  const Policy policy_;
   std::thread thread_;
   std::atomic<uint64_t> removed_{0};
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar changed_;
+  Policy policy_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
 };
 

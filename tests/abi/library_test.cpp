@@ -118,13 +118,13 @@ TEST_F(BadFile, IsMissing) { EXPECT_EQ(load_fault(path("absent.so")), "no such f
 
 TEST_F(BadFile, HasNoName) { EXPECT_THAT(load_fault(""), HasSubstr("no such file")); }
 
-TEST_F(BadFile, IsEmpty) { EXPECT_EQ(fault_of(""), "is not a shared library"); }
+TEST_F(BadFile, IsEmpty) { EXPECT_EQ(fault_of(""), kDamaged); }
 
-TEST_F(BadFile, IsAFolder) { EXPECT_EQ(load_fault(folder_), "is not a shared library"); }
+TEST_F(BadFile, IsAFolder) { EXPECT_EQ(load_fault(folder_), "is a folder"); }
 
 TEST_F(BadFile, IsAPipeThatNobodyWritesTo) {
   ASSERT_EQ(::mkfifo(path("pipe.so").c_str(), 0600), 0);
-  EXPECT_EQ(load_fault(path("pipe.so")), "is not a shared library");
+  EXPECT_EQ(load_fault(path("pipe.so")), "is not a regular file");
 }
 
 TEST_F(BadFile, IsALinkToNothing) {
@@ -136,7 +136,7 @@ TEST_F(BadFile, MayNotBeRead) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
   std::ofstream(path("locked.so")) << good_;
   ASSERT_EQ(::chmod(path("locked.so").c_str(), 0), 0);
-  EXPECT_EQ(load_fault(path("locked.so")), "Permission denied");
+  EXPECT_EQ(load_fault(path("locked.so")), "cannot be read: Permission denied");
 }
 
 TEST_F(BadFile, IsText) {

@@ -88,7 +88,7 @@ void Committer::submit(std::unique_ptr<Task> task) {
 
 Status Committer::accepting() const {
   if (failed_.load(std::memory_order_relaxed)) return {Code::kUnavailable, "the store has failed"};
-  if (writer_.open_count() >= limits_.max_backlog) return {Code::kLimit, "the backlog is full"};
+  if (writer_.open_count() >= max_backlog_.load(std::memory_order_relaxed)) return {Code::kLimit, "the backlog is full"};
   if (waiting_bytes_.load(std::memory_order_relaxed) >= limits_.max_waiting_bytes) return {Code::kLimit, "too much waits for the disk"};
   return Status::ok();
 }

@@ -39,7 +39,7 @@ class Committer {
     RecordBuffer::Limits records;
   };
 
-  explicit Committer(Limits limits) : limits_(limits), writer_(limits.records) {}
+  explicit Committer(Limits limits) : limits_(limits), max_backlog_(limits.max_backlog), writer_(limits.records) {}
   ~Committer() { stop(); }
 
   Status open(const std::string& path) { return writer_.open(path); }
@@ -51,6 +51,7 @@ class Committer {
   // After stop() it ends at once, with kUnavailable.
   void submit(std::unique_ptr<Task> task) EXCLUDES(mutex_);
   Status accepting() const;
+  void set_max_backlog(uint64_t deliveries) { max_backlog_.store(deliveries, std::memory_order_relaxed); }
   Counters counters() const;
   Status condition() const EXCLUDES(mutex_);
   const Meter& meter() const { return meter_; }
@@ -88,6 +89,7 @@ class Committer {
   void fail(const Status& status);
 
   const Limits limits_;
+  std::atomic<uint64_t> max_backlog_;
   Writer writer_;
   DeliveryObserver* delivery_observer_ = nullptr;
   SettleObserver* settle_observer_ = nullptr;

@@ -38,30 +38,6 @@ bool copy_key(std::string_view from, DedupeIndex::Key& to) {
   return true;
 }
 
-uint64_t leading_bytes(const DedupeIndex::Key& key) {
-  uint64_t number;
-  std::memcpy(&number, key.data(), sizeof number);
-  return be64toh(number);
-}
-
-// By key, as SQLite compares them; of those with one key the one that came last.
-void sort_and_keep_newest(std::vector<SeenKey>& entries) {
-  std::vector<std::pair<uint64_t, uint32_t>> order;  // ten times quicker to sort than the entries themselves
-  order.reserve(entries.size());
-  for (size_t i = 0; i < entries.size(); ++i) order.emplace_back(leading_bytes(entries[i].key), static_cast<uint32_t>(i));
-  std::sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
-    if (a.first != b.first) return a.first < b.first;
-    const SeenKey &x = entries[a.second], &y = entries[b.second];
-    return x.key == y.key ? a.second > b.second : x.key < y.key;
-  });
-  std::vector<SeenKey> sorted;
-  sorted.reserve(entries.size());
-  for (const auto& [leading, place] : order) {
-    if (sorted.empty() || sorted.back().key != entries[place].key) sorted.push_back(entries[place]);
-  }
-  entries = std::move(sorted);
-}
-
 }  // namespace
 
 Status DedupeIndex::load(Database& database, int64_t last_seq) {
@@ -141,8 +117,7 @@ void DedupeIndex::keep(const SeenKey& entry) {
 
 const SeenKey* DedupeIndex::in_memory(const Key& key) const {
   if (const SeenKey* found = fresh_.find(key)) return found;
-  auto place = std::lower_bound(frozen_.begin(), frozen_.end(), key, [](const SeenKey& seen, const Key& k) { return seen.key < k; });
-  return place != frozen_.end() && place->key == key ? &*place : nullptr;
+  return frozen_ ? frozen_->find(key) : nullptr;
 }
 
 Result<std::optional<std::string>> DedupeIndex::find(const Key& key, int64_t now_ms) {
@@ -174,12 +149,10 @@ void DedupeIndex::insert(const Key& key, int64_t seq, std::string_view event_id,
 void DedupeIndex::commit() {
   fresh_.commit();
   if (pass_finished_) {
-    Segment made{frozen_seq_, 0, frozen_.size()};
-    for (const SeenKey& seen : frozen_) made.until_ms = std::max(made.until_ms, seen.until_ms);
-    segments_.push_back(made);
+    segments_.push_back({frozen_seq_, merged_.until_ms, merged_.keys});
     merged_seq_ = frozen_seq_;
-    std::vector<SeenKey>().swap(frozen_);
-    merged_ = 0;
+    frozen_.reset();
+    merged_ = {};
     pass_finished_ = false;
   }
   if (std::exchange(dropped_all_, false)) expired_.pop_back();
@@ -201,8 +174,7 @@ size_t DedupeIndex::segment_size() const {
 
 // Only between transactions, so that all of the segment is durable in `event`.
 void DedupeIndex::freeze(int64_t now_ms) {
-  frozen_ = std::move(fresh_).give_away();
-  sort_and_keep_newest(frozen_);
+  frozen_ = std::move(fresh_);
   frozen_seq_ = last_seq_;
   // What a pass before the last stop has left of this very segment is written anew.
   std::erase_if(segments_, [this](const Segment& segment) { return segment.number == frozen_seq_; });
@@ -216,7 +188,7 @@ void DedupeIndex::freeze(int64_t now_ms) {
 }
 
 Status DedupeIndex::merge(size_t budget, int64_t now_ms) {
-  if (frozen_.empty()) {
+  if (!frozen_) {
     if (fresh_.size() < segment_size() || fresh_.uncommitted() > 0) return Status::ok();
     freeze(now_ms);
   }
@@ -226,23 +198,41 @@ Status DedupeIndex::merge(size_t budget, int64_t now_ms) {
 }
 
 Status DedupeIndex::write_frozen(size_t budget) {
-  size_t end = std::min(frozen_.size(), merged_ + budget);
-  while (merged_ < end) {
-    size_t rows = end - merged_ >= kRows ? kRows : 1;
-    Statement& insert = rows == kRows ? insert_many_ : insert_one_;
-    insert.bind(1, frozen_seq_);
-    for (size_t i = 0; i < rows; ++i) {
-      const SeenKey& row = frozen_[merged_ + i];
-      int at = static_cast<int>(3 * i) + 2;
-      insert.bind_blob(at, bytes(row.key)).bind(at + 1, std::string_view(row.event_id.data(), row.event_id.size()));
-      insert.bind(at + 2, row.until_ms);
-    }
-    if (Status s = run(insert); !s) return s;
-    merged_ += rows;
+  if (budget == 0) return Status::ok();
+  std::vector<const SeenKey*> next;
+  size_t place = merged_.place;
+  for (size_t before = 1; next.size() < budget && before != next.size();) {
+    before = next.size();
+    place = frozen_->take_sorted(place, next);
   }
+  for (size_t at = 0; at < next.size();) {
+    size_t rows = next.size() - at >= kRows ? kRows : 1;
+    if (Status s = insert(next.data() + at, rows); !s) return s;
+    at += rows;
+  }
+  merged_.place = place;
+  merged_.keys += next.size();
+  for (const SeenKey* seen : next) merged_.until_ms = std::max(merged_.until_ms, seen->until_ms);
+  if (next.size() >= budget) return Status::ok();  // there may be more
+  return finish_pass();
+}
+
+Status DedupeIndex::insert(const SeenKey* const* rows, size_t count) {
+  Statement& insert = count == kRows ? insert_many_ : insert_one_;
+  insert.bind(1, frozen_seq_);
+  for (size_t i = 0; i < count; ++i) {
+    int at = static_cast<int>(3 * i) + 2;
+    insert.bind_blob(at, bytes(rows[i]->key)).bind(at + 1, std::string_view(rows[i]->event_id.data(), rows[i]->event_id.size()));
+    insert.bind(at + 2, rows[i]->until_ms);
+  }
+  return run(insert);
+}
+
+// All of the segment is in the table.
+Status DedupeIndex::finish_pass() {
   // The mark tells a segment that is complete from one that is not: as long as any is left of these, it stays where it is.
   bool leftovers = std::any_of(expired_.begin(), expired_.end(), [this](int64_t number) { return number > merged_seq_; });
-  if (merged_ < frozen_.size() || leftovers) return Status::ok();
+  if (leftovers) return Status::ok();
   if (Status s = run(set_merged_.bind(1, frozen_seq_)); !s) return s;
   pass_finished_ = true;
   return Status::ok();

@@ -41,8 +41,8 @@ class DedupeIndex {
 
   // Writes up to `budget` keys to the table, and drops as many that have expired, inside the open transaction.
   Status merge(size_t budget, int64_t now_ms);
-  bool merging() const { return !frozen_.empty(); }
-  size_t in_memory() const { return fresh_.size() + frozen_.size(); }
+  bool merging() const { return frozen_.has_value(); }
+  size_t in_memory() const { return fresh_.size() + (frozen_ ? frozen_->size() : 0); }
 
  private:
   struct Segment {
@@ -59,22 +59,30 @@ class DedupeIndex {
   size_t segment_size() const;
   void freeze(int64_t now_ms);
   Status write_frozen(size_t budget);
+  Status insert(const SeenKey* const* rows, size_t count);
+  Status finish_pass();
   Status drop_expired(size_t budget);
   Status run(Statement& statement);
 
   size_t merge_at_;
   BloomFilter filter_;             // of all there are, here and in the table
   FreshKeys fresh_;                // newest keys
-  std::vector<SeenKey> frozen_;    // sorted: the segment that is being written; still found here until all of it is in the table
+  std::optional<FreshKeys> frozen_;  // the segment that is being written; still found here until all of it is in the table
   std::vector<Segment> segments_;  // of the table, by number
   std::vector<int64_t> expired_;   // segments that nobody needs, of which rows are left
-  size_t merged_ = 0;              // how many of `frozen_` are in the table
+  // How far `frozen_` is in the table.
+  struct Merged {
+    size_t place = 0;  // where it goes on
+    size_t keys = 0;
+    int64_t until_ms = 0;  // when the last of them expires
+  };
+  Merged merged_;
   int64_t frozen_seq_ = 0;         // the table is complete up to here once they all are; the number of the segment
   int64_t last_seq_ = 0;
   int64_t merged_seq_ = 0;         // the mark in `meta`
 
   // What the open transaction has done; rollback() takes it back.
-  size_t merged_before_ = 0;
+  Merged merged_before_;
   bool pass_finished_ = false;
   bool dropped_all_ = false;  // of expired_.back()
 

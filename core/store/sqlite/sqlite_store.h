@@ -25,6 +25,8 @@ class SqliteStore final : public Store, public Upkeep, public Timers {
 
   void submit(std::unique_ptr<ingest::PendingEvent> event) override { committer_.submit(std::move(event)); }
   Status accepting() const override { return committer_.accepting(); }
+  // Open deliveries; above, new events are turned away.
+  void set_max_backlog(uint64_t deliveries) { committer_.set_max_backlog(deliveries); }
   void submit_settlement(std::unique_ptr<Settlement> settlement) override { committer_.submit(std::move(settlement)); }
   Counters counters() const override { return committer_.counters(); }
   Status condition() const override { return committer_.condition(); }

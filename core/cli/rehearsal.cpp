@@ -1,0 +1,148 @@
+#include "core/cli/rehearsal.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "core/base/clock.h"
+
+namespace postern::cli {
+namespace {
+
+constexpr int64_t kWithinMs = 30'000;
+constexpr size_t kMostText = 64 * 1024;
+
+// The reading end of a pipe, with what came through it.
+class Output {
+ public:
+  Output() {
+    if (::pipe2(ends_.data(), O_CLOEXEC) != 0) ends_ = {-1, -1};
+  }
+  ~Output() {
+    close_writing();
+    if (ends_[0] >= 0) ::close(ends_[0]);
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  bool is_open() const { return ends_[0] >= 0; }
+  int reading() const { return ended_ ? -1 : ends_[0]; }
+  int writing() const { return ends_[1]; }
+  void close_writing() {
+    if (ends_[1] >= 0) ::close(std::exchange(ends_[1], -1));
+  }
+  bool ended() const { return ended_; }
+  const std::string& text() const { return text_; }
+  void read() {
+    char some[4096];
+    ssize_t got = ::read(ends_[0], some, sizeof some);
+    if (got < 0 && errno == EINTR) return;
+    ended_ = got <= 0;
+    if (got > 0 && text_.size() < kMostText) text_.append(some, static_cast<size_t>(got));
+  }
+
+ private:
+  std::array<int, 2> ends_{-1, -1};
+  bool ended_ = false;
+  std::string text_;
+};
+
+// This program, whatever file stands in its place now. It begins with no signal blocked.
+int spawn(const std::string& config_file, const Output& out, const Output& err, pid_t& child) {
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&files, out.writing(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&files, err.writing(), STDERR_FILENO);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  std::array<std::string, 6> words{"postern", "check", "-c", config_file, "--json", "--verbose"};
+  std::array<char*, 7> arguments{};
+  std::transform(words.begin(), words.end(), arguments.begin(), [](std::string& word) { return word.data(); });
+  int error = ::posix_spawn(&child, "/proc/self/exe", &files, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&files);
+  return error;
+}
+
+// False when it was not over in time.
+bool follow(Output& out, Output& err) {
+  int64_t until = steady_ms() + kWithinMs;
+  while (!out.ended() || !err.ended()) {
+    int64_t left = until - steady_ms();
+    if (left <= 0) return false;
+    std::array<pollfd, 2> waiting{{{out.reading(), POLLIN, 0}, {err.reading(), POLLIN, 0}}};
+    if (::poll(waiting.data(), waiting.size(), static_cast<int>(left)) <= 0) continue;
+    if (waiting[0].revents != 0) out.read();
+    if (waiting[1].revents != 0) err.read();
+  }
+  return true;
+}
+
+// What `check` said: its faults, and which plugin it came to last.
+struct Said {
+  std::string faults, plugin;
+};
+
+Said understand(const std::string& text) {
+  Said said;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    nlohmann::json entry = line.starts_with('{') ? nlohmann::json::parse(line, nullptr, false) : nlohmann::json();
+    if (!entry.is_object()) {
+      said.faults += (said.faults.empty() ? "" : "\n") + line;
+    } else if (entry.value("message", "") == "loading a plugin") {
+      said.plugin = entry.value("plugin", "");
+    }
+  }
+  return said;
+}
+
+Status judge(bool in_time, int how, const std::string& answer, const Said& said) {
+  std::string where = said.plugin.empty() ? std::string() : " while plugin " + said.plugin + " was loaded";
+  std::string heard = said.faults.empty() ? std::string() : "\n" + said.faults;
+  if (!in_time) return {Code::kInvalid, "trying it out took more than 30 s" + where + heard};
+  if (WIFSIGNALED(how)) return {Code::kInvalid, std::string("trying it out crashed") + where + ": " + ::strsignal(WTERMSIG(how)) + heard};
+  bool whole = nlohmann::json::parse(answer, nullptr, false).is_object();
+  if (WEXITSTATUS(how) == 0 && whole) return Status::ok();
+  if (!said.faults.empty() && WEXITSTATUS(how) == 1) return {Code::kInvalid, said.faults};
+  return {Code::kInvalid, "trying it out ended with status " + std::to_string(WEXITSTATUS(how)) + where + ": did the plugin call exit()?" + heard};
+}
+
+}  // namespace
+
+Status rehearse(const std::string& config_file) {
+  Output out, err;
+  pid_t child = 0;
+  if (!out.is_open() || !err.is_open()) return {Code::kIo, std::string("the configuration cannot be tried out: ") + std::strerror(errno)};
+  if (int error = spawn(config_file, out, err, child); error != 0) {
+    return {Code::kIo, std::string("the configuration cannot be tried out: ") + std::strerror(error)};
+  }
+  out.close_writing();
+  err.close_writing();
+  bool in_time = follow(out, err);
+  if (!in_time) ::kill(child, SIGKILL);
+  int how = 0;
+  while (::waitpid(child, &how, 0) < 0 && errno == EINTR) {
+  }
+  return judge(in_time, how, out.text(), understand(err.text()));
+}
+
+}  // namespace postern::cli

@@ -1,0 +1,125 @@
+// How a gateway goes on with another configuration, and how the one before ends.
+#include <algorithm>
+
+#include "core/base/clock.h"
+#include "core/gateway/gateway.h"
+
+namespace postern::gateway {
+namespace {
+
+constexpr int64_t kCallsBackWithinMs = 1'000;  // for calls into plugins that nobody waits for any more
+constexpr size_t kMostFaults = 20;             // told of in one message
+
+std::string told(const std::string& file, const std::vector<config::Fault>& faults) {
+  std::string text;
+  for (size_t i = 0; i < std::min(faults.size(), kMostFaults); ++i) text += (i == 0 ? "" : "\n") + config::to_text(file, faults[i]);
+  if (faults.size() > kMostFaults) text += "\nand " + std::to_string(faults.size() - kMostFaults) + " more; `postern check` tells all";
+  return text;
+}
+
+bool same_listeners(const config::Config& a, const config::Config& b) {
+  return std::equal(a.listen.begin(), a.listen.end(), b.listen.begin(), b.listen.end(),
+                    [](const config::Listen& x, const config::Listen& y) { return x.address == y.address; });
+}
+
+}  // namespace
+
+std::vector<std::string> needing_restart(const config::Config& started, const config::Config& now) {
+  const struct {
+    const char* setting;
+    bool is_same;
+  } kSettings[] = {{"gateway.listen", same_listeners(started, now)},
+                   {"gateway.loops", started.loops == now.loops},
+                   {"admin.listen", started.admin.listen == now.admin.listen},
+                   {"admin.socket", started.admin.socket == now.admin.socket},
+                   {"store.path", started.store_path == now.store_path},
+                   {"dispatch.workers", started.workers == now.workers}};
+  std::vector<std::string> changed;
+  for (const auto& of : kSettings) {
+    if (!of.is_same) changed.emplace_back(of.setting);
+  }
+  return changed;
+}
+
+std::shared_ptr<const dispatch::Roster> roster_of(const std::shared_ptr<const Generation>& generation) {
+  return {generation, &generation->assembly->roster()};
+}
+
+store::Retention::Policy policy_of(const config::Retention& r) { return {r.age, r.dead, r.size}; }
+
+// Until adopt() nothing has changed; what has been made by then ends as a generation does.
+Status Gateway::reload() {
+  service_manager::reloading();
+  const std::string& file = config_.file;
+  auto load = [&]() -> Status {
+    if (rehearse_) {
+      if (Status s = rehearse_(file); !s) return s;
+    }
+    const std::shared_ptr<const Generation> before = generations_.current();
+    config::Loaded loaded = config::load_config(file);
+    std::unique_ptr<Assembly> assembly;
+    if (loaded.faults.empty()) assembly = Assembly::make(loaded.config, loaded.faults, before->assembly.get());
+    if (!loaded.faults.empty()) return {Code::kInvalid, told(file, loaded.faults)};
+    auto made = Generation::make(std::move(loaded.config), std::move(assembly));
+    if (!made) return made.status();
+    (*made)->number = before->number + 1;
+    const std::shared_ptr<Generation> next = generations_.watch(std::move(*made));
+    if (Status s = next->assembly->connect(client_); !s) return s;
+    if (Status s = next->assembly->activate(); !s) return s;
+    adopt(next);
+    return Status::ok();
+  };
+  Status status = load();
+  if (status) {
+    log::info("reloaded", {{"config", file}, {"generation", generations_.current()->number}});
+  } else {
+    log::error("not reloaded; the configuration from before goes on", {{"config", file}, {"error", status.message()}});
+  }
+  service_manager::ready(summary());
+  return status;
+}
+
+// Whoever takes deliveries is there before the first event is stored for them.
+void Gateway::adopt(const std::shared_ptr<const Generation>& generation) {
+  const config::Config& config = generation->config;
+  dispatcher_->adopt(roster_of(generation));
+  timers_->adopt(roster_of(generation));
+  on_every_loop([&](Loop& loop) {
+    loop.front->adopt(generation);
+    for (auto& admin : loop.admins) {
+      if (admin->needs_token()) admin->adopt(config.admin.token, config.admin.open_metrics);
+    }
+  });
+  set_health_checks(generation);
+  generations_.set_current(generation);
+  limit_connections(config);
+  store_->set_max_backlog(config.max_backlog);
+  retention_->adopt(policy_of(config.retention));
+  log::set_level(log::to_level(config.log_level));
+  for (const std::string& setting : needing_restart(config_, config)) {
+    log::warn("this setting is used from the next start on", {{"setting", setting}});
+  }
+}
+
+// On the reloader's thread, when nothing is under way in it any more.
+void Gateway::retire(std::unique_ptr<Generation> generation) {
+  if (!generation->assembly->stop_calls(kCallsBackWithinMs)) {
+    log::warn("a thread does not come back from a plugin of a configuration that has ended; the plugins stay in memory",
+              {{"generation", generation->number}});
+    stuck_.push_back(std::move(generation));
+    return;
+  }
+  generation->assembly->deactivate(static_cast<uint32_t>(generation->config.drain.count()));
+  log::info("the plugins of the configuration before have ended", {{"generation", generation->number}});
+}
+
+// At the end of the gateway, after the reloader's. False when a thread is inside a plugin: nothing may be destroyed then.
+bool Gateway::retire_all() {
+  std::unique_ptr<Generation> ended;
+  while ((ended = generations_.take_ended())) retire(std::move(ended));
+  bool all_back = stuck_.empty();
+  for (const auto& generation : generations_.all()) all_back = generation->assembly->stop_calls(kCallsBackWithinMs) && all_back;
+  return all_back;
+}
+
+}  // namespace postern::gateway

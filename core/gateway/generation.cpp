@@ -1,0 +1,27 @@
+#include "core/gateway/generation.h"
+
+#include <utility>
+
+#include "core/base/clock.h"
+
+namespace postern::gateway {
+
+Result<std::unique_ptr<Generation>> Generation::make(config::Config config, std::unique_ptr<Assembly> assembly) {
+  auto made = std::make_unique<Generation>();
+  auto details_for = admission::AddressList::parse(config.admin.allow_details);
+  if (!details_for) return details_for.status().with_context("admin.allow_details");
+  auto trusted = admission::AddressList::parse(config.trusted_proxies);
+  if (!trusted) return trusted.status().with_context("gateway.trusted_proxies");
+  made->details_for = std::move(*details_for);
+  made->url_source = {config.public_url, std::move(*trusted)};
+  made->since = wall_ms();
+  made->config = std::move(config);
+  made->assembly = std::move(assembly);
+  made->tables = std::make_unique<const ingest::Ingest::Tables>(ingest::Ingest::Tables{
+      made->assembly->routes(), made->assembly->targets(), made->config.dedupe_window.count(), made->url_source});
+  return made;
+}
+
+http::Timeouts timeouts_of(const config::Deadlines& d) { return {d.head.count(), d.body.count(), d.write.count(), d.idle.count()}; }
+
+}  // namespace postern::gateway

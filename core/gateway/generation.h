@@ -1,0 +1,32 @@
+// Generation: one configuration at work: its plugins, and what of it the rooms look things up in. A reload makes the next one; whatever is
+// under way in one before (a request, a delivery, a health check) holds it, and ends with the plugins that it began with.
+// Thread-safety: const after make(), but for the assembly's life.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "core/admission/address_list.h"
+#include "core/admission/public_urls.h"
+#include "core/config/config.h"
+#include "core/gateway/assembly.h"
+#include "core/http/connection.h"
+#include "core/ingest/ingest.h"
+
+namespace postern::gateway {
+
+struct Generation {
+  static Result<std::unique_ptr<Generation>> make(config::Config config, std::unique_ptr<Assembly> assembly);
+
+  config::Config config;
+  std::unique_ptr<Assembly> assembly;
+  admission::AddressList details_for;  // who sees health details
+  admission::UrlSource url_source;     // with the trusted proxies
+  std::unique_ptr<const ingest::Ingest::Tables> tables;
+  uint64_t number = 1;     // 1 at the start
+  int64_t since = 0;       // Unix milliseconds
+};
+
+http::Timeouts timeouts_of(const config::Deadlines& deadlines);
+
+}  // namespace postern::gateway

@@ -1,0 +1,64 @@
+#include "core/gateway/generations.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace postern::gateway {
+
+std::shared_ptr<Generation> Generations::watch(std::unique_ptr<Generation> generation) {
+  std::shared_ptr<Generation> shared(generation.release(), [yard = yard_](Generation* ended) {
+    MutexLock lock(yard->mutex);
+    yard->ended.emplace_back(ended);
+    yard->changed.notify_all();
+  });
+  MutexLock lock(mutex_);
+  std::erase_if(watched_, [](const auto& one) { return one.expired(); });
+  watched_.push_back(shared);
+  return shared;
+}
+
+void Generations::set_current(std::shared_ptr<const Generation> generation) {
+  MutexLock lock(mutex_);
+  current_.swap(generation);
+}
+
+std::shared_ptr<const Generation> Generations::current() const {
+  MutexLock lock(mutex_);
+  return current_;
+}
+
+std::vector<std::shared_ptr<const Generation>> Generations::all() const {
+  std::vector<std::shared_ptr<const Generation>> held;
+  MutexLock lock(mutex_);
+  for (const auto& one : watched_) {
+    if (auto generation = one.lock()) held.push_back(std::move(generation));
+  }
+  return held;
+}
+
+std::unique_ptr<Generation> Generations::take(Yard& yard) {
+  if (yard.ended.empty()) return nullptr;
+  std::unique_ptr<Generation> first = std::move(yard.ended.front());
+  yard.ended.erase(yard.ended.begin());
+  return first;
+}
+
+std::unique_ptr<Generation> Generations::wait_for_ended() {
+  MutexLock lock(yard_->mutex);
+  while (yard_->ended.empty() && !yard_->nudged) yard_->changed.wait(yard_->mutex);
+  yard_->nudged = false;
+  return take(*yard_);
+}
+
+std::unique_ptr<Generation> Generations::take_ended() {
+  MutexLock lock(yard_->mutex);
+  return take(*yard_);
+}
+
+void Generations::nudge() {
+  MutexLock lock(yard_->mutex);
+  yard_->nudged = true;
+  yard_->changed.notify_all();
+}
+
+}  // namespace postern::gateway
