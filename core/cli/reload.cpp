@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::chrono::milliseconds kLookEvery(20);
+constexpr std::chrono::milliseconds kAskEvery(20);
 
 // Waits until that reload has ended, and gives what the gateway says of it.
 bool follow(const Options& options, uint64_t number, int64_t within_ms, json& answer, int& status) {
@@ -25,7 +25,7 @@ bool follow(const Options& options, uint64_t number, int64_t within_ms, json& an
     if (!ask(options.config_file, "/admin/v1/status", all, status)) return false;
     answer = std::move(all["reload"]);
     if (answer["number"].get<uint64_t>() >= number) return true;
-    std::this_thread::sleep_for(kLookEvery);
+    std::this_thread::sleep_for(kAskEvery);
   } while (steady_ms() < until);
   complain("the reload has not ended yet; `postern status` tells when it has");
   status = kNotSo;

@@ -124,11 +124,12 @@ Status Caller::connect(Client& client, const std::string& plugin) {
 bool Caller::close(int64_t within_ms) {
   Client* client = client_;
   if (client == nullptr) return true;
-  for (Client::UpstreamId id : ids_) client->remove_upstream(id);
   int64_t until = steady_ms() + within_ms;
   State& s = *state_;
   MutexLock lock(s.mutex);
-  s.closed = true;
+  if (!std::exchange(s.closed, true)) {
+    for (Client::UpstreamId id : ids_) client->remove_upstream(id);
+  }
   for (const auto& [number, request] : s.out) {
     if (request) client->cancel(*request);
   }

@@ -21,7 +21,7 @@ constexpr int64_t kTryAgainMs = 1000;  // after the store could not read or writ
 }  // namespace
 
 Dispatcher::Dispatcher(std::shared_ptr<const Roster> roster, store::Store& store, uint32_t workers)
-    : store_(store), workers_(workers), meter_(ingest::TypeTable::kMaxTypes + 1) {
+    : store_(store), workers_(workers), meter_(ingest::TypeTable::kMaxTypes) {
   adopt(std::move(roster));
 }
 

@@ -1,5 +1,6 @@
 #include "core/gateway/gateway.h"
 
+#include <nlohmann/json.hpp>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -67,7 +68,7 @@ Status Gateway::open(std::unique_ptr<Assembly> assembly) {
 
 void Gateway::make_upkeep() {
   jobs_ = std::make_unique<dispatch::JobRunner>(*store_, *dispatcher_);
-  timers_ = std::make_unique<dispatch::TimerRunner>(*store_, *store_, dispatcher_->roster());
+  timers_ = std::make_unique<dispatch::TimerRunner>(*store_, *store_, roster_of(generations_.current()));
   retention_ = std::make_unique<store::Retention>(*store_, policy_of(config_.retention));
   upkeep_ = std::make_unique<admin::UpkeepApi>(admin::UpkeepApi::Sources{
       *store_, *store_, *dispatcher_, [this] { return retention_->policy(); }, [this] { jobs_->nudge(); }});

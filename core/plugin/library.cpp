@@ -8,6 +8,7 @@
 #include "core/base/trusted_path.h"
 #include "core/config/file.h"
 #include "core/plugin/elf_check.h"
+#include "core/plugin/memory_file.h"
 
 namespace postern::plugin {
 namespace {
@@ -45,12 +46,14 @@ Result<Library> Library::load(const std::string& path, std::string_view bytes, H
   if (Status s = check_elf(bytes); !s) return s.with_context(path);
   auto file = MemoryFile::make(path.substr(path.rfind('/') + 1), bytes);
   if (!file) return file.status().with_context(path);
-  Library library(std::move(*file));
+  const std::string copy_path = file->path();
+  Library library;
   library.path_ = path;
   using boost::dll::load_mode::type;
   auto mode = static_cast<type>(boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local | RTLD_NODELETE);
   try {
-    library.library_.load(boost::dll::fs::path(library.file_.path()), mode);
+    library.library_.load(boost::dll::fs::path(copy_path), mode);
+    file->keep_for_good();
     if (!library.library_.has("postern_entry")) {
       return Status(Code::kInvalid, path + ": has no symbol postern_entry; it is no Postern plugin");
     }
@@ -58,7 +61,7 @@ Result<Library> Library::load(const std::string& path, std::string_view bytes, H
     size_t size = std::min<size_t>(theirs.struct_size, sizeof(postern_plugin_entry));
     std::memcpy(&library.entry_, &theirs, std::max(size, offsetof(postern_plugin_entry, flags)));
   } catch (const std::exception& e) {
-    return Status(Code::kInvalid, path + ": cannot be loaded: " + named(e.what(), library.file_.path(), path));
+    return Status(Code::kInvalid, path + ": cannot be loaded: " + named(e.what(), copy_path, path));
   }
   if (Status s = library.read_entry(has_extension); !s) return s.with_context(path);
   return library;

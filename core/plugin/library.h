@@ -9,11 +9,9 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "core/base/status.h"
-#include "core/plugin/memory_file.h"
 
 namespace postern::plugin {
 
@@ -38,10 +36,7 @@ class Library {
  private:
   Status read_entry(HasExtension has_extension);
 
-  explicit Library(MemoryFile file) : file_(std::move(file)) {}
-
   std::string path_;
-  MemoryFile file_;
   boost::dll::shared_library library_;
   postern_plugin_entry entry_{};  // min(theirs, ours), the rest zero
   std::string id_, version_, build_id_;

@@ -18,8 +18,10 @@ class MemoryFile {
   MemoryFile(MemoryFile&& other) noexcept;
   MemoryFile& operator=(MemoryFile&& other) noexcept;
 
-  // Valid in this process, and no other file's as long as this object lives.
+  // Valid in this process as long as this object lives.
   std::string path() const;
+  // What has been loaded stays as long as the process lives, and so must its path be no other file's: the loader would take it for the same.
+  void keep_for_good() { fd_ = -1; }
 
  private:
   explicit MemoryFile(int fd) : fd_(fd) {}

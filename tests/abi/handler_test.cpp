@@ -43,7 +43,7 @@ class Handler : public ::testing::Test {
   void SetUp() override {
     made_ = make("handler", "");
     ASSERT_NE(made_.instance, nullptr) << made_.error;
-    subscriber_.plugin = "p";
+    subscriber_->plugin = "p";
   }
 
   // Runs the handler for the type as a worker does. The handler's result is what it ended with.
@@ -65,7 +65,7 @@ class Handler : public ::testing::Test {
 
   Made made_;
   EmptyStore store_;
-  dispatch::Subscriber subscriber_;
+  std::shared_ptr<dispatch::Subscriber> subscriber_ = std::make_shared<dispatch::Subscriber>();
   std::shared_ptr<dispatch::Delivery> delivery_;
   int ended_ = 0;
 };

@@ -35,7 +35,8 @@ class AdminServiceTest : public http::testing::ConnectionTest {
   // The service that answers from now on.
   void serve_with(const std::string& token, bool open_metrics = false) {
     on_loop([&] {
-      service_of_test_ = std::make_unique<AdminService>(loop_, worker_, archive_.views(), archive_.upkeep(), health_, token, open_metrics);
+      service_of_test_ = std::make_unique<AdminService>(
+          loop_, worker_, AdminService::Parts{archive_.views(), archive_.upkeep(), health_, [this] { return ++reloads_; }}, token, open_metrics);
       service_.head = [this](http::Exchange& e, const http::Request& head) {
         return service_of_test_->on_head(e, head);
       };
@@ -57,6 +58,7 @@ class AdminServiceTest : public http::testing::ConnectionTest {
     return ask("/admin/v1/plugins", authorization.empty() ? "" : "Authorization: " + authorization + "\r\n").status;
   }
 
+  uint64_t reloads_ = 0;
   testing::Archive archive_;
   observe::HealthBoard health_;
   Worker worker_;

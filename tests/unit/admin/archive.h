@@ -25,14 +25,14 @@ class Archive {
     dispatch::Subscriber& s = subscribers_.emplace_back();
     s.plugin = "acme";
     s.name = "handlers";
-    dispatcher_ = std::make_unique<dispatch::Dispatcher>(subscribers_, targets_, critical_, *store_, 1);
+    dispatcher_ = std::make_unique<dispatch::Dispatcher>(roster_, *store_, 1);
     views_ = std::make_unique<Views>(Sources{*store_, *dispatcher_, [] { return nlohmann::json{{"what", "plugins"}}; },
                                              [] { return nlohmann::json{{"what", "routes"}}; },
                                              [] { return nlohmann::json{{"version", "1.2.3"}}; },
                                              [] { return std::string("# metrics\n"); }});
     store::Retention::Policy retention;
     retention.age = std::chrono::hours(24);
-    upkeep_ = std::make_unique<UpkeepApi>(UpkeepApi::Sources{*store_, *store_, *dispatcher_, retention, [this] { ++jobs_begun; }});
+    upkeep_ = std::make_unique<UpkeepApi>(UpkeepApi::Sources{*store_, *store_, *dispatcher_, [retention] { return retention; }, [this] { ++jobs_begun; }});
   }
   ~Archive() { store_->stop(); }
 
@@ -70,9 +70,9 @@ class Archive {
   store::testing::TempFolder folder_;
   store::testing::Settled settled_;
   std::unique_ptr<store::sqlite::SqliteStore> store_;
-  std::vector<dispatch::Subscriber> subscribers_;
-  ingest::TargetTable targets_;
-  dispatch::CriticalTypes critical_;
+  std::shared_ptr<dispatch::Roster> roster_ = std::make_shared<dispatch::Roster>();
+  std::vector<dispatch::Subscriber>& subscribers_ = roster_->subscribers;
+  ingest::TargetTable& targets_ = roster_->targets;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<Views> views_;
   std::unique_ptr<UpkeepApi> upkeep_;

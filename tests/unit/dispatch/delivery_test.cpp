@@ -12,8 +12,8 @@ using Outcome = HandlerOutcome;
 class DeliveryTest : public ::testing::Test {
  protected:
   DeliveryTest() {
-    subscriber_.plugin = "acme";
-    subscriber_.name = "handlers";
+    subscriber_->plugin = "acme";
+    subscriber_->name = "handlers";
     make();
   }
   void make(uint32_t depth = 0) {
@@ -31,7 +31,7 @@ class DeliveryTest : public ::testing::Test {
   }
 
   testing::FakeStore store_;
-  Subscriber subscriber_;
+  std::shared_ptr<Subscriber> subscriber_ = std::make_shared<Subscriber>();
   std::vector<Outcome> ends_;
   std::string why_;
   std::shared_ptr<Delivery> delivery_;

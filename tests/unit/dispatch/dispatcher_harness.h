@@ -64,7 +64,7 @@ class DispatcherHarness : public ::testing::Test {
   }
   Subscriber& own() { return subscribers_.front(); }
   void start(uint32_t workers = 4) {
-    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, critical_, store_, workers);
+    dispatcher_ = std::make_unique<Dispatcher>(roster_, store_, workers);
     ASSERT_TRUE(store_.start(*dispatcher_, *dispatcher_, [](const Status&) {}));
     dispatcher_->start();
   }
@@ -72,9 +72,10 @@ class DispatcherHarness : public ::testing::Test {
   static std::string text(const Delivery& d) { return std::to_string(d.seq()) + "." + std::to_string(d.attempt()); }
 
   Calls calls_;
-  std::vector<Subscriber> subscribers_;
-  ingest::TargetTable targets_;
-  CriticalTypes critical_;
+  std::shared_ptr<Roster> roster_ = std::make_shared<Roster>();
+  std::vector<Subscriber>& subscribers_ = roster_->subscribers;
+  ingest::TargetTable& targets_ = roster_->targets;
+  CriticalTypes& critical_ = roster_->critical;
   FakeStore store_;
   std::unique_ptr<Dispatcher> dispatcher_;
 };

@@ -35,7 +35,7 @@ class DispatcherStoreTest : public ::testing::Test {
     auto opened = store::sqlite::SqliteStore::open(path(), {});
     ASSERT_TRUE(opened.is_ok()) << opened.status().message();
     store_ = std::move(*opened);
-    dispatcher_ = std::make_unique<Dispatcher>(subscribers_, targets_, critical_, *store_, workers);
+    dispatcher_ = std::make_unique<Dispatcher>(roster_, *store_, workers);
     ASSERT_TRUE(store_->start(*dispatcher_, *dispatcher_, [](const Status&) { ADD_FAILURE() << "the store failed"; }));
     dispatcher_->start();
   }
@@ -65,9 +65,9 @@ class DispatcherStoreTest : public ::testing::Test {
 
   store::testing::TempFolder folder_;
   store::testing::Committed committed_;
-  std::vector<Subscriber> subscribers_;
-  ingest::TargetTable targets_;
-  CriticalTypes critical_;
+  std::shared_ptr<Roster> roster_ = std::make_shared<Roster>();
+  std::vector<Subscriber>& subscribers_ = roster_->subscribers;
+  ingest::TargetTable& targets_ = roster_->targets;
   store::testing::Gathered<std::string> calls_;
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<Dispatcher> dispatcher_;

@@ -24,7 +24,7 @@ constexpr milliseconds kSoon{30000};
 // Keeps what comes. Thread-safety: any thread.
 class Taken final : public ReplayTarget {
  public:
-  bool has_subscriber(const std::string&, const std::string& name) const override { return name != "gone"; }
+  bool has_subscriber(const std::string&, const std::string& name) override { return name != "gone"; }
   size_t room(const std::string&, const std::string& subscriber) override { return subscriber == "full" && full_ ? 0 : room_.load(); }
   void requeue(std::vector<store::OpenDelivery> deliveries) override {
     std::lock_guard lock(mutex_);

@@ -39,7 +39,7 @@ TEST_F(MeterTest, CountsRunsByTypeAndEnd) {
   const auto& types = dispatcher_->meter().of_type();
   ingest::TypeTable::Id type = targets_.types().match("acme", "acme.thing.made");
   ASSERT_NE(type, ingest::TypeTable::kOther);
-  ASSERT_EQ(types.size(), targets_.types().size());
+  ASSERT_GE(types.size(), targets_.types().size());
   EXPECT_EQ(types[type].done.value(), 1u);
   EXPECT_EQ(types[type].retry.value(), 2u);
   EXPECT_EQ(types[type].dead.value(), 2u);

@@ -27,7 +27,8 @@ class SchedulerTest : public ::testing::Test {
     make();
   }
   void make(bool loaded = true) {
-    scheduler_ = std::make_unique<Scheduler>(subscribers_);
+    scheduler_ = std::make_unique<Scheduler>();
+    scheduler_->adopt(roster_);
     EXPECT_FALSE(scheduler_->wanted_page()) << "before it knows of the store";
     store::OpenSummary summary;
     for (const Subscriber& s : subscribers_) {
@@ -79,7 +80,8 @@ class SchedulerTest : public ::testing::Test {
   }
   void release(int64_t seq) { scheduler_->release(out_.at(seq), now_); }
 
-  std::vector<Subscriber> subscribers_;
+  std::shared_ptr<Roster> roster_ = std::make_shared<Roster>();
+  std::vector<Subscriber>& subscribers_ = roster_->subscribers;
   std::unique_ptr<Scheduler> scheduler_;
   std::map<int64_t, Scheduler::Entry> out_;
   int64_t now_ = 1000;
@@ -241,7 +243,8 @@ TEST_F(LoadingTest, APageThatIsAheadOfTheNews) {
 }
 
 TEST_F(LoadingTest, BeginsWhereItsOwnBegin) {
-  scheduler_ = std::make_unique<Scheduler>(subscribers_);
+  scheduler_ = std::make_unique<Scheduler>();
+  scheduler_->adopt(roster_);
   add(delivery(78));
   store::OpenSummary summary;
   summary.newest = 77;
@@ -256,7 +259,8 @@ TEST_F(LoadingTest, BeginsWhereItsOwnBegin) {
 }
 
 TEST_F(LoadingTest, OneThatHasNothingOpenAsksForNothing) {
-  scheduler_ = std::make_unique<Scheduler>(subscribers_);
+  scheduler_ = std::make_unique<Scheduler>();
+  scheduler_->adopt(roster_);
   store::OpenSummary summary;
   summary.newest = 77;
   scheduler_->begin(summary);

@@ -40,7 +40,8 @@ class TimerRunnerTest : public store::testing::StoreTest {
     settled_.deliveries.take();
   }
   void run(std::vector<std::string> plugins = {"acme"}) {
-    runner_ = std::make_unique<TimerRunner>(*store_, *store_, targets_, std::move(plugins));
+    roster_->plugins = std::move(plugins);
+    runner_ = std::make_unique<TimerRunner>(*store_, *store_, roster_);
     runner_->start();
   }
   void stop() { runner_.reset(); }
@@ -51,7 +52,8 @@ class TimerRunnerTest : public store::testing::StoreTest {
     return eventually(kSoon, [&] { return fired().size() >= count; });
   }
 
-  ingest::TargetTable targets_;
+  std::shared_ptr<Roster> roster_ = std::make_shared<Roster>();
+  ingest::TargetTable& targets_ = roster_->targets;
   std::unique_ptr<TimerRunner> runner_;
   uint64_t number_ = 0;
 };

@@ -240,7 +240,7 @@ TEST_F(ClientTable, AnExceptionOfACallbackEndsThere) {
 
 class ClientForDelivery : public ClientTable {
  protected:
-  void deadline(int64_t ms) { subscriber_.policies.deadline = std::chrono::milliseconds(ms); }
+  void deadline(int64_t ms) { subscriber_->policies.deadline = std::chrono::milliseconds(ms); }
   // A run of delivery 7.
   std::shared_ptr<dispatch::Delivery> run() {
     return std::make_shared<dispatch::Delivery>(7, 1, std::make_shared<store::StoredEvent>(), subscriber_, store_,
@@ -256,7 +256,7 @@ class ClientForDelivery : public ClientTable {
   std::string key_of_last() const { return server_->requests().back().header("Idempotency-Key"); }
 
   dispatch::testing::FakeStore store_;
-  dispatch::Subscriber subscriber_;
+  std::shared_ptr<dispatch::Subscriber> subscriber_ = std::make_shared<dispatch::Subscriber>();
 };
 
 TEST_F(ClientForDelivery, TheKeyIsTheSameInTheNextRun) {

@@ -512,9 +512,9 @@ TEST_F(ServicesTable, OnBehalfOfADeliveryItShouldEndBeforeThat) {
     return echo(c);
   });
   dispatch::testing::FakeStore store;
-  dispatch::Subscriber subscriber;
+  auto subscriber = std::make_shared<dispatch::Subscriber>();
   auto run = [&](int64_t deadline_ms) {
-    subscriber.policies.deadline = milliseconds(deadline_ms);
+    subscriber->policies.deadline = milliseconds(deadline_ms);
     return std::make_shared<dispatch::Delivery>(7, 1, std::make_shared<store::StoredEvent>(), subscriber, store, [](auto, auto) {});
   };
   postern_service_request request{};

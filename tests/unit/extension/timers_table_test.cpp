@@ -39,7 +39,7 @@ class DurableTimers : public ::testing::Test {
     host_.phase = postern_host::Phase::kInit;
     EXPECT_EQ(table().declare(&host_, str("p.due")), POSTERN_OK);
     host_.phase = postern_host::Phase::kActive;
-    subscriber_.plugin = "p";
+    subscriber_->plugin = "p";
     auto event = std::make_shared<store::StoredEvent>();
     event->order_key = "key";
     delivery_ = std::make_shared<dispatch::Delivery>(1, 1, event, subscriber_, store_, [](const auto&, const auto&) {});
@@ -70,7 +70,7 @@ class DurableTimers : public ::testing::Test {
   }
 
   dispatch::testing::FakeStore store_;
-  dispatch::Subscriber subscriber_;
+  std::shared_ptr<dispatch::Subscriber> subscriber_ = std::make_shared<dispatch::Subscriber>();
   postern_host host_;
   std::shared_ptr<dispatch::Delivery> delivery_;
 };
@@ -133,7 +133,7 @@ TEST_F(DurableTimers, BadOnesAreToldApart) {
 }
 
 TEST_F(DurableTimers, OfAnotherPluginsDeliveryAreRefused) {
-  subscriber_.plugin = "other";
+  subscriber_->plugin = "other";
   EXPECT_THAT(fault_of(desc()), HasSubstr("another plugin's"));
 }
 

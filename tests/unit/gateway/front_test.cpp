@@ -35,8 +35,8 @@ class FrontTest : public http::testing::ConnectionTest {
     ConnectionTest::SetUp();
     start_health();
     add_reply_route();
-    front_ = std::make_unique<Front>(loop_, Front::Parts{health_, details_for_, urls_.trusted_proxies},
-                                     ingest::Ingest::Parts{routes_, targets_, sink_, board_, 60'000, urls_});
+    generation_->tables = std::make_unique<const ingest::Ingest::Tables>(ingest::Ingest::Tables{routes_, targets_, 60'000, urls_});
+    front_ = std::make_unique<Front>(loop_, health_, generation_, sink_, board_);
     on_loop([this] {
       service_.head = [this](http::Exchange& e, const http::Request& head) { return front_->on_head(e, head); };
       service_.request = [this](std::shared_ptr<http::Exchange> e) { front_->on_request(std::move(e)); };
@@ -61,8 +61,9 @@ class FrontTest : public http::testing::ConnectionTest {
     on_loop([&] { list = std::move(*parsed); });
   }
 
-  admission::AddressList details_for_;
-  admission::UrlSource urls_;
+  std::shared_ptr<Generation> generation_ = std::make_shared<Generation>();
+  admission::AddressList& details_for_ = generation_->details_for;
+  admission::UrlSource& urls_ = generation_->url_source;
   std::unique_ptr<Client> client_;
 
  private:

@@ -24,10 +24,10 @@ class MeterTest : public IngestHarness {
 
   uint64_t received(const std::string& provider, const std::string& type) {
     const TypeTable& types = targets_.types();
-    for (const Meter::Source& source : ingest_->meter().sources()) {
-      if (source.provider != provider) continue;
-      for (TypeTable::Id id = 0; id < ingest_->meter().types(); ++id) {
-        if (types.name(id) == type) return source.received[id].value();
+    for (const auto& source : ingest_->meter().sources()) {
+      if (source->provider != provider) continue;
+      for (TypeTable::Id id = 0; id < types.size(); ++id) {
+        if (types.name(id) == type) return source->received[id].value();
       }
     }
     ADD_FAILURE() << "no series for " << provider << " " << type;
@@ -108,9 +108,7 @@ TEST(RefusalTest, EachHasANameOfItsOwn) {
 }
 
 TEST(RefusalTest, AnUnknownStatusIsCountedToo) {
-  RouteTable routes;
-  TargetTable targets;
-  Meter meter(routes, targets);
+  Meter meter;
   meter.refused(418, Refusal::kMalformed);
   EXPECT_EQ(meter.refusals(Meter::kStatuses.size() - 1, Refusal::kMalformed), 1u);
   meter.malformed(408);
@@ -125,7 +123,8 @@ TEST(RefusalTest, AnUnknownStatusIsCountedToo) {
   EXPECT_EQ(at(413, Refusal::kTooLarge), 1u);
   EXPECT_EQ(at(503, Refusal::kMemory), 1u);
   EXPECT_EQ(at(431, Refusal::kMalformed), 1u);
-  meter.received(0, "x");  // a route that came later
+  meter.received("nobody", TypeTable::kOther);
+  EXPECT_TRUE(meter.sources().empty());
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ HealthReport healthy(const std::string& message = "fine", const std::string& det
 // A check that runs often, and a moment when its first result is to be seen: when it is called again.
 class Seen {
  public:
-  HealthBoard::Check check(HealthReport report) {
+  std::function<HealthReport()> check(HealthReport report) {
     return [this, report] {
       if (++calls_ == 2) twice_.set_value();
       return report;

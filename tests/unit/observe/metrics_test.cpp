@@ -30,12 +30,17 @@ class MetricsTest : public store::testing::StoreTest {
   }
   void SetUp() override {
     open();
-    first_ = std::make_unique<ingest::Meter>(routes_, targets_);
-    second_ = std::make_unique<ingest::Meter>(routes_, targets_);
-    dispatcher_ = std::make_unique<dispatch::Dispatcher>(subscribers_, targets_, critical_, *store_, 1);
+    for (auto* meter : {&first_, &second_}) {
+      *meter = std::make_unique<ingest::Meter>();
+      (*meter)->adopt(routes_);
+    }
+    dispatcher_ = std::make_unique<dispatch::Dispatcher>(roster_, *store_, 1);
   }
   void TearDown() override { dispatcher_.reset(); }
 
+  void count(ingest::Meter& meter, const std::string& provider, const std::string& type) {
+    meter.received(provider, targets_.types().match(provider, type));
+  }
   std::string text() {
     MetricSources sources{*store_, *dispatcher_, targets_.types(), {}, {}, {}, {}, 1'700'000'000'500};
     sources.loops = [this] { return std::vector<MetricSources::Loop>{{first_.get(), 2}, {second_.get(), 3}}; };
@@ -45,10 +50,10 @@ class MetricsTest : public store::testing::StoreTest {
     return metrics_text(sources);
   }
 
-  ingest::TargetTable targets_;
-  dispatch::CriticalTypes critical_;
+  std::shared_ptr<dispatch::Roster> roster_ = std::make_shared<dispatch::Roster>();
+  std::vector<dispatch::Subscriber>& subscribers_ = roster_->subscribers;
+  ingest::TargetTable& targets_ = roster_->targets;
   ingest::RouteTable routes_;
-  std::vector<dispatch::Subscriber> subscribers_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<ingest::Meter> first_, second_;  // of two loops
   std::deque<postern_metric> metrics_;
@@ -95,10 +100,10 @@ TEST_F(MetricsTest, ShowsUpstreamsByTheirDeclaredNames) {
 }
 
 TEST_F(MetricsTest, AddsTheLoopsUp) {
-  first_->received(0, "acme.order.paid");
-  second_->received(0, "acme.order.sent");
-  second_->received(0, "acme.who.knows");
-  second_->received(1, "beta.order.paid");
+  count(*first_, "acme", "acme.order.paid");
+  count(*second_, "acme", "acme.order.sent");
+  count(*second_, "acme", "acme.who.knows");
+  count(*second_, "beta", "beta.order.paid");
   first_->refused(404, ingest::Refusal::kNoRoute);
   second_->refused(404, ingest::Refusal::kNoRoute);
   second_->refused(599, ingest::Refusal::kMalformed);
