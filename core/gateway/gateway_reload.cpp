@@ -1,7 +1,7 @@
 // How a gateway goes on with another configuration, and how the one before ends.
 #include <algorithm>
 
-#include "core/base/clock.h"
+#include "core/base/broken.h"
 #include "core/gateway/gateway.h"
 
 namespace postern::gateway {
@@ -86,6 +86,7 @@ void Gateway::adopt(const std::shared_ptr<const Generation>& generation) {
   timers_->adopt(roster_of(generation));
   on_every_loop([&](Loop& loop) {
     loop.front->adopt(generation);
+    if (broken::kDropOnReload) loop.front->connections().close();
     for (auto& admin : loop.admins) {
       if (admin->needs_token()) admin->adopt(config.admin.token, config.admin.open_metrics);
     }
