@@ -3,9 +3,11 @@
 
 #include <csignal>
 
+#include "core/base/core_dumps.h"
 #include "core/base/log.h"
 #include "core/cli/command.h"
 #include "core/cli/output.h"
+#include "core/cli/quiet_stdout.h"
 #include "core/gateway/gateway.h"
 
 namespace postern::cli {
@@ -30,7 +32,9 @@ void block_signals() {
 }
 
 int run_gateway(const Options& options) {
-  auto ready = assemble_or_tell(options.config_file);
+  auto ready = assemble_or_tell(options.config_file, [](const config::Config& config) {
+    if (config.core_dumps) allow_core_dumps();
+  });
   if (!ready) return kNotSo;
   log::set_level(level_of(ready->config.log_level));
   auto gateway = gateway::Gateway::make(ready->config, std::move(ready->assembly));
@@ -42,7 +46,9 @@ int run_gateway(const Options& options) {
 }
 
 int serve(const Options& options) {
+  forbid_core_dumps();
   block_signals();
+  QuietStdout quiet;  // what plugins print while they work is for the log's readers
   bool terminal = ::isatty(STDERR_FILENO) == 1;
   log::start_in_background(terminal ? log::Style::kTerminal : log::Style::kJson, log::Level::kInfo);
   int status = run_gateway(options);
