@@ -1,6 +1,8 @@
 #include "core/cli/command.h"
 
 #include "core/cli/output.h"
+#include "core/cli/quiet_stdout.h"
+#include "core/config/environment.h"
 
 namespace postern::cli {
 namespace {
@@ -18,8 +20,17 @@ std::optional<config::Config> load_or_tell(const std::string& file) {
   return std::nullopt;
 }
 
-std::optional<Ready> assemble_or_tell(const std::string& file) {
+Ready::~Ready() {
+  if (!assembly) return;
+  QuietStdout quiet;
+  assembly.reset();
+}
+
+std::optional<Ready> assemble_or_tell(const std::string& file, const std::function<void(const config::Config&)>& before_plugins) {
   config::Loaded loaded = config::load_config(file);
+  config::take_used_variables();
+  if (before_plugins) before_plugins(loaded.config);
+  QuietStdout quiet;
   auto assembly = gateway::Assembly::make(loaded.config, loaded.faults);
   if (loaded.faults.empty()) return Ready{std::move(loaded.config), std::move(assembly)};
   tell_faults(file, loaded.faults);

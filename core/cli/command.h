@@ -6,9 +6,11 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/config/config.h"
 #include "core/gateway/assembly.h"
@@ -39,10 +41,14 @@ void add_completion(CLI::App& app);
 std::optional<config::Config> load_or_tell(const std::string& file);
 
 struct Ready {
+  Ready(config::Config config, std::unique_ptr<gateway::Assembly> assembly) : config(std::move(config)), assembly(std::move(assembly)) {}
+  Ready(Ready&&) = default;
+  ~Ready();  // what plugins print at their end does not get into the command's output
   config::Config config;
   std::unique_ptr<gateway::Assembly> assembly;
 };
-// The configuration with its plugins loaded and initialised (nothing runs), or all faults on stderr, and nothing.
-std::optional<Ready> assemble_or_tell(const std::string& file);
+// The configuration with its plugins loaded and initialised (nothing runs), or all faults on stderr, and nothing. Before the first plugin
+// is loaded, the secrets are taken out of the environment, and `before_plugins` is called.
+std::optional<Ready> assemble_or_tell(const std::string& file, const std::function<void(const config::Config&)>& before_plugins = {});
 
 }  // namespace postern::cli

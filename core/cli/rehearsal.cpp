@@ -14,8 +14,10 @@
 #include <csignal>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "core/base/clock.h"
+#include "core/config/environment.h"
 
 namespace postern::cli {
 namespace {
@@ -58,6 +60,13 @@ class Output {
   std::string text_;
 };
 
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  for (std::string& text : texts) list.push_back(text.data());
+  list.push_back(nullptr);
+  return list;
+}
+
 // This program, whatever file stands in its place now. It begins with no signal blocked.
 int spawn(const std::string& config_file, const Output& out, const Output& err, pid_t& child) {
   posix_spawn_file_actions_t files;
@@ -71,10 +80,9 @@ int spawn(const std::string& config_file, const Output& out, const Output& err, 
   sigemptyset(&none);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  std::array<std::string, 6> words{"postern", "check", "-c", config_file, "--json", "--verbose"};
-  std::array<char*, 7> arguments{};
-  std::transform(words.begin(), words.end(), arguments.begin(), [](std::string& word) { return word.data(); });
-  int error = ::posix_spawn(&child, "/proc/self/exe", &files, &attributes, arguments.data(), environ);
+  std::vector<std::string> words{"postern", "check", "-c", config_file, "--json", "--verbose"};
+  std::vector<std::string> environment = config::environment_with_taken_variables();  // it reads the same secrets
+  int error = ::posix_spawn(&child, "/proc/self/exe", &files, &attributes, pointers(words).data(), pointers(environment).data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   return error;
@@ -122,8 +130,8 @@ Status judge(bool in_time, int how, const std::string& answer, const Said& said)
   if (WIFSIGNALED(how)) return {Code::kInvalid, std::string("trying it out crashed") + where + ": " + ::strsignal(WTERMSIG(how)) + heard};
   bool whole = nlohmann::json::parse(answer, nullptr, false).is_object();
   if (WEXITSTATUS(how) == 0 && whole) return Status::ok();
-  if (!said.faults.empty() && WEXITSTATUS(how) == 1) return {Code::kInvalid, said.faults};
-  return {Code::kInvalid, "trying it out ended with status " + std::to_string(WEXITSTATUS(how)) + where + ": did the plugin call exit()?" + heard};
+  if (!said.faults.empty() && WEXITSTATUS(how) != 0) return {Code::kInvalid, said.faults};
+  return {Code::kInvalid, "trying it out ended with status " + std::to_string(WEXITSTATUS(how)) + where + ": did the plugin end the process?" + heard};
 }
 
 }  // namespace

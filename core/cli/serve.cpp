@@ -6,9 +6,11 @@
 #include <csignal>
 #include <memory>
 
+#include "core/base/core_dumps.h"
 #include "core/base/log.h"
 #include "core/cli/command.h"
 #include "core/cli/output.h"
+#include "core/cli/quiet_stdout.h"
 #include "core/cli/rehearsal.h"
 #include "core/gateway/gateway.h"
 
@@ -26,7 +28,9 @@ void block_signals() {
 }
 
 int run_gateway(const Options& options) {
-  auto ready = assemble_or_tell(options.config_file);
+  auto ready = assemble_or_tell(options.config_file, [](const config::Config& config) {
+    if (config.core_dumps) allow_core_dumps();
+  });
   if (!ready) return kNotSo;
   log::set_level(log::to_level(ready->config.log_level));
   auto gateway = gateway::Gateway::make(std::move(ready->config), std::move(ready->assembly), rehearse);
@@ -38,7 +42,9 @@ int run_gateway(const Options& options) {
 }
 
 int serve(const Options& options) {
+  forbid_core_dumps();
   block_signals();
+  QuietStdout quiet;  // what plugins print while they work is for the log's readers
   bool terminal = ::isatty(STDERR_FILENO) == 1;
   log::start_in_background(terminal ? log::Style::kTerminal : log::Style::kJson, log::Level::kInfo);
   int status = run_gateway(options);

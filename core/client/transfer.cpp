@@ -10,6 +10,7 @@
 #include "core/base/json_text.h"
 #include "core/base/version.h"
 #include "core/client/address_guard.h"
+#include "core/client/system_trust.h"
 #include "core/http/characters.h"
 
 namespace postern::client {
@@ -107,7 +108,17 @@ bool Transfer::set_security() {
          curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1)) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2)) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
-         (upstream_.ca_file.empty() || curl_easy_setopt(easy, CURLOPT_CAINFO, upstream_.ca_file.c_str()) == CURLE_OK);
+         set_authorities();
+}
+
+bool Transfer::set_authorities() {
+  CURL* easy = easy_.get();
+  if (!upstream_.ca_file.empty()) return curl_easy_setopt(easy, CURLOPT_CAINFO, upstream_.ca_file.c_str()) == CURLE_OK;
+  const SystemTrust& trust = system_trust();
+  if (trust.as_built) return true;
+  const auto or_none = [](const std::string& path) { return path.empty() ? nullptr : path.c_str(); };
+  return curl_easy_setopt(easy, CURLOPT_CAINFO, or_none(trust.file)) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_CAPATH, or_none(trust.folder)) == CURLE_OK;
 }
 
 bool Transfer::set_method() {

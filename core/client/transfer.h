@@ -38,6 +38,7 @@ class Transfer {
   Transfer(const Upstream& upstream, const Request& request, const Destination& to);
   Status set_up(int64_t limit_ms, curl_slist* pins, void* tag);
   bool set_security();
+  bool set_authorities();
   bool set_method();
   bool set_headers();
   bool set_callbacks();

@@ -153,6 +153,7 @@ struct Config {
   uint32_t max_connections = 10000;
   Deadlines deadlines;
   std::string log_level = "info";
+  bool core_dumps = false;
   Admin admin;
   std::string store_path = "/var/lib/postern/events.db";
   Retention retention;

@@ -81,6 +81,7 @@ void read_gateway(Section& gateway, Config& config) {
   gateway.count("max_connections", config.max_connections, Range<uint32_t>{1, 1000000});
   gateway.section("deadlines", [&](Section& deadlines) { read_deadlines(deadlines, config.deadlines); });
   gateway.choice("log_level", config.log_level, {"trace", "debug", "info", "warn", "error"});
+  gateway.flag("core_dumps", config.core_dumps);
 }
 
 void read_admin(Section& admin, Config& config) {

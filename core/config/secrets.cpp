@@ -4,8 +4,10 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <optional>
+#include <utility>
 
+#include "core/config/environment.h"
 #include "core/config/faults.h"
 #include "core/config/file.h"
 
@@ -24,10 +26,10 @@ bool is_variable_name(std::string_view name) {
 
 Result<std::string> from_environment(std::string_view name) {
   if (!is_variable_name(name)) return invalid(quote(name) + " cannot be the name of an environment variable");
-  const char* value = std::getenv(std::string(name).c_str());
+  std::optional<std::string> value = find_variable(std::string(name));
   if (!value) return invalid(fmt::format("environment variable {} is not set; export it or use ${{file:…}}", name));
-  if (!*value) return invalid(fmt::format("environment variable {} is empty", name));
-  return std::string(value);
+  if (value->empty()) return invalid(fmt::format("environment variable {} is empty", name));
+  return std::move(*value);
 }
 
 Result<std::string> from_file(std::string_view path) {

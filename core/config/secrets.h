@@ -5,7 +5,8 @@
 //   $${             a literal "${"
 //
 // References stand anywhere in a value, several in one if need be. They are replaced after YAML parsing, so what a
-// secret contains is never read as YAML, nor as a reference. Nothing is kept: the values live only in the Config.
+// secret contains is never read as YAML, nor as a reference. Values live in the Config, and those of variables in environment.h,
+// once they have been taken out of the environment.
 // Thread-safety: one thread at a time; reads the environment, so no thread may change it meanwhile.
 #pragma once
 

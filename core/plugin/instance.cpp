@@ -5,6 +5,7 @@
 
 #include "core/base/log.h"
 #include "core/plugin/call.h"
+#include "core/plugin/start_watch.h"
 
 namespace postern::plugin {
 namespace {
@@ -30,9 +31,11 @@ Result<std::unique_ptr<Instance>> Instance::make(std::shared_ptr<const Library> 
   instance->host_->name = config.name;
   instance->host_->surroundings = surroundings;
   log::Scope scope("-", instance->host_->name);
+  StartWatch watch(instance->host_->name);
   if (Status s = instance->create(api); !s) return s.with_context("plugin " + config.name);
 
   instance->host_->phase = postern_host::Phase::kInit;
+  watch.calls("init");
   postern_status status = guarded([&] {
     return instance->functions_.init(instance->self_, {config.config_json.data(), config.config_json.size()});
   });

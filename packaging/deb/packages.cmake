@@ -1,14 +1,6 @@
 # The Debian packages, by CPack: one a component. dpkg-shlibdeps finds what each is linked with.
-set(CPACK_GENERATOR DEB)
-set(CPACK_PACKAGE_NAME postern)
-set(CPACK_PACKAGE_VERSION ${POSTERN_VERSION})
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1~deb12)  # what it is linked with is of Debian 12
-set(POSTERN_DEB_VERSION ${POSTERN_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})
-set(CPACK_PACKAGE_VENDOR "The Postern maintainers")
-set(CPACK_PACKAGE_CONTACT "The Postern maintainers <maintainers@postern.invalid>")
-set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
-set(CPACK_STRIP_FILES ON)
-set(CPACK_COMPONENTS_ALL postern dev)
+set(POSTERN_DEB_VERSION ${CPACK_PACKAGE_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
@@ -28,34 +20,30 @@ if(NOT DATE)
   string(TIMESTAMP DATE "%a, %d %b %Y %H:%M:%S +0000" UTC)
 endif()
 
-# deb_package(COMPONENT NAME SUMMARY DESCRIPTION)
-function(deb_package COMPONENT NAME SUMMARY DESCRIPTION)
+# deb_package(COMPONENT NAME)
+function(deb_package COMPONENT NAME)
   string(TOUPPER ${COMPONENT} key)
   set(CPACK_DEBIAN_${key}_PACKAGE_NAME ${NAME} PARENT_SCOPE)
-  set(CPACK_COMPONENT_${key}_DESCRIPTION "${SUMMARY}\n${DESCRIPTION}" PARENT_SCOPE)
+  set(CPACK_COMPONENT_${key}_DESCRIPTION "${summary_${COMPONENT}}\n${description_${COMPONENT}}" PARENT_SCOPE)
   configure_file(deb/changelog.in ${texts}/${NAME}/changelog.Debian @ONLY)
   execute_process(COMMAND gzip -9nf ${texts}/${NAME}/changelog.Debian)
   install(FILES ${texts}/copyright ${texts}/changelog.gz ${texts}/${NAME}/changelog.Debian.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${NAME} COMPONENT ${COMPONENT})
 endfunction()
 
-deb_package(postern postern "webhook gateway that loses no event"
-  "Takes webhooks from providers, verifies each, makes it durable before it is\nacknowledged, and hands it to plugins with its effects exactly once.")
+deb_package(postern postern)
 set(CPACK_DEBIAN_POSTERN_PACKAGE_DEPENDS "ca-certificates, libsystemd0, systemd | systemd-standalone-sysusers | systemd-sysusers")
 set(CPACK_DEBIAN_POSTERN_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_SOURCE_DIR}/deb/postinst;${CMAKE_CURRENT_SOURCE_DIR}/deb/prerm;${CMAKE_CURRENT_SOURCE_DIR}/deb/postrm;${CMAKE_CURRENT_SOURCE_DIR}/deb/conffiles;${CMAKE_CURRENT_SOURCE_DIR}/deb/triggers)
 set(CPACK_DEBIAN_POSTERN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 install(FILES ${CMAKE_CURRENT_SOURCE_DIR}/deb/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides RENAME postern COMPONENT postern)
 
-deb_package(dev postern-dev "headers and test host for plugins of Postern"
-  "What a plugin of the webhook gateway Postern is built and\ntested with: the C ABI, its C++ wrapper, CMake and pkg-config files, and a\nhost without a gateway.")
+deb_package(dev postern-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 
 foreach(plugin IN LISTS plugins)
   string(REPLACE "_" "-" name ${plugin})
-  deb_package(plugin-${plugin} postern-plugin-${name} "plugin of the webhook gateway Postern: ${plugin}"
-    "Lets Postern take the webhooks of ${plugin}. Its README says what it needs in\n/etc/postern/gateway.yaml.")
-  list(APPEND CPACK_COMPONENTS_ALL plugin-${plugin})
+  deb_package(plugin-${plugin} postern-plugin-${name})
   string(TOUPPER plugin-${plugin} key)
   set(CPACK_DEBIAN_${key}_PACKAGE_DEPENDS "postern (= ${POSTERN_DEB_VERSION})")
 endforeach()

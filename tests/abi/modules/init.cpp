@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
@@ -43,6 +44,9 @@ postern_status init(postern_instance* self, postern_str config) {
   if (is_case(config, "writes_to_stdout")) {
     [[maybe_unused]] ssize_t n = ::write(STDOUT_FILENO, "hello from init\n", 16);
   }
+  if (is_case(config, "exits")) std::exit(0);
+  if (is_case(config, "quick_exits")) std::quick_exit(0);
+  while (is_case(config, "hangs")) ::pause();
   return POSTERN_OK;
 }
 

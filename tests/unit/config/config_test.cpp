@@ -31,6 +31,7 @@ constexpr const char* kWhole = R"(gateway:
   max_body: 1MiB
   max_connections: 500
   log_level: debug
+  core_dumps: true
   deadlines: {head: 1s, body: 2s, write: 3s, idle: 4s}
 admin:
   listen: 127.0.0.1:8081
@@ -96,6 +97,7 @@ TEST(Config, EveryKey) {
   EXPECT_EQ(c.max_body, 1u << 20);
   EXPECT_EQ(c.max_connections, 500u);
   EXPECT_EQ(c.log_level, "debug");
+  EXPECT_TRUE(c.core_dumps);
   EXPECT_EQ(c.deadlines.head, 1s);
   EXPECT_EQ(c.deadlines.body, 2s);
   EXPECT_EQ(c.deadlines.write, 3s);
@@ -153,7 +155,7 @@ TEST(Config, PluginsAndInheritance) {
   const Plugin& mailer = loaded.config.plugins[1];
   EXPECT_EQ(mailer.config_json, "{}");
   EXPECT_EQ(mailer.policies.retry.attempts, 6u);
-  EXPECT_EQ(mailer.config_marks.at("").line, 47);
+  EXPECT_EQ(mailer.config_marks.at("").line, 48);
   EXPECT_EQ(mailer.config_marks.at("").column, 5);
 
   ASSERT_EQ(loaded.config.subscriptions.size(), 2u);
@@ -178,7 +180,7 @@ TEST(Config, UpstreamsOfAPlugin) {
   ASSERT_EQ(upstreams.size(), 3u);
   const UpstreamOverride& api = upstreams[0];
   EXPECT_EQ(api.name, "api");
-  EXPECT_EQ(api.mark.line, 38);
+  EXPECT_EQ(api.mark.line, 39);
   EXPECT_EQ(api.mark.column, 7);
   EXPECT_EQ(api.attempts, 4u);
   EXPECT_EQ(api.base, 2s);
@@ -191,7 +193,7 @@ TEST(Config, UpstreamsOfAPlugin) {
   ASSERT_TRUE(api.allow_hosts);
   ASSERT_EQ(api.allow_hosts->size(), 2u);
   EXPECT_EQ(api.allow_hosts->at(1).pattern, "*.b.example:8443");
-  EXPECT_EQ(api.allow_hosts->at(1).mark.line, 44);
+  EXPECT_EQ(api.allow_hosts->at(1).mark.line, 45);
   EXPECT_EQ(api.allow_hosts->at(1).mark.column, 34);
   EXPECT_TRUE(upstreams[1].allow_hosts) << "an empty list is one";
   EXPECT_FALSE(upstreams[1].attempts || upstreams[1].deadline || upstreams[1].failures || upstreams[1].max_response);
@@ -394,6 +396,7 @@ TEST(Config, ShippedCommentsAreSound) {
   EXPECT_EQ(c.deadlines.write, defaults.deadlines.write);
   EXPECT_EQ(c.deadlines.idle, defaults.deadlines.idle);
   EXPECT_EQ(c.log_level, defaults.log_level);
+  EXPECT_FALSE(c.core_dumps);
   EXPECT_EQ(c.admin.socket, defaults.admin.socket);
   EXPECT_EQ(c.admin.open_metrics, defaults.admin.open_metrics);
   EXPECT_EQ(c.store_path, defaults.store_path);

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "core/config/environment.h"
 #include "tests/unit/config/load.h"
 
 namespace postern::config {
@@ -86,6 +89,25 @@ TEST(Secrets, Faults) {
     ASSERT_FALSE(result.is_ok()) << text;
     EXPECT_EQ(result.status().message(), expected);
   }
+}
+
+TEST(Secrets, AreTakenOutOfTheEnvironmentAndStillFound) {
+  const Variable used("POSTERN_TEST_TAKEN", "hush"), other("POSTERN_TEST_LEFT", "not named");
+  const char* in_memory = ::getenv("POSTERN_TEST_TAKEN");
+  ASSERT_TRUE(Secrets().resolve("${env:POSTERN_TEST_TAKEN}").is_ok());
+  take_used_variables();
+  EXPECT_EQ(::getenv("POSTERN_TEST_TAKEN"), nullptr);
+  EXPECT_STREQ(in_memory, "") << "overwritten where it was";
+  EXPECT_STREQ(::getenv("POSTERN_TEST_LEFT"), "not named") << "what no configuration names is not ours";
+  EXPECT_EQ(*Secrets().resolve("${env:POSTERN_TEST_TAKEN}"), "hush") << "for the next load";
+  const std::vector<std::string> all = environment_with_taken_variables();
+  EXPECT_EQ(std::count(all.begin(), all.end(), "POSTERN_TEST_TAKEN=hush"), 1);
+  EXPECT_EQ(std::count(all.begin(), all.end(), "POSTERN_TEST_LEFT=not named"), 1);
+
+  const Variable newer("POSTERN_TEST_TAKEN", "newer");
+  EXPECT_EQ(*Secrets().resolve("${env:POSTERN_TEST_TAKEN}"), "newer");
+  take_used_variables();
+  EXPECT_EQ(*Secrets().resolve("${env:POSTERN_TEST_TAKEN}"), "newer");
 }
 
 TEST(Secrets, AllTogetherAreBounded) {
