@@ -46,6 +46,7 @@ postern_status init(postern_instance* self, postern_str config) {
   }
   if (is_case(config, "exits")) std::exit(0);
   if (is_case(config, "quick_exits")) std::quick_exit(0);
+  if (is_case(config, "crashes")) std::abort();
   while (is_case(config, "hangs")) ::pause();
   return POSTERN_OK;
 }
