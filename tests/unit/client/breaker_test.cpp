@@ -195,5 +195,27 @@ TEST_F(ClientBreakerTest, UpstreamsBreakOnTheirOwn) {
   EXPECT_STREQ(status(1).breaker, "closed");
 }
 
+// A reload adds the upstream again, while requests of the configuration before are still out.
+TEST_F(ClientBreakerTest, AnUpstreamThatIsAddedAgainGoesOnWithItsOwnRules) {
+  std::atomic<bool> ill{true};
+  serve([&](Conversation& c) { c.answer(ill ? 500 : 200); });
+  auto before = add(breaking());
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(get(before).kind, Kind::kFailed);
+  Upstream patient = breaking();
+  patient.breaker_failures = 4;
+  auto after = add(patient);
+  EXPECT_EQ(client_->status().size(), 1u) << "it is one upstream";
+  EXPECT_EQ(get(after).kind, Kind::kFailed);
+  EXPECT_STREQ(status().breaker, "closed") << "three by the rules of before, but four are needed now";
+  EXPECT_EQ(get(after).kind, Kind::kFailed);
+  EXPECT_STREQ(status().breaker, "open");
+  EXPECT_EQ(get(before).kind, Kind::kBreakerOpen);
+  client_->remove_upstream(before);
+  EXPECT_EQ(get(before).kind, Kind::kRefused);
+  EXPECT_EQ(status().attempts, 4u);
+  client_->remove_upstream(after);
+  EXPECT_TRUE(client_->status().empty());
+}
+
 }  // namespace
 }  // namespace postern::client

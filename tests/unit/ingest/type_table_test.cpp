@@ -97,5 +97,21 @@ TEST(TypeTableTest, ATargetTableDeclaresWhatIsTaken) {
   EXPECT_EQ(label(targets.types(), "acme", "acme.unknown"), "acme.unknown");
 }
 
+TEST(TypeTableTest, ANumberMeansTheSameAfterAReload) {
+  TypeTable before;
+  before.add("acme", "order.paid");
+  before.add("acme", "call.*");
+  TypeTable::Id call = before.match("acme", "acme.call.ended");
+  TypeTable after;
+  after.continue_from(before);
+  after.add("beta", "thing");
+  after.add("acme", "call.*");
+  EXPECT_EQ(after.match("acme", "acme.call.ended"), call);
+  EXPECT_EQ(label(after, "beta", "beta.thing"), "beta.thing");
+  EXPECT_EQ(after.size(), before.size() + 1);
+  EXPECT_EQ(label(after, "acme", "acme.order.paid"), "acme.order.paid") << "counted on, though nobody declares it";
+  EXPECT_EQ(label(after, "acme", "order.paid"), "other");
+}
+
 }  // namespace
 }  // namespace postern::ingest

@@ -184,5 +184,50 @@ TEST(HealthBoard, AnswersWhileChecksComeAndGo) {
   EXPECT_TRUE(board.stop());
 }
 
+TEST(HealthBoard, ChecksOfPluginsAreReplaced) {
+  Seen first, second;
+  HealthBoard board;
+  board.add("database", kOnce, [] { return healthy("own"); });
+  board.set({{"mail", kOften, first.check(healthy("of the first"))}, {"gone", kOnce, [] { return healthy(); }}});
+  board.start();
+  first.wait();
+  std::promise<void> may_go_on;
+  auto wait = may_go_on.get_future().share();
+  board.set({{"mail", kOnce, [wait] {
+                wait.wait();
+                return healthy("of the second");
+              }},
+             {"call-log", kOften, second.check(healthy("new"))}});
+  second.wait();
+  auto json = answer(board)["integrations"];
+  EXPECT_EQ(json.size(), 3u);
+  EXPECT_EQ(json["database"]["message"], "own");
+  EXPECT_EQ(json["mail"]["message"], "of the first") << "until it has one of its own";
+  EXPECT_EQ(json["call_log"]["message"], "new");
+  may_go_on.set_value();
+  auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (answer(board)["integrations"]["mail"]["message"] != "of the second") {
+    ASSERT_LT(std::chrono::steady_clock::now(), until);
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_TRUE(board.stop());
+}
+
+// A plugin is in it.
+TEST(HealthBoard, ACheckThatWasReplacedIsLetGo) {
+  HealthBoard board;
+  auto plugin = std::make_shared<int>();
+  std::weak_ptr<int> held = plugin;
+  board.set({{"mail", kOnce, [plugin = std::move(plugin)] { return healthy(std::to_string(*plugin)); }}});
+  board.start();
+  board.set({});
+  auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!held.expired()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until);
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_TRUE(board.stop());
+}
+
 }  // namespace
 }  // namespace postern::observe
