@@ -3,13 +3,14 @@
 // Thread-safety: any thread that may wait.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "core/base/status.h"
 
 namespace postern::cli {
 
-// Ok, or everything that is wrong, as `check` says it. Takes at most half a minute.
-Status rehearse(const std::string& config_file);
+// Ok, or everything that is wrong, as `check` says it. Takes at most half a minute, and ends soon when it is given up.
+Status rehearse(const std::string& config_file, const std::function<bool()>& given_up);
 
 }  // namespace postern::cli

@@ -27,10 +27,12 @@ void block_signals() {
   ::signal(SIGXFSZ, SIG_IGN);  // NOLINT: a limit of file sizes shows as a failed write
 }
 
+void allow_dumps_if_configured(const config::Config& config) {
+  if (config.core_dumps) allow_core_dumps();
+}
+
 int run_gateway(const Options& options) {
-  auto ready = assemble_or_tell(options.config_file, [](const config::Config& config) {
-    if (config.core_dumps) allow_core_dumps();
-  });
+  auto ready = assemble_or_tell(options.config_file, allow_dumps_if_configured);
   if (!ready) return kNotSo;
   log::set_level(log::to_level(ready->config.log_level));
   auto gateway = gateway::Gateway::make(std::move(ready->config), std::move(ready->assembly), rehearse);
@@ -53,8 +55,9 @@ int serve(const Options& options) {
 }
 
 int check(const Options& options, bool verbose) {
+  forbid_core_dumps();
   if (verbose) log::start(::isatty(STDERR_FILENO) == 1 ? log::Style::kTerminal : log::Style::kJson, log::Level::kDebug);
-  auto ready = assemble_or_tell(options.config_file);
+  auto ready = assemble_or_tell(options.config_file, allow_dumps_if_configured);
   if (!ready) return kNotSo;
   const config::Config& config = ready->config;
   size_t routes = ready->assembly->routes().routes().size();

@@ -121,6 +121,11 @@ Status Caller::connect(Client& client, const std::string& plugin) {
   return Status::ok();
 }
 
+size_t Caller::out() const {
+  MutexLock lock(state_->mutex);
+  return state_->out.size();
+}
+
 bool Caller::close(int64_t within_ms) {
   Client* client = client_;
   if (client == nullptr) return true;

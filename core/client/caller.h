@@ -47,6 +47,8 @@ class Caller {
   Result<uint64_t> send(uint32_t upstream, Request request, OnEnd on_end);
   void cancel(uint64_t request);
 
+  // Requests whose end the plugin has not taken yet.
+  size_t out() const;
   // Where on_end runs; null without upstreams.
   const std::shared_ptr<ingest::CallPool>& threads() const { return threads_; }
 

@@ -41,6 +41,30 @@ void Scheduler::adopt(const std::shared_ptr<const Roster>& roster) {
   }
   if (!roster->subscribers.empty()) share_ = std::max(kSmallestShare, kMaxLoaded / roster->subscribers.size());
   for (Lane& lane : lanes_) drop_events_of_one_that_rests(lane);
+  drop_events_of_those_who_are_gone();
+}
+
+// Wherever they are: they would keep the others' from being held for as long as the subscriber is gone.
+void Scheduler::drop_events_of_those_who_are_gone() {
+  if (std::all_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.subscriber != nullptr; })) return;
+  auto drop = [this](Entry& entry) {
+    if (!lanes_[entry.subscriber].subscriber) drop_event(entry);
+  };
+  for (auto& [key, waiting] : keys_) {
+    for (Waiting& one : waiting) drop(one.entry);
+  }
+  std::vector<Delayed> all;
+  for (; !delayed_.empty(); delayed_.pop()) all.push_back(delayed_.top());
+  for (Delayed& delayed : all) {
+    drop(delayed.entry);
+    delayed_.push(std::move(delayed));
+  }
+}
+
+void Scheduler::drop_event(Entry& entry) {
+  if (!entry.event) return;
+  event_bytes_ -= entry.event->body.size() + entry.event->headers.size();
+  entry.event.reset();
 }
 
 // A new one has everything in the store before it.
@@ -114,21 +138,17 @@ void Scheduler::begin(const store::OpenSummary& summary) {
     lane.behind = lane.newest > summary.newest;
   }
   for (const store::OpenCount& count : summary.counts) {
-    auto subscriber = find(count.plugin, count.subscriber);
-    if (!subscriber || count.first == 0) continue;
-    lanes_[*subscriber].loaded_to = count.first - 1;
-    lanes_[*subscriber].behind = true;
+    auto known = index_.find(std::pair<std::string_view, std::string_view>(count.plugin, count.subscriber));
+    if (known == index_.end() || count.first == 0) continue;  // who comes later is loaded from the beginning
+    lanes_[known->second].loaded_to = count.first - 1;
+    lanes_[known->second].behind = true;
   }
 }
 
 // What it holds at hand would keep the others' events from being held; the store has it.
 void Scheduler::drop_events_of_one_that_rests(Lane& lane) {
   if (!rests(lane)) return;
-  for (Entry& entry : lane.ready) {
-    if (!entry.event) continue;
-    event_bytes_ -= entry.event->body.size() + entry.event->headers.size();
-    entry.event.reset();
-  }
+  for (Entry& entry : lane.ready) drop_event(entry);
 }
 
 bool Scheduler::keeps_events() const {

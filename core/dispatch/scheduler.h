@@ -137,6 +137,8 @@ class Scheduler {
     return !lane.subscriber || lane.stuck >= kMaxStuck || lane.breaker.state() == Breaker::State::kOpen;
   }
   void drop_events_of_one_that_rests(Lane& lane);
+  void drop_events_of_those_who_are_gone();
+  void drop_event(Entry& entry);
   void take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
   void admit(Entry entry, int64_t at_ms, int64_t now_ms);
   void wake_delayed(int64_t now_ms);

@@ -291,6 +291,12 @@ Status Assembly::activate() {
   return Status::ok();
 }
 
+size_t Assembly::calls_outside() const {
+  size_t out = 0;
+  for (const auto& instance : instances_) out += instance->client().out();
+  return out;
+}
+
 bool Assembly::stop_calls(int64_t within_ms) {
   int64_t until = steady_ms() + within_ms;
   bool all_back = true;

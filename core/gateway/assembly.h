@@ -27,6 +27,7 @@ class Assembly {
   // From then on plugins can call the outside and start timers. `client` outlives the assembly.
   Status connect(client::Client& client);
   Status activate();
+  size_t calls_outside() const;  // of plugins, that have not ended
   // No call for which a client waits begins any more, and plugins are told how their own requests ended. False when some have not come
   // back within `within_ms` milliseconds: the assembly must not be destroyed then.
   bool stop_calls(int64_t within_ms);

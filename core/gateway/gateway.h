@@ -44,7 +44,8 @@ constexpr int kExitCannotStart = 75;
 class Gateway {
  public:
   // Tries a configuration out where nothing can come of it: in a process of its own, which a plugin may end or hang.
-  using Rehearse = std::function<Status(const std::string& file)>;
+  // `given_up`: nobody waits for the result any more.
+  using Rehearse = std::function<Status(const std::string& file, const std::function<bool()>& given_up)>;
 
   static Result<std::unique_ptr<Gateway>> make(config::Config config, std::unique_ptr<Assembly> assembly, Rehearse rehearse = nullptr);
   ~Gateway();
@@ -82,7 +83,8 @@ class Gateway {
   Status reload();
   void adopt(const std::shared_ptr<const Generation>& generation);
   void retire(std::unique_ptr<Generation> generation);
-  bool retire_all();
+  bool end(Generation& generation, int64_t within_ms);
+  bool retire_all(const std::vector<std::shared_ptr<const Generation>>& held);
   std::string summary() const;
   int wait_for_signal();
   void drain();
@@ -96,7 +98,7 @@ class Gateway {
   const Rehearse rehearse_;
   client::Client client_;    // outlives the plugins that call by it
   Generations generations_;  // likewise what they use
-  std::vector<std::unique_ptr<Generation>> stuck_;  // in whose plugins a thread is; the reloader's
+  std::vector<std::unique_ptr<Generation>> ending_;  // in whose plugins a thread still is; the reloader's
   std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<dispatch::Dispatcher> dispatcher_;
   std::unique_ptr<dispatch::JobRunner> jobs_;

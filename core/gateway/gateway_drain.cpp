@@ -32,7 +32,7 @@ void Gateway::on_every_loop(const std::function<void(Loop&)>& task) {
 // listeners stay open, so that whoever comes is told 503 and to come again, not reset; but whoever comes to a socket that the service
 // manager holds is left to the next gateway.
 void Gateway::drain() {
-  all_back_ = reloader_->stop(kReloadEndsWithinMs);
+  reloader_->give_up();
   on_every_loop([](Loop& loop) {
     for (auto& acceptor : loop.acceptors) {
       if (acceptor->listener().is_adopted()) acceptor->stop();
@@ -55,11 +55,13 @@ void Gateway::drain() {
   int64_t drain_ms = generations_.current()->config.drain.count();
   client_.end_within(drain_ms - std::min(kHandlersNeedMs, drain_ms / 2));  // whoever waits for an answer still has time to settle
   all_back_ = dispatcher_->stop(drain_ms) && all_back_;
+  all_back_ = reloader_->stop(std::max(drain_ms, kReloadEndsWithinMs)) && all_back_;
   client_.stop();
-  all_back_ = retire_all() && all_back_;
+  const auto held = generations_.all();  // so that none ends without being told
+  all_back_ = all_back_ && retire_all(held);
   all_back_ = health_.stop() && all_back_;
-  for (const auto& generation : all_back_ ? generations_.all() : std::vector<std::shared_ptr<const Generation>>()) {
-    generation->assembly->deactivate(static_cast<uint32_t>(drain_ms));
+  if (all_back_) {
+    for (const auto& generation : held) generation->assembly->deactivate(static_cast<uint32_t>(drain_ms));
   }
   store_->stop();
   admin_worker_->stop();

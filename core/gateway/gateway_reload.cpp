@@ -8,6 +8,7 @@ namespace postern::gateway {
 namespace {
 
 constexpr int64_t kCallsBackWithinMs = 1'000;  // for calls into plugins that nobody waits for any more
+constexpr std::chrono::milliseconds kLookAtCallsEvery(20);
 constexpr size_t kMostFaults = 20;             // told of in one message
 
 std::string told(const std::string& file, const std::vector<config::Fault>& faults) {
@@ -33,6 +34,7 @@ std::vector<std::string> needing_restart(const config::Config& started, const co
                    {"admin.listen", started.admin.listen == now.admin.listen},
                    {"admin.socket", started.admin.socket == now.admin.socket},
                    {"store.path", started.store_path == now.store_path},
+                   {"gateway.core_dumps", started.core_dumps == now.core_dumps},
                    {"dispatch.workers", started.workers == now.workers}};
   std::vector<std::string> changed;
   for (const auto& of : kSettings) {
@@ -52,9 +54,11 @@ Status Gateway::reload() {
   service_manager::reloading();
   const std::string& file = config_.file;
   auto load = [&]() -> Status {
+    const Status stopping(Code::kUnavailable, "the gateway is about to stop");
     if (rehearse_) {
-      if (Status s = rehearse_(file); !s) return s;
+      if (Status s = rehearse_(file, [this] { return reloader_->stopping(); }); !s) return s;
     }
+    if (reloader_->stopping()) return stopping;
     const std::shared_ptr<const Generation> before = generations_.current();
     config::Loaded loaded = config::load_config(file);
     std::unique_ptr<Assembly> assembly;
@@ -66,6 +70,7 @@ Status Gateway::reload() {
     const std::shared_ptr<Generation> next = generations_.watch(std::move(*made));
     if (Status s = next->assembly->connect(client_); !s) return s;
     if (Status s = next->assembly->activate(); !s) return s;
+    if (reloader_->stopping()) return stopping;
     adopt(next);
     return Status::ok();
   };
@@ -75,7 +80,7 @@ Status Gateway::reload() {
   } else {
     log::error("not reloaded; the configuration from before goes on", {{"config", file}, {"error", status.message()}});
   }
-  service_manager::ready(summary());
+  if (!reloader_->stopping()) service_manager::ready(summary());
   return status;
 }
 
@@ -102,24 +107,35 @@ void Gateway::adopt(const std::shared_ptr<const Generation>& generation) {
   }
 }
 
-// On the reloader's thread, when nothing is under way in it any more.
+// Nothing is under way in it any more but what nobody waits for: calls to the outside that a handler has left behind have until the drain is
+// over. One in whose plugins a thread hangs is looked at again, for it may come back.
 void Gateway::retire(std::unique_ptr<Generation> generation) {
-  if (!generation->assembly->stop_calls(kCallsBackWithinMs)) {
-    log::warn("a thread does not come back from a plugin of a configuration that has ended; the plugins stay in memory",
-              {{"generation", generation->number}});
-    stuck_.push_back(std::move(generation));
-    return;
+  if (generation) {
+    int64_t until = steady_ms() + generation->config.drain.count();
+    while (generation->assembly->calls_outside() > 0 && steady_ms() < until && !reloader_->stopping()) {
+      std::this_thread::sleep_for(kLookAtCallsEvery);
+    }
+    if (end(*generation, kCallsBackWithinMs)) return;
+    log::warn("a thread does not come back from a plugin of a configuration that has ended", {{"generation", generation->number}});
+    ending_.push_back(std::move(generation));
   }
-  generation->assembly->deactivate(static_cast<uint32_t>(generation->config.drain.count()));
-  log::info("the plugins of the configuration before have ended", {{"generation", generation->number}});
+  std::erase_if(ending_, [this](const auto& ending) { return end(*ending, 0); });
 }
 
-// At the end of the gateway, after the reloader's. False when a thread is inside a plugin: nothing may be destroyed then.
-bool Gateway::retire_all() {
-  std::unique_ptr<Generation> ended;
-  while ((ended = generations_.take_ended())) retire(std::move(ended));
-  bool all_back = stuck_.empty();
-  for (const auto& generation : generations_.all()) all_back = generation->assembly->stop_calls(kCallsBackWithinMs) && all_back;
+bool Gateway::end(Generation& generation, int64_t within_ms) {
+  if (!generation.assembly->stop_calls(within_ms)) return false;
+  generation.assembly->deactivate(static_cast<uint32_t>(generation.config.drain.count()));
+  log::info("the plugins of a configuration have ended", {{"generation", generation.number}});
+  return true;
+}
+
+// At the end of the gateway, when the reloader's threads have ended. False when a thread is inside a plugin: nothing may be destroyed then.
+bool Gateway::retire_all(const std::vector<std::shared_ptr<const Generation>>& held) {
+  do {
+    retire(generations_.take_ended());
+  } while (generations_.has_ended());
+  bool all_back = ending_.empty();
+  for (const auto& generation : held) all_back = generation->assembly->stop_calls(kCallsBackWithinMs) && all_back;
   return all_back;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/clock.h"
+
 namespace postern::gateway {
 
 std::shared_ptr<Generation> Generations::watch(std::unique_ptr<Generation> generation) {
@@ -43,9 +45,12 @@ std::unique_ptr<Generation> Generations::take(Yard& yard) {
   return first;
 }
 
-std::unique_ptr<Generation> Generations::wait_for_ended() {
+std::unique_ptr<Generation> Generations::wait_for_ended(std::chrono::milliseconds within) {
+  int64_t until = steady_ms() + within.count();
   MutexLock lock(yard_->mutex);
-  while (yard_->ended.empty() && !yard_->nudged) yard_->changed.wait(yard_->mutex);
+  for (int64_t now = steady_ms(); yard_->ended.empty() && !yard_->nudged && now < until; now = steady_ms()) {
+    yard_->changed.wait_for(yard_->mutex, std::chrono::milliseconds(until - now));
+  }
   yard_->nudged = false;
   return take(*yard_);
 }
@@ -53,6 +58,11 @@ std::unique_ptr<Generation> Generations::wait_for_ended() {
 std::unique_ptr<Generation> Generations::take_ended() {
   MutexLock lock(yard_->mutex);
   return take(*yard_);
+}
+
+bool Generations::has_ended() {
+  MutexLock lock(yard_->mutex);
+  return !yard_->ended.empty();
 }
 
 void Generations::nudge() {

@@ -3,6 +3,7 @@
 // Thread-safety: any thread; a generation may be let go on any thread, under whatever lock.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -21,9 +22,10 @@ class Generations {
   // The current one and those that are still held, the oldest first.
   std::vector<std::shared_ptr<const Generation>> all() const EXCLUDES(mutex_);
 
-  // The next one that has been let go. Waits for it, or for nudge(): then it may be none.
-  std::unique_ptr<Generation> wait_for_ended();
+  // The next one that has been let go. Waits for it, for nudge() or for the time: then it may be none.
+  std::unique_ptr<Generation> wait_for_ended(std::chrono::milliseconds within);
   std::unique_ptr<Generation> take_ended();
+  bool has_ended();
   void nudge();
 
  private:

@@ -66,8 +66,9 @@ void Gateway::add_health_checks() {
   auto window = std::make_shared<observe::SuccessWindow>(config_.health.window.count());
   health_.add("dispatch", kDispatchInterval, [this, window] {
     const config::Health limits = generations_.current()->config.health;
-    if (window->length_ms() != limits.window.count()) *window = observe::SuccessWindow(limits.window.count());
     dispatch::Meter::Totals runs = dispatcher_->meter().totals();
+    int64_t length_ms = limits.window.count();
+    if (window->length_ms() != length_ms) window->begin_again(length_ms, steady_ms(), runs.succeeded, runs.failed);
     return check_dispatch(store_->counters().open, window->look(steady_ms(), runs.succeeded, runs.failed), limits);
   });
   health_.add("webhook_url", kInterval, [this]() -> HealthReport {

@@ -1,5 +1,5 @@
-// Reloader: the thread that brings the next configuration to work when asked to, and those before it to their end when nothing is under way
-// in them any more. What hangs in a plugin there holds up neither the gateway's work nor its end.
+// Reloader: brings the next configuration to work when asked to, on one thread, and those before it to their end, on another, when nothing is
+// under way in them any more. What hangs in a plugin there holds up neither the gateway's work nor its end.
 // Thread-safety: start() and stop() on the control thread; the others on any.
 #pragma once
 
@@ -17,14 +17,18 @@ namespace postern::gateway {
 class Reloader {
  public:
   using Reload = std::function<Status()>;
-  using Retire = std::function<void(std::unique_ptr<Generation>)>;  // to its end
+  // To its end. Null: some time has passed in which nobody ended.
+  using Retire = std::function<void(std::unique_ptr<Generation>)>;
 
   Reloader(Generations& generations, Reload reload, Retire retire);
   Reloader(const Reloader&) = delete;
   Reloader& operator=(const Reloader&) = delete;
 
   void start();
-  // False when its thread is inside a plugin, and does not come back within `within_ms`: nothing may be destroyed then.
+  // No further one begins, and the one at hand should come to its end: it sees stopping().
+  void give_up();
+  bool stopping() const;
+  // Waits for both threads. False when one is inside a plugin and does not come back within `within_ms`: nothing may be destroyed then.
   bool stop(int64_t within_ms);
 
   // The number of the reload that will come: the next one, however often it is asked for before that begins.
@@ -38,8 +42,9 @@ class Reloader {
   Last last() const;
 
  private:
-  struct Shared;  // outlives this where the thread hangs
-  static void run(const std::shared_ptr<Shared>& shared, Generations& generations, const Reload& reload, const Retire& retire);
+  struct Shared;  // outlives this where a thread hangs
+  static void reload_when_asked(Shared& shared, const Reload& reload);
+  static void retire_what_ends(Shared& shared, Generations& generations, const Retire& retire);
 
   Generations& generations_;
   const Reload reload_;

@@ -15,6 +15,11 @@ class SuccessWindow {
   explicit SuccessWindow(int64_t length_ms) : length_ms_(length_ms) {}
 
   int64_t length_ms() const { return length_ms_; }
+  // Another length, from now on: what came before does not count.
+  void begin_again(int64_t length_ms, int64_t now_ms, uint64_t succeeded, uint64_t failed) {
+    length_ms_ = length_ms;
+    looks_.assign(1, {now_ms, succeeded, failed});
+  }
 
   struct Seen {
     uint64_t succeeded = 0, failed = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/base/log.h"
 #include "core/plugin/call.h"
@@ -84,6 +85,7 @@ Status Instance::activate() {
   log::Scope scope("-", host_->name);
   postern_status status = functions_.activate == nullptr ? POSTERN_OK : guarded([&] { return functions_.activate(self_); });
   if (status < 0) return {Code::kInternal, "plugin " + host_->name + ": activate: " + explain(status)};
+  active_ = true;
   host_->phase = postern_host::Phase::kActive;
   for (const auto& service : registrations().services) service->open();
   return Status::ok();
@@ -103,7 +105,7 @@ void Instance::deactivate(uint32_t drain_ms) {
   log::Scope scope("-", host_->name);
   host_->phase = postern_host::Phase::kDown;
   for (const auto& service : registrations().services) service->close();
-  if (functions_.deactivate == nullptr) return;
+  if (functions_.deactivate == nullptr || !std::exchange(active_, false)) return;
   guarded([&] {
     functions_.deactivate(self_, drain_ms);
     return POSTERN_OK;

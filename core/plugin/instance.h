@@ -27,7 +27,7 @@ class Instance {
   Instance& operator=(const Instance&) = delete;
 
   Status activate();
-  // The host has stopped new calls before.
+  // The host has stopped new calls before. The plugin is told only where activate() succeeded.
   void deactivate(uint32_t drain_ms);
 
   const std::string& name() const { return host_->name; }
@@ -55,6 +55,7 @@ class Instance {
   std::unique_ptr<postern_host> host_;  // its address is the plugin's handle
   postern_plugin functions_{};          // min(theirs, ours), the rest zero
   postern_instance* self_ = nullptr;
+  bool active_ = false;
 };
 
 }  // namespace postern::plugin

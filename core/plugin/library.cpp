@@ -61,7 +61,9 @@ Result<Library> Library::load(const std::string& path, std::string_view bytes, H
     size_t size = std::min<size_t>(theirs.struct_size, sizeof(postern_plugin_entry));
     std::memcpy(&library.entry_, &theirs, std::max(size, offsetof(postern_plugin_entry, flags)));
   } catch (const std::exception& e) {
-    return Status(Code::kInvalid, path + ": cannot be loaded: " + named(e.what(), copy_path, path));
+    bool uses_origin = bytes.find("$ORIGIN") != std::string_view::npos;
+    return Status(Code::kInvalid, path + ": cannot be loaded: " + named(e.what(), copy_path, path) +
+                                      (uses_origin ? "; $ORIGIN has no meaning in a plugin, which is loaded from memory" : ""));
   }
   if (Status s = library.read_entry(has_extension); !s) return s.with_context(path);
   return library;

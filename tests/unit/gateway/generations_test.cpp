@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
 #include <thread>
 
 #include "core/gateway/reloader.h"
@@ -57,10 +58,10 @@ TEST_F(GenerationsTest, APartOfItHoldsIt) {
 
 TEST_F(GenerationsTest, WaitingEndsWithOneOrANudge) {
   std::thread other([held = add(1)]() mutable { held.reset(); });
-  EXPECT_NE(generations_.wait_for_ended(), nullptr);
+  EXPECT_NE(generations_.wait_for_ended(kSoon), nullptr);
   other.join();
   generations_.nudge();
-  EXPECT_EQ(generations_.wait_for_ended(), nullptr);
+  EXPECT_EQ(generations_.wait_for_ended(kSoon), nullptr);
 }
 
 TEST_F(GenerationsTest, WhatNobodyTookEndsWithAll) {
@@ -83,15 +84,16 @@ class ReloaderTest : public GenerationsTest {
   Mutex mutex_;
   Status result_ GUARDED_BY(mutex_);
   std::atomic<int> reloads_{0}, retired_{0};
-  std::atomic<bool> hold_{false};
+  std::atomic<bool> hold_{false}, throws_{false};
   Reloader reloader_{generations_,
                      [this] {
                        ++reloads_;
                        while (hold_) std::this_thread::sleep_for(milliseconds(1));
+                       if (throws_) throw std::runtime_error("no memory");
                        MutexLock lock(mutex_);
                        return result_;
                      },
-                     [this](std::unique_ptr<Generation>) { ++retired_; }};
+                     [this](std::unique_ptr<Generation> ended) { retired_ += ended ? 1 : 0; }};
 };
 
 TEST_F(ReloaderTest, TellsWhatBecameOfTheLastOne) {
@@ -133,6 +135,14 @@ TEST_F(ReloaderTest, BringsThoseBeforeToTheirEnd) {
   EXPECT_TRUE(eventually(kSoon, [&] { return retired_ == 1; }));
   second.reset();
   EXPECT_TRUE(eventually(kSoon, [&] { return retired_ == 2; }));
+}
+
+TEST_F(ReloaderTest, OneThatBreaksOffIsToldOf) {
+  throws_ = true;
+  reloader_.start();
+  reloader_.ask();
+  ASSERT_TRUE(ended(1));
+  EXPECT_EQ(reloader_.last().error, "the reload broke off: no memory");
 }
 
 TEST_F(ReloaderTest, TellsWhenItHangs) {
