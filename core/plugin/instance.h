@@ -9,6 +9,7 @@
 #include "core/base/status.h"
 #include "core/config/config.h"
 #include "core/dispatch/delivery.h"
+#include "core/plugin/crash_record.h"
 #include "core/plugin/host.h"
 #include "core/plugin/library.h"
 #include "core/plugin/service_directory.h"
@@ -32,6 +33,8 @@ class Instance {
 
   const std::string& name() const { return host_->name; }
   const Library& library() const { return *library_; }
+  // Another one for each build; see crash_record.h.
+  const std::string& build() const { return build_; }
   const Registrations& registrations() const { return host_->registrations; }
 
   // By the first of the plugin's handlers whose glob matches the event's type.
@@ -50,11 +53,14 @@ class Instance {
  private:
   Instance() = default;
   Status create(const postern_host_api& api);
+  void note();
+  CallSite site(EntryPoint entry, int64_t delivery = 0) const { return {host_->crash_number, entry, delivery}; }
 
   std::shared_ptr<const Library> library_;
   std::unique_ptr<postern_host> host_;  // its address is the plugin's handle
   postern_plugin functions_{};          // min(theirs, ours), the rest zero
   postern_instance* self_ = nullptr;
+  std::string build_;
 };
 
 }  // namespace postern::plugin
