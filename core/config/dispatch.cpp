@@ -68,7 +68,7 @@ void read_policies(Section& section, Policies& policies) {
 
 void read_quarantine(Section& section, Quarantine& out) {
   section.section("quarantine", [&](Section& quarantine) {
-    quarantine.count("crashes", out.crashes, Range<uint32_t>{1, 100});
+    quarantine.count("crashes", out.crashes, Range<uint32_t>{1, 1000});
     quarantine.duration("within", out.within, {1s, days(365)});
     quarantine.duration("for", out.lasts, {1s, days(365)});
   });

@@ -8,6 +8,7 @@ namespace postern::gateway {
 namespace {
 
 constexpr int64_t kCallsBackWithinMs = 1'000;  // for calls into plugins that nobody waits for any more
+constexpr int64_t kRenewAgainMs = 60'000;      // after a reload that ends a quarantine was refused
 constexpr size_t kMostFaults = 20;             // told of in one message
 
 std::string told(const std::string& file, const std::vector<config::Fault>& faults) {
@@ -52,11 +53,12 @@ Status Gateway::reload() {
   service_manager::reloading();
   const std::string& file = config_.file;
   auto load = [&]() -> Status {
-    if (rehearse_) {
-      if (Status s = rehearse_(file); !s) return s;
-    }
     const std::shared_ptr<const Generation> before = generations_.current();
-    config::Loaded loaded = config::load_config(file);
+    config::Loaded loaded{before->config, {}};
+    if (reread_.exchange(false)) {
+      if (Status s = rehearse_ ? rehearse_(file) : Status::ok(); !s) return s;
+      loaded = config::load_config(file);
+    }
     std::unique_ptr<Assembly> assembly;
     if (loaded.faults.empty()) assembly = Assembly::make(loaded.config, loaded.faults, before->assembly.get());
     if (!loaded.faults.empty()) return {Code::kInvalid, told(file, loaded.faults)};
@@ -65,6 +67,7 @@ Status Gateway::reload() {
     (*made)->number = before->number + 1;
     const std::shared_ptr<Generation> next = generations_.watch(std::move(*made));
     if (Status s = next->assembly->connect(client_); !s) return s;
+    judge(*next);
     if (Status s = next->assembly->activate(); !s) return s;
     adopt(next);
     return Status::ok();
@@ -75,6 +78,7 @@ Status Gateway::reload() {
   } else {
     log::error("not reloaded; the configuration from before goes on", {{"config", file}, {"error", status.message()}});
   }
+  renew_after_quarantine(status ? 0 : wall_ms() + kRenewAgainMs);
   service_manager::ready(summary());
   return status;
 }

@@ -10,11 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "core/base/clock.h"
-#include "core/base/digest.h"
 #include "core/base/ids.h"
 #include "core/base/log.h"
 #include "core/plugin/alternate_stack.h"
@@ -155,6 +152,7 @@ void CrashRecord::begin() {
 
 CrashRecord::~CrashRecord() {
   if (current() == this) {
+    end();
     current_.store(nullptr, std::memory_order_release);
     opened_.fetch_add(1, std::memory_order_acq_rel);
   }
@@ -162,7 +160,7 @@ CrashRecord::~CrashRecord() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-uint16_t CrashRecord::add_plugin(std::string_view name, std::string_view build, const void* inside) {
+uint16_t CrashRecord::add_plugin(std::string_view name, std::string_view build, std::string_view file, const void* inside) {
   crash::Plugin entry{};
   copy_text(name, entry.name);
   copy_text(build, entry.build);
@@ -174,40 +172,43 @@ uint16_t CrashRecord::add_plugin(std::string_view name, std::string_view build, 
   }
   file_->plugins[number] = entry;
   plugins_ = std::max(plugins_, number);
-  libraries_.emplace_back(reinterpret_cast<uint64_t>(inside), number);
+  libraries_.push_back({reinterpret_cast<uint64_t>(inside), number, std::string(file)});
   note_modules();
   return number;
 }
 
+// All that is loaded now, for the backtrace of a signal: in its handler there is no time to ask.
 void CrashRecord::note_modules() {
   struct Noting {
     CrashRecord& record;
     size_t count = 0;
   } noting{*this};
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* info, size_t, void* user) {
-        auto& [record, count] = *static_cast<Noting*>(user);
-        if (count >= crash::kMaxModules) return 1;
-        uint64_t end = info->dlpi_addr;
-        for (size_t i = 0; i < info->dlpi_phnum; ++i) {
-          const auto& segment = info->dlpi_phdr[i];
-          if (segment.p_type == PT_LOAD) end = std::max<uint64_t>(end, info->dlpi_addr + segment.p_vaddr + segment.p_memsz);
-        }
-        crash::Module& module = record.file_->modules[count++];
-        module.begin = info->dlpi_addr;
-        module.end = end;
-        module.plugin = 0;
-        // The last one: a library of which two plugins are made is both's, and the slot tells which.
-        for (const auto& [address, number] : record.libraries_) {
-          if (address >= module.begin && address < module.end) module.plugin = number;
-        }
-        std::string_view name = info->dlpi_name[0] == '\0' ? "postern" : info->dlpi_name;
-        name = name.substr(name.rfind('/') + 1);
-        if (module.plugin != 0 && !name.ends_with(".so")) name = record.file_->plugins[module.plugin].name.data();
-        copy_text(name, module.name);
-        return 0;
-      },
-      &noting);
+  auto note = [](dl_phdr_info* info, size_t, void* user) {
+    auto& [record, count] = *static_cast<Noting*>(user);
+    if (count >= crash::kMaxModules) return 1;
+    uint64_t end = info->dlpi_addr;
+    for (size_t i = 0; i < info->dlpi_phnum; ++i) {
+      const auto& segment = info->dlpi_phdr[i];
+      if (segment.p_type == PT_LOAD) end = std::max<uint64_t>(end, info->dlpi_addr + segment.p_vaddr + segment.p_memsz);
+    }
+    record.note_module(record.file_->modules[count++], info->dlpi_addr, end, info->dlpi_name);
+    return 0;
+  };
+  ::dl_iterate_phdr(note, &noting);
+}
+
+// A library of which two plugins are made is the last one's; where a call is noted, that tells whose it was.
+void CrashRecord::note_module(crash::Module& module, uint64_t begin, uint64_t end, std::string_view file) const {
+  module.begin = begin;
+  module.end = end;
+  module.plugin = 0;
+  for (const Library& library : libraries_) {
+    if (library.inside < begin || library.inside >= end) continue;
+    module.plugin = library.plugin;
+    file = library.file;  // not the copy that it was loaded from
+  }
+  if (file.empty()) file = "postern";
+  copy_text(file.substr(file.rfind('/') + 1), module.name);
 }
 
 void CrashRecord::suspect(const std::vector<int64_t>& deliveries) {
@@ -223,14 +224,6 @@ void CrashRecord::acquit(int64_t delivery) {
     if (suspect.load(std::memory_order_relaxed) == delivery) suspect.store(0, std::memory_order_relaxed);
   }
   if (file_->header.alone.load(std::memory_order_relaxed) == delivery) file_->header.alone.store(0, std::memory_order_release);
-}
-
-std::string build_of(const std::string& build_id, const std::string& library_path) {
-  if (!build_id.empty()) return build_id;
-  constexpr size_t kDigits = 32;
-  std::ifstream file(library_path, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  return "sha256:" + sha256_hex(bytes).substr(0, kDigits);
 }
 
 }  // namespace postern::plugin

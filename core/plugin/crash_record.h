@@ -18,6 +18,7 @@
 
 #include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/dispatch/suspects.h"
 #include "core/plugin/crash_format.h"
 
 namespace postern::plugin {
@@ -47,12 +48,13 @@ struct CallSite {
   int64_t delivery = 0;  // on whose behalf; 0: none
 };
 
-class CrashRecord {
+class CrashRecord final : public dispatch::SuspectWatch {
  public:
   // Makes or takes over the file, 0600. What it had of an earlier life that did not end in order is in died_file() afterwards, unless one
   // is there already that nobody has looked at. kUnavailable: another gateway has it.
   static Result<std::unique_ptr<CrashRecord>> open(const std::string& path);
-  ~CrashRecord();
+  // It ends in order.
+  ~CrashRecord() override;
   CrashRecord(const CrashRecord&) = delete;
   CrashRecord& operator=(const CrashRecord&) = delete;
 
@@ -61,17 +63,14 @@ class CrashRecord {
   std::string died_file() const { return path_ + ".died"; }
   const crash::File& file() const { return *file_; }
 
-  // The number of this build of a plugin. `inside`: an address in its library. 0 when there are too many: it is not noted then. Control
-  // thread.
-  uint16_t add_plugin(std::string_view name, std::string_view build, const void* inside);
-  // Notes which addresses are whose, for the backtraces of a signal: when code has been loaded. Control thread.
-  void note_modules();
-
+  // The number of this build of a plugin. `inside`: an address in its library, `file`. 0 when there are too many: it is not noted then.
+  // One thread at a time.
+  uint16_t add_plugin(std::string_view name, std::string_view build, std::string_view file, const void* inside);
   // Deliveries that have to be run one at a time before others. Before threads call into plugins.
   void suspect(const std::vector<int64_t>& deliveries);
   // That one runs now, alone; and then, that it has come back. Any thread, one at a time.
-  void try_alone(int64_t delivery);
-  void acquit(int64_t delivery);
+  void try_alone(int64_t delivery) override;
+  void acquit(int64_t delivery) override;
 
   // From now on what is still inside plugins says nothing: the gateway ends in order. Any thread.
   void end() { file_->header.state.store(crash::kEnded, std::memory_order_release); }
@@ -86,6 +85,8 @@ class CrashRecord {
   CrashRecord() = default;
   Status map();
   void begin();
+  void note_modules();
+  void note_module(crash::Module& module, uint64_t begin, uint64_t end, std::string_view file) const;
   static crash::Slot* sit_down();
   crash::Slot* take_slot() EXCLUDES(mutex_);
 
@@ -96,7 +97,12 @@ class CrashRecord {
   int fd_ = -1;
   crash::File* file_ = nullptr;
   uint16_t plugins_ = 0;  // numbers that are given
-  std::vector<std::pair<uint64_t, uint16_t>> libraries_;  // an address inside, and whose it is
+  struct Library {
+    uint64_t inside;  // an address
+    uint16_t plugin;
+    std::string file;
+  };
+  std::vector<Library> libraries_;
   Mutex mutex_;
 };
 
@@ -121,8 +127,5 @@ class Inside {
  private:
   crash::Slot* const slot_;
 };
-
-// What kind of build a library is, so that a mended one is told from the one that crashed: its own build id, or else a digest of the file.
-std::string build_of(const std::string& build_id, const std::string& library_path);
 
 }  // namespace postern::plugin

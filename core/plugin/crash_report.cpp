@@ -142,7 +142,7 @@ CrashReport explained(const File& file, store::Crash crash) {
   CrashReport report;
   report.suspects = without(earlier_suspects(file), crash.delivery);
   std::string whose = crash.entry_point == "thread" ? "a thread of plugin " + crash.plugin : "the " + crash.entry_point + " of plugin " + crash.plugin;
-  report.told = "the gateway crashed in " + whose;
+  report.told = (crash.signal.empty() ? "the gateway died without a word in " : "the gateway crashed in ") + whose;
   report.crash = std::move(crash);
   return report;
 }
@@ -165,7 +165,7 @@ CrashReport after_signal(const File& file) {
   std::optional<store::Crash> crash = blame_signal(file, frames);
   if (!crash) return unexplained(file, all_running(file), "the gateway crashed outside of plugins: " + name + " in " + show(file, frames.front()));
   crash->signal = std::move(name);
-  crash->at = signal.at;
+  if (signal.at > 0 && signal.at < crash->at) crash->at = signal.at;
   crash->place = place_of(file, frames);
   crash->backtrace = show(file, frames);
   return explained(file, std::move(*crash));

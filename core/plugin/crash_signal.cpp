@@ -19,6 +19,7 @@ constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
 struct sigaction before_us[std::size(kSignals)];
 std::atomic<int32_t> noting{0};  // the thread that does
+pid_t owner = 0;
 
 uint64_t instruction(const void* context) {
   const auto* thread = static_cast<const ucontext_t*>(context);
@@ -67,6 +68,7 @@ void hand_on(int number, const siginfo_t& info) {
 }
 
 void on_crash(int number, siginfo_t* info, void* context) {
+  if (::getpid() != owner) return hand_on(number, *info);  // a child of a plugin, which shares the mapping
   int32_t self = ::gettid(), nobody = 0;
   if (noting.compare_exchange_strong(nobody, self)) {
     CrashRecord* record = CrashRecord::current();
@@ -82,6 +84,7 @@ _Unwind_Reason_Code no_frame(_Unwind_Context*, void*) { return _URC_END_OF_STACK
 }  // namespace
 
 void catch_crashes() {
+  owner = ::getpid();
   _Unwind_Backtrace(no_frame, nullptr);  // so that nothing has to be loaded for it later
   for (size_t i = 0; i < std::size(kSignals); ++i) {
     struct sigaction ours {};

@@ -60,10 +60,10 @@ Result<std::unique_ptr<Instance>> Instance::make(std::shared_ptr<const Library> 
 
 // So that what ends the gateway inside of it is known for its.
 void Instance::note() {
-  build_ = build_of(library_->build_id(), library_->path());
-  if (CrashRecord* record = CrashRecord::current(); record != nullptr) {
-    host_->crash_number = record->add_plugin(host_->name, build_, reinterpret_cast<const void*>(library_->entry().create));
-  }
+  CrashRecord* record = CrashRecord::current();
+  if (record == nullptr) return;
+  const void* inside = reinterpret_cast<const void*>(library_->entry().create);
+  host_->crash_number = record->add_plugin(host_->name, library_->build(), library_->path(), inside);
 }
 
 Status Instance::create(const postern_host_api& api) {
@@ -90,6 +90,7 @@ Instance::~Instance() {
 }
 
 Status Instance::activate() {
+  if (held_) return Status::ok();
   log::Scope scope("-", host_->name);
   postern_status status = POSTERN_OK;
   if (functions_.activate != nullptr) status = guarded(site(EntryPoint::kActivate), [&] { return functions_.activate(self_); });
@@ -113,7 +114,7 @@ void Instance::deactivate(uint32_t drain_ms) {
   log::Scope scope("-", host_->name);
   host_->phase = postern_host::Phase::kDown;
   for (const auto& service : registrations().services) service->close();
-  if (functions_.deactivate == nullptr) return;
+  if (functions_.deactivate == nullptr || held_) return;
   guarded(site(EntryPoint::kDeactivate), [&] {
     functions_.deactivate(self_, drain_ms);
     return POSTERN_OK;
@@ -146,6 +147,7 @@ dispatch::HandlerResult Instance::handle(const Handler& handler, dispatch::Deliv
 }
 
 Status Instance::check(const HealthCheck& check, postern_health_report* report) {
+  if (held_) return {Code::kUnavailable, "the plugin has crashed too often, and is not called"};
   log::Scope scope("-", host_->name);
   postern_status status = guarded(site(EntryPoint::kHealth), [&] { return check.function(self_, check.user, report); });
   return status < 0 ? Status(Code::kInternal, explain(status)) : Status::ok();

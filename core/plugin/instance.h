@@ -27,14 +27,16 @@ class Instance {
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
 
+  // Before activate(): it is in quarantine, and is not called but to be destroyed. For good: another instance takes its place.
+  void hold() { held_ = true; }
+  bool is_held() const { return held_; }
+
   Status activate();
   // The host has stopped new calls before.
   void deactivate(uint32_t drain_ms);
 
   const std::string& name() const { return host_->name; }
   const Library& library() const { return *library_; }
-  // Another one for each build; see crash_record.h.
-  const std::string& build() const { return build_; }
   const Registrations& registrations() const { return host_->registrations; }
 
   // By the first of the plugin's handlers whose glob matches the event's type.
@@ -60,7 +62,7 @@ class Instance {
   std::unique_ptr<postern_host> host_;  // its address is the plugin's handle
   postern_plugin functions_{};          // min(theirs, ours), the rest zero
   postern_instance* self_ = nullptr;
-  std::string build_;
+  bool held_ = false;
 };
 
 }  // namespace postern::plugin

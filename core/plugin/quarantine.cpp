@@ -15,66 +15,23 @@ int64_t quarantined_until(const config::Quarantine& policy, std::vector<int64_t>
   return std::min(until, now_ms + policy.lasts.count());  // a clock that was set back must not hold it for days
 }
 
-void Quarantine::judge(const std::string& plugin, const std::string& build, const config::Quarantine& policy,
-                       const std::vector<store::Crash>& crashes, int64_t now_ms) {
-  State state;
-  state.plugin = plugin;
-  state.build = build;
+Standing judge(const std::string& plugin, const std::string& build, const config::Quarantine& policy,
+               const std::vector<store::Crash>& crashes, int64_t now_ms) {
+  Standing standing;
+  standing.plugin = plugin;
+  standing.build = build;
   std::vector<int64_t> counted;
   for (const store::Crash& crash : crashes) {
     if (crash.plugin != plugin) continue;
-    ++state.all;
+    ++standing.all;
     if (crash.build == build && crash.pardoned_at == 0) counted.push_back(crash.at);
-    if (crash.at < state.last_at) continue;
-    state.last_at = crash.at;
-    state.last = (crash.signal.empty() ? "died without a word" : crash.signal + " in " + crash.place) + " (" + crash.entry_point + ")";
+    if (crash.at < standing.last_at) continue;
+    standing.last_at = crash.at;
+    standing.last = (crash.signal.empty() ? "died without a word" : crash.signal + " in " + crash.place) + " (" + crash.entry_point + ")";
   }
-  state.crashes = counted.size();
-  state.until = quarantined_until(policy, std::move(counted), now_ms);
-  MutexLock lock(mutex_);
-  states_[plugin] = std::move(state);
-}
-
-bool Quarantine::holds(const std::string& plugin) const {
-  MutexLock lock(mutex_);
-  auto found = states_.find(plugin);
-  return found != states_.end() && found->second.until != 0;
-}
-
-std::vector<Quarantine::State> Quarantine::states() const {
-  MutexLock lock(mutex_);
-  std::vector<State> list;
-  for (const auto& [plugin, state] : states_) list.push_back(state);
-  return list;
-}
-
-std::optional<int64_t> Quarantine::next_end() const {
-  MutexLock lock(mutex_);
-  std::optional<int64_t> next;
-  for (const auto& [plugin, state] : states_) {
-    if (state.until != 0) next = std::min(next.value_or(state.until), state.until);
-  }
-  return next;
-}
-
-bool Quarantine::release(const std::string& plugin) {
-  MutexLock lock(mutex_);
-  auto found = states_.find(plugin);
-  if (found == states_.end() || found->second.until == 0) return false;
-  found->second.until = 1;
-  found->second.crashes = 0;
-  return true;
-}
-
-std::vector<std::string> Quarantine::take_released(int64_t now_ms) {
-  MutexLock lock(mutex_);
-  std::vector<std::string> released;
-  for (auto& [plugin, state] : states_) {
-    if (state.until == 0 || state.until > now_ms) continue;
-    state.until = 0;
-    released.push_back(plugin);
-  }
-  return released;
+  standing.crashes = counted.size();
+  standing.held_until = quarantined_until(policy, std::move(counted), now_ms);
+  return standing;
 }
 
 }  // namespace postern::plugin

@@ -203,7 +203,7 @@ TEST_F(CrashRecordTest, AThreadOfAnEarlierRecordHasASlotInTheNextOne) {
   for (int i = 0; i < 2; ++i) {
     auto record = CrashRecord::open(path());
     ASSERT_TRUE(record) << record.status().message();
-    ASSERT_EQ((*record)->add_plugin("acme", "b1", nullptr), 1);
+    ASSERT_EQ((*record)->add_plugin("acme", "b1", "acme.so", nullptr), 1);
     Inside call(site(1, EntryPoint::kHandler, 7));
     EXPECT_EQ(Inside::slot_of_this_thread(), &(*record)->file().slots.front());
     (*record)->end();
@@ -213,11 +213,11 @@ TEST_F(CrashRecordTest, AThreadOfAnEarlierRecordHasASlotInTheNextOne) {
 TEST_F(CrashRecordTest, TheSameBuildHasOneNumberAndThereAreOnlySoMany) {
   auto record = CrashRecord::open(path());
   ASSERT_TRUE(record) << record.status().message();
-  EXPECT_EQ((*record)->add_plugin("acme", "b1", nullptr), 1);
-  EXPECT_EQ((*record)->add_plugin("acme", "b2", nullptr), 2);
-  EXPECT_EQ((*record)->add_plugin("acme", "b1", nullptr), 1);
-  for (size_t i = 3; i < crash::kMaxPlugins; ++i) EXPECT_EQ((*record)->add_plugin("acme", "b" + std::to_string(i), nullptr), i);
-  EXPECT_EQ((*record)->add_plugin("acme", "one more", nullptr), 0);
+  EXPECT_EQ((*record)->add_plugin("acme", "b1", "acme.so", nullptr), 1);
+  EXPECT_EQ((*record)->add_plugin("acme", "b2", "acme.so", nullptr), 2);
+  EXPECT_EQ((*record)->add_plugin("acme", "b1", "acme.so", nullptr), 1);
+  for (size_t i = 3; i < crash::kMaxPlugins; ++i) EXPECT_EQ((*record)->add_plugin("acme", "b" + std::to_string(i), "acme.so", nullptr), i);
+  EXPECT_EQ((*record)->add_plugin("acme", "one more", "acme.so", nullptr), 0);
   (*record)->end();
 }
 
@@ -258,18 +258,6 @@ TEST_F(CrashRecordTest, DamageIsNotBelieved) {
       EXPECT_GE((*report)->crash->delivery, 0);
     }
   }
-}
-
-TEST(BuildOf, IsTheLibrarysOwnOrItsContent) {
-  EXPECT_EQ(build_of("abc", "/none"), "abc");
-  std::string file = ::testing::TempDir() + "postern-build-of";
-  std::ofstream(file) << "one";
-  std::string one = build_of("", file);
-  EXPECT_THAT(one, HasSubstr("sha256:"));
-  EXPECT_EQ(build_of("", file), one);
-  std::ofstream(file) << "two";
-  EXPECT_NE(build_of("", file), one);
-  std::filesystem::remove(file);
 }
 
 }  // namespace

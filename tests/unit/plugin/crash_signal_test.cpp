@@ -26,12 +26,13 @@ constexpr bool kSanitized = false;
 
 volatile int* volatile nowhere = nullptr;
 volatile int zero = 0;
+volatile int64_t deepest = INT64_MAX;
 
 [[gnu::noinline]] void touch_nothing() { *nowhere = 1; }
 [[gnu::noinline]] int64_t overflow(int64_t depth) {
   volatile char room[4096];
   room[0] = static_cast<char>(depth);
-  int64_t deeper = overflow(depth + 1);
+  int64_t deeper = depth < deepest ? overflow(depth + 1) : 0;
   return deeper + room[0];
 }
 [[gnu::noinline]] void trap() { __builtin_trap(); }
@@ -67,10 +68,10 @@ class CrashSignalTest : public testing::CrashTest {
 TEST_F(CrashSignalTest, ABadAddress) {
   CrashReport report = crash_by(touch_nothing, SIGSEGV);
   expect_crash(report, "SIGSEGV");
-  EXPECT_THAT(report.crash->place, StartsWith("postern+0x"));  // the program's own file stands for the plugin's
-  EXPECT_THAT(report.crash->backtrace, StartsWith("#0 postern+0x"));
+  EXPECT_THAT(report.crash->place, StartsWith("acme.so+0x"));
+  EXPECT_THAT(report.crash->backtrace, StartsWith("#0 acme.so+0x"));
   EXPECT_THAT(report.crash->backtrace, HasSubstr("\n#1 "));
-  EXPECT_THAT(report.crash->explain(), StartsWith("the gateway crashed in it: SIGSEGV in postern+0x"));
+  EXPECT_THAT(report.crash->explain(), StartsWith("the gateway crashed in it: SIGSEGV in acme.so+0x"));
 }
 
 TEST_F(CrashSignalTest, AStackThatOverflows) {
@@ -80,7 +81,7 @@ TEST_F(CrashSignalTest, AStackThatOverflows) {
 TEST_F(CrashSignalTest, AnAbortIsWhereItsCallerIs) {
   CrashReport report = crash_by([] { std::abort(); }, SIGABRT);
   expect_crash(report, "SIGABRT");
-  EXPECT_THAT(report.crash->place, StartsWith("postern+0x"));  // not in the C library
+  EXPECT_THAT(report.crash->place, StartsWith("acme.so+0x"));  // not in the C library
 }
 
 TEST_F(CrashSignalTest, AnInstructionThatIsNone) {
@@ -155,7 +156,7 @@ TEST_F(CrashSignalTest, OutsideOfPluginsNobodyIsBlamed) {
   pid_t child = ::fork();
   if (child == 0) {
     auto record = CrashRecord::open(path());
-    if (!record || (*record)->add_plugin("acme", "b1", nullptr) != 1) ::_exit(99);
+    if (!record || (*record)->add_plugin("acme", "b1", "acme.so", nullptr) != 1) ::_exit(99);
     catch_crashes();
     std::atomic<bool> inside{false};
     std::thread other([&] {
@@ -192,6 +193,25 @@ TEST_F(CrashSignalTest, FromAnotherProcessItBlamesNobody) {
   CrashReport report = next_start();
   EXPECT_FALSE(report.crash);
   EXPECT_THAT(report.suspects, ElementsAre(7));
+}
+
+// What a plugin has forked shares the record, but is not the gateway.
+TEST_F(CrashSignalTest, AChildThatCrashesIsNoCrash) {
+  live([&](CrashRecord& record) {
+    catch_crashes();
+    pid_t child = ::fork();
+    if (child == 0) {
+      Inside call(site(1, EntryPoint::kHandler, 7));
+      touch_nothing();
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    record.end();
+    ::_exit(WIFSIGNALED(status) ? 0 : 1);
+  });
+  CrashReport report = next_start();
+  EXPECT_FALSE(report.crash);
+  EXPECT_THAT(report.told, IsEmpty());
 }
 
 // It comes after the end in order: nothing is running any more, but the crash counts.
