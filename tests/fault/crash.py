@@ -41,14 +41,15 @@ class Supervisor:
         """Whether it had to be started."""
         if self._gateway.running():
             return False
-        begin = time.monotonic()
+        begin = first = time.monotonic()
         while not self._gateway.running() or not self._gateway.answers():
             if not self._gateway.running():  # once more, it may be, before it has answered
                 self.ends.append(self._gateway.process.returncode)
                 if self.ends[-1] in (0, 1, 74, 75):
                     raise Failure(f"the gateway ended with status {self.ends[-1]}\n{self._gateway.log_tail()}")
+                begin = time.monotonic()
                 self._gateway.launch()
-            if time.monotonic() - begin > 60:
+            if time.monotonic() - first > 60:
                 raise Failure(f"the gateway does not answer\n{self._gateway.log_tail()}")
             time.sleep(0.002)
         self.back.append(time.monotonic() - begin)
@@ -106,7 +107,8 @@ def look_at_bad(test, gateway):
             continue
         silent = way_of(number) == "exit"
         if comes_through(number):
-            if state != "done" or len(crashes) != (0 if silent else 1):
+            # None where another one was faster to end the gateway.
+            if state != "done" or len(crashes) > (0 if silent else 1):
                 test.find("once", f"{identity} ({way_of(number)}) crashes once, and is {state} after {crashes}")
         elif state != "dead" or len(crashes) != 2:
             test.find("undead", f"{identity} ({way_of(number)}) always crashes, and is {state} after {crashes}")

@@ -168,7 +168,7 @@ TEST(Config, PluginsAndInheritance) {
   const Plugin& mailer = loaded.config.plugins[1];
   EXPECT_EQ(mailer.config_json, "{}");
   EXPECT_EQ(mailer.policies.retry.attempts, 6u);
-  EXPECT_EQ(mailer.config_marks.at("").line, 48);
+  EXPECT_EQ(mailer.config_marks.at("").line, 52);
   EXPECT_EQ(mailer.config_marks.at("").column, 5);
 
   ASSERT_EQ(loaded.config.subscriptions.size(), 2u);
@@ -193,7 +193,7 @@ TEST(Config, UpstreamsOfAPlugin) {
   ASSERT_EQ(upstreams.size(), 3u);
   const UpstreamOverride& api = upstreams[0];
   EXPECT_EQ(api.name, "api");
-  EXPECT_EQ(api.mark.line, 39);
+  EXPECT_EQ(api.mark.line, 43);
   EXPECT_EQ(api.mark.column, 7);
   EXPECT_EQ(api.attempts, 4u);
   EXPECT_EQ(api.base, 2s);
@@ -206,7 +206,7 @@ TEST(Config, UpstreamsOfAPlugin) {
   ASSERT_TRUE(api.allow_hosts);
   ASSERT_EQ(api.allow_hosts->size(), 2u);
   EXPECT_EQ(api.allow_hosts->at(1).pattern, "*.b.example:8443");
-  EXPECT_EQ(api.allow_hosts->at(1).mark.line, 45);
+  EXPECT_EQ(api.allow_hosts->at(1).mark.line, 49);
   EXPECT_EQ(api.allow_hosts->at(1).mark.column, 34);
   EXPECT_TRUE(upstreams[1].allow_hosts) << "an empty list is one";
   EXPECT_FALSE(upstreams[1].attempts || upstreams[1].deadline || upstreams[1].failures || upstreams[1].max_response);

@@ -39,6 +39,12 @@ volatile int64_t deepest = INT64_MAX;
 
 class CrashSignalTest : public testing::CrashTest {
  protected:
+  static void expect_end(int status, int signal) {
+    EXPECT_NE(status, 0);
+    if (kSanitized) return;
+    ASSERT_TRUE(WIFSIGNALED(status)) << status;
+    EXPECT_EQ(WTERMSIG(status), signal);
+  }
   // A thread that is in a handler with the delivery 7, and does this.
   CrashReport crash_by(const std::function<void()>& what, int signal) {
     int status = live([&](CrashRecord&) {
@@ -48,10 +54,7 @@ class CrashSignalTest : public testing::CrashTest {
         what();
       }).join();
     });
-    EXPECT_TRUE(WIFSIGNALED(status)) << status;
-    if (!kSanitized) {
-      EXPECT_EQ(WTERMSIG(status), signal);
-    }
+    expect_end(status, signal);
     return next_start();
   }
   void expect_crash(const CrashReport& report, const std::string& signal) {
@@ -117,7 +120,7 @@ TEST_F(CrashSignalTest, OthersThatWereRunningAreNotSuspected) {
     Inside call(site(1, EntryPoint::kHandler, 7));
     touch_nothing();
   });
-  EXPECT_TRUE(WIFSIGNALED(status));
+  expect_end(status, SIGSEGV);
   expect_crash(next_start(), "SIGSEGV");
 }
 
@@ -132,7 +135,7 @@ TEST_F(CrashSignalTest, SeveralThreadsAtOnceAreOneCrash) {
     }
     while (true) ::pause();
   });
-  EXPECT_TRUE(WIFSIGNALED(status));
+  expect_end(status, SIGSEGV);
   CrashReport report = next_start();
   ASSERT_TRUE(report.crash);
   EXPECT_GE(report.crash->delivery, 1);
@@ -143,7 +146,7 @@ TEST_F(CrashSignalTest, AThreadOfThePluginsOwnIsKnownByItsCode) {
     catch_crashes();
     std::thread(touch_nothing).join();
   });
-  EXPECT_TRUE(WIFSIGNALED(status));
+  expect_end(status, SIGSEGV);
   CrashReport report = next_start();
   ASSERT_TRUE(report.crash) << report.told;
   EXPECT_EQ(report.crash->plugin, "acme");
@@ -169,7 +172,7 @@ TEST_F(CrashSignalTest, OutsideOfPluginsNobodyIsBlamed) {
   }
   int status = 0;
   ::waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFSIGNALED(status));
+  expect_end(status, SIGSEGV);
   CrashReport report = next_start();
   EXPECT_FALSE(report.crash);
   EXPECT_THAT(report.suspects, ElementsAre(8));
@@ -189,7 +192,7 @@ TEST_F(CrashSignalTest, FromAnotherProcessItBlamesNobody) {
     }
     while (::getppid() == tester) ::pause();
   });
-  EXPECT_TRUE(WIFSIGNALED(status));
+  expect_end(status, SIGABRT);
   CrashReport report = next_start();
   EXPECT_FALSE(report.crash);
   EXPECT_THAT(report.suspects, ElementsAre(7));
@@ -197,7 +200,7 @@ TEST_F(CrashSignalTest, FromAnotherProcessItBlamesNobody) {
 
 // What a plugin has forked shares the record, but is not the gateway.
 TEST_F(CrashSignalTest, AChildThatCrashesIsNoCrash) {
-  live([&](CrashRecord& record) {
+  int ended = live([&](CrashRecord& record) {
     catch_crashes();
     pid_t child = ::fork();
     if (child == 0) {
@@ -207,8 +210,9 @@ TEST_F(CrashSignalTest, AChildThatCrashesIsNoCrash) {
     int status = 0;
     ::waitpid(child, &status, 0);
     record.end();
-    ::_exit(WIFSIGNALED(status) ? 0 : 1);
+    ::_exit(status != 0 ? 0 : 1);
   });
+  EXPECT_EQ(ended, 0);
   CrashReport report = next_start();
   EXPECT_FALSE(report.crash);
   EXPECT_THAT(report.told, IsEmpty());

@@ -6,12 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "core/plugin/crash_record.h"
 #include "core/plugin/crash_report.h"
@@ -54,6 +56,11 @@ class CrashTest : public ::testing::Test {
   // What the next start finds.
   CrashReport next_start() const {
     auto record = CrashRecord::open(path());
+    // Whoever the life has forked has the file as well until it ends.
+    for (int i = 0; i < 5000 && record.status().code() == Code::kUnavailable; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      record = CrashRecord::open(path());
+    }
     if (!record) throw std::runtime_error(record.status().message());
     auto report = read_crash_report((*record)->died_file());
     if (!report) throw std::runtime_error(report.status().message());
