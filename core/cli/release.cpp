@@ -24,7 +24,8 @@ bool follow_release(const Options& options, uint64_t number, int& status) {
     if (!ask(options.config_file, "/admin/v1/status", all, status)) return false;
     if (all["reload"]["number"].get<uint64_t>() < number) continue;
     if (all["reload"]["error"].is_null()) return true;
-    complain("the plugin's crashes are forgiven, but it could not be taken back; the next start will:\n" + all["reload"]["error"].get<std::string>());
+    complain("the plugin's crashes are forgiven, but it could not be taken back; the next start will:\n" +
+             all["reload"]["error"].get<std::string>());
     status = kNotSo;
     return false;
   }
@@ -48,7 +49,7 @@ void add_release(CLI::App& plugins, const Options& options, int& status) {
   auto plugin = std::make_shared<std::string>();
   auto* command = plugins.add_subcommand("release", "Take a plugin out of quarantine: its crashes until now do not count any more");
   command->add_option("NAME", *plugin, "As the configuration names it")->required();
-  command->footer("Example:\n  postern plugins release twilio");
+  command->footer("Example:\n  postern plugins release acme");
   command->callback([&options, &status, plugin] { status = release(options, *plugin); });
 }
 

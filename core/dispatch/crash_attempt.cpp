@@ -27,8 +27,9 @@ void tell_of_death(store::Settlement& death, const store::DeliveryRow& delivery,
 
 }  // namespace
 
-std::unique_ptr<store::Settlement> settle_crash(const store::DeliveryRow& delivery, const store::StoredEvent& event, const store::Crash& crash,
-                                                uint32_t earlier, const config::Policies& policies, const Roster& roster) {
+std::unique_ptr<store::Settlement> settle_crash(const store::DeliveryRow& delivery, const store::StoredEvent& event,
+                                                const store::Crash& crash, uint32_t earlier, const config::Policies& policies,
+                                                const Roster& roster) {
   if (delivery.state != "queued" && delivery.state != "running") return nullptr;
   auto settlement = std::make_unique<store::Settlement>();
   settlement->delivery = delivery.seq;

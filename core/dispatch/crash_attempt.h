@@ -13,7 +13,8 @@
 namespace postern::dispatch {
 
 // `earlier`: attempts of it that ended the gateway before. Null: it is settled already.
-std::unique_ptr<store::Settlement> settle_crash(const store::DeliveryRow& delivery, const store::StoredEvent& event, const store::Crash& crash,
-                                                uint32_t earlier, const config::Policies& policies, const Roster& roster);
+std::unique_ptr<store::Settlement> settle_crash(const store::DeliveryRow& delivery, const store::StoredEvent& event,
+                                                const store::Crash& crash, uint32_t earlier, const config::Policies& policies,
+                                                const Roster& roster);
 
 }  // namespace postern::dispatch

@@ -42,7 +42,6 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void start() EXCLUDES(mutex_);
   // From now on deliveries go to these subscribers. Whoever runs ends with the one it began with, whom its delivery holds.
   void adopt(std::shared_ptr<const Roster> roster) EXCLUDES(mutex_);
-  std::shared_ptr<const Roster> roster() EXCLUDES(mutex_);
   // Starts nothing new and waits at most `drain_ms` for what runs; what is not settled then goes on at the next start. False when
   // threads are still inside handlers: neither this dispatcher nor the plugins may be destroyed then.
   bool stop(int64_t drain_ms) EXCLUDES(mutex_);
@@ -112,6 +111,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   bool put_off(store::Settlement& settlement, const config::Retry& policy, Delivery& delivery) EXCLUDES(mutex_);
   void give_up(store::Settlement& settlement, const Delivery& delivery, const Roster& roster) const;
   void address(std::vector<ingest::NewEvent>& emitted, const Delivery& by, const Roster& roster) const;
+  std::shared_ptr<const Roster> roster() EXCLUDES(mutex_);
   void begin_trial(const Entry& entry) EXCLUDES(mutex_);
   void end_trial(const Entry& entry) REQUIRES(mutex_);
   void feed_breaker(const Entry& entry, HandlerOutcome outcome) REQUIRES(mutex_);

@@ -1,5 +1,6 @@
-// Inquest: at a start, what ended the life before is looked into: a plugin's crash is counted, with the attempt that it was of its delivery,
-// and deliveries that may have done it without a word are named. It is counted once: the record is forgotten only when it is durable.
+// Inquest: at a start, what ended the life before is looked into: a plugin's crash is counted, with the attempt that it was of its
+// delivery, and deliveries that may have done it without a word are named. It is counted once: the record is forgotten only when that is
+// durable.
 // Thread-safety: the control thread, with the store at work and no thread inside a plugin.
 #pragma once
 

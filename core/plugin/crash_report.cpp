@@ -141,7 +141,7 @@ std::optional<store::Crash> blame_signal(const File& file, const std::vector<uin
 CrashReport explained(const File& file, store::Crash crash) {
   CrashReport report;
   report.suspects = without(earlier_suspects(file), crash.delivery);
-  std::string whose = crash.entry_point == "thread" ? "a thread of plugin " + crash.plugin : "the " + crash.entry_point + " of plugin " + crash.plugin;
+  std::string whose = (crash.entry_point == "thread" ? "a thread" : "the " + crash.entry_point) + " of plugin " + crash.plugin;
   report.told = (crash.signal.empty() ? "the gateway died without a word in " : "the gateway crashed in ") + whose;
   report.crash = std::move(crash);
   return report;
@@ -163,7 +163,10 @@ CrashReport after_signal(const File& file) {
   std::string name = signal_name(signal.number);
   std::vector<uint64_t> frames = frames_of(signal);
   std::optional<store::Crash> crash = blame_signal(file, frames);
-  if (!crash) return unexplained(file, all_running(file), "the gateway crashed outside of plugins: " + name + " in " + show(file, frames.front()));
+  if (!crash) {
+    std::string where = show(file, frames.front());
+    return unexplained(file, all_running(file), "the gateway crashed outside of plugins: " + name + " in " + where);
+  }
   crash->signal = std::move(name);
   if (signal.at > 0 && signal.at < crash->at) crash->at = signal.at;
   crash->place = place_of(file, frames);
@@ -175,13 +178,14 @@ CrashReport after_signal(const File& file) {
 // told by its second time.
 CrashReport after_silence(const File& file) {
   std::vector<Running> running = all_running(file);
-  if (text_of(file.header.boot) != crash::this_boot()) return unexplained(file, running, "the machine was started anew while the gateway ran");
+  if (text_of(file.header.boot) != crash::this_boot()) {
+    return unexplained(file, running, "the machine was started anew while the gateway ran");
+  }
   int64_t alone = file.header.alone.load();
   auto has_delivery = [](const Running& call) { return call.delivery != 0; };
   auto tried = std::find_if(running.begin(), running.end(), has_delivery);
-  if (alone != 0 && tried != running.end() && tried->delivery == alone && std::count_if(running.begin(), running.end(), has_delivery) == 1) {
-    return explained(file, crash_of(file, *tried));
-  }
+  bool was_alone = alone != 0 && std::count_if(running.begin(), running.end(), has_delivery) == 1 && tried->delivery == alone;
+  if (was_alone) return explained(file, crash_of(file, *tried));
   return unexplained(file, running, "the gateway was ended without a word");
 }
 
@@ -209,7 +213,7 @@ Result<std::unique_ptr<File>> read_file(const std::string& path, int fd) {
   if (size < 0) return Status(Code::kIo, path + ": " + std::strerror(errno));
   if (static_cast<size_t>(size) == sizeof(File) && file->header.magic == 0) return std::unique_ptr<File>();
   if (static_cast<size_t>(size) != sizeof(File) || static_cast<size_t>(found.st_size) != sizeof(File) || !is_record(*file)) {
-    return Status(Code::kCorrupt, path + ": is no crash record of this version, or not all of one; how the gateway ended before is not known");
+    return Status(Code::kCorrupt, path + ": is no crash record of this version, or not all of one");
   }
   return file;
 }

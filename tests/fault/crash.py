@@ -123,8 +123,8 @@ def look_at_effects(test, gateway, acked):
     written = written_ids(gateway)
     for identity in stored:
         wanted = 1 if comes_through(int(identity[1:])) else 0
-        if written.get(identity, 0) != wanted:
-            test.find("lost" if written.get(identity, 0) < wanted else "twice", f"the effect of {identity} is there {written.get(identity, 0)} times")
+        if (count := written.get(identity, 0)) != wanted:
+            test.find("lost" if count < wanted else "twice", f"the effect of {identity} is there {count} times")
 
 
 def under_load(test):
@@ -139,7 +139,8 @@ def under_load(test):
                 return len(senders.acked) == test.number and not gateway.unsettled()
             over = supervisor.until(all_settled, 60 + 4 * bad, MOST_ENDS * bad + 10)
             if not over:
-                test.find("undead", f"after {len(supervisor.ends)} ends by {bad} bad events {gateway.unsettled()} deliveries are not settled")
+                unsettled = f"{gateway.unsettled()} deliveries are not settled"
+                test.find("undead", f"after {len(supervisor.ends)} ends by {bad} bad events {unsettled}")
         if over and (status := gateway.stop()) != 0:
             test.find("stop", f"exit status {status}\n{gateway.log_tail()}")
         if not over:

@@ -13,7 +13,8 @@ Status run(Database& database, Statement& statement, const char* doing) {
 // False: it is there already.
 Result<bool> insert(Database& database, const Crash& crash) {
   auto statement = database.prepare(
-      "INSERT OR IGNORE INTO crash (life, plugin, build, entry_point, delivery, at, signal, place, backtrace) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)");
+      "INSERT OR IGNORE INTO crash (life, plugin, build, entry_point, delivery, at, signal, place, backtrace) "
+      "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)");
   if (!statement) return statement.status();
   statement->bind(1, crash.life).bind(2, crash.plugin).bind(3, crash.build).bind(4, crash.entry_point).bind(6, crash.at);
   crash.delivery == 0 ? statement->bind_null(5) : statement->bind(5, crash.delivery);

@@ -133,7 +133,8 @@ class FakeStore final : public store::Store {
     page.whole = true;
     page.up_to = std::max(query.after, open_.empty() ? 0 : open_.rbegin()->first);
     for (auto i = open_.upper_bound(query.after); i != open_.end() && page.whole; ++i) {
-      if (i->second.plugin == query.plugin && i->second.subscriber == query.subscriber) page.deliveries.push_back(i->second);
+      bool is_replayed = i->second.replayed_at != 0;  // who replays brings them
+      if (!is_replayed && i->second.plugin == query.plugin && i->second.subscriber == query.subscriber) page.deliveries.push_back(i->second);
       if (page.deliveries.size() < query.limit) continue;
       page.up_to = i->first;
       page.whole = false;

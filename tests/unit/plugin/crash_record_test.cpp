@@ -110,7 +110,9 @@ TEST_F(CrashRecordTest, AServiceWithinAHandlerRunsOnBehalfOfItsDelivery) {
 TEST_F(CrashRecordTest, CallsDeeperThanAreNamedAreCounted) {
   live([](CrashRecord&) {
     std::vector<std::unique_ptr<Inside>> calls;
-    for (int64_t i = 0; i < 3 * static_cast<int64_t>(crash::kMaxDepth); ++i) calls.push_back(std::make_unique<Inside>(site(1, EntryPoint::kHandler, i + 1)));
+    for (int64_t i = 1; i <= 3 * static_cast<int64_t>(crash::kMaxDepth); ++i) {
+      calls.push_back(std::make_unique<Inside>(site(1, EntryPoint::kHandler, i)));
+    }
     while (calls.size() > 1) calls.pop_back();
     die();
   });

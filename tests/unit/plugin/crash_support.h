@@ -44,7 +44,9 @@ class CrashTest : public ::testing::Test {
     pid_t child = ::fork();
     if (child == 0) {
       auto record = CrashRecord::open(path());
-      if (!record || (*record)->add_plugin("acme", "b1", "/plugins/acme.so", own_code()) != 1 || (*record)->add_plugin("mail", "b2", "/plugins/mail.so", nullptr) != 2) ::_exit(99);
+      if (!record) ::_exit(99);
+      (*record)->add_plugin("acme", "b1", "/plugins/acme.so", own_code());
+      (*record)->add_plugin("mail", "b2", "/plugins/mail.so", nullptr);
       life(**record);
       ::_exit(98);
     }
