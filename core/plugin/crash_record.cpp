@@ -145,6 +145,8 @@ void CrashRecord::begin() {
   header.size = sizeof(crash::File);
   header.state.store(crash::kRuns, std::memory_order_relaxed);
   file_->signal.slot = -1;
+  // To write first maps one page of the slots; to read first, as whoever looks for one does, sixteen.
+  file_->slots.front().taken.store(0, std::memory_order_relaxed);
   header.magic = crash::kMagic;
   opened_.fetch_add(1, std::memory_order_acq_rel);
   current_.store(this, std::memory_order_release);

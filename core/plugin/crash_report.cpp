@@ -2,14 +2,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <memory>
 
 #include "core/base/clock.h"
@@ -202,16 +203,28 @@ bool is_record(const File& file) {
          (state == crash::kRuns || state == crash::kEnded);
 }
 
+// A copy in memory of its own, which goes back to the system at once: on the heap it would stay with the process for long.
+struct Unmap {
+  void operator()(File* file) const { ::munmap(static_cast<void*>(file), sizeof(File)); }
+};
+using Copy = std::unique_ptr<File, Unmap>;
+
+Copy new_copy() {
+  void* memory = ::mmap(nullptr, sizeof(File), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return Copy(memory == MAP_FAILED ? nullptr : static_cast<File*>(memory));  // zeros, as those of a new record
+}
+
 // Null: there is nothing in it (an empty file, one that nobody has begun).
-Result<std::unique_ptr<File>> read_file(const std::string& path, int fd) {
+Result<Copy> read_file(const std::string& path, int fd) {
   struct stat found {};
   if (::fstat(fd, &found) != 0) return Status(Code::kIo, path + ": " + std::strerror(errno));
   if (!S_ISREG(found.st_mode)) return Status(Code::kCorrupt, path + ": is no regular file");
-  if (found.st_size == 0) return std::unique_ptr<File>();
-  auto file = std::make_unique<File>();
+  if (found.st_size == 0) return Copy();
+  Copy file = new_copy();
+  if (!file) return Status(Code::kLimit, path + ": no memory to read it");
   ssize_t size = ::pread(fd, static_cast<void*>(file.get()), sizeof(File), 0);
   if (size < 0) return Status(Code::kIo, path + ": " + std::strerror(errno));
-  if (static_cast<size_t>(size) == sizeof(File) && file->header.magic == 0) return std::unique_ptr<File>();
+  if (static_cast<size_t>(size) == sizeof(File) && file->header.magic == 0) return Copy();
   if (static_cast<size_t>(size) != sizeof(File) || static_cast<size_t>(found.st_size) != sizeof(File) || !is_record(*file)) {
     return Status(Code::kCorrupt, path + ": is no crash record of this version, or not all of one");
   }
@@ -234,10 +247,12 @@ Result<std::optional<CrashReport>> read_crash_report(const std::string& path) {
 namespace crash {
 
 std::string this_boot() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  std::getline(file, id);
-  return id;
+  int fd = ::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  std::array<char, 36> id{};
+  ssize_t size = ::read(fd, id.data(), id.size());
+  ::close(fd);
+  return {id.data(), static_cast<size_t>(std::max<ssize_t>(size, 0))};
 }
 
 Status keep_death(const std::string& path, int fd, const std::string& died) {

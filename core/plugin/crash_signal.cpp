@@ -18,6 +18,10 @@ namespace {
 constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
 struct sigaction before_us[std::size(kSignals)];
+// Known by address from the start: the handler must not wait for the linker to look them up.
+_Unwind_Reason_Code (*volatile walk)(_Unwind_Trace_Fn, void*) = _Unwind_Backtrace;
+_Unwind_Ptr (*volatile instruction_of)(_Unwind_Context*) = _Unwind_GetIP;
+
 std::atomic<int32_t> noting{0};  // the thread that does
 pid_t owner = 0;
 
@@ -36,7 +40,7 @@ _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* user) {
   auto& signal = *static_cast<crash::Signal*>(user);
   uint32_t count = signal.frames.load(std::memory_order_relaxed);
   if (count >= crash::kMaxBacktrace) return _URC_END_OF_STACK;
-  signal.backtrace[count] = _Unwind_GetIP(context);
+  signal.backtrace[count] = instruction_of(context);
   signal.frames.store(count + 1, std::memory_order_release);
   return _URC_NO_REASON;
 }
@@ -54,7 +58,7 @@ void note(crash::Signal& signal, int number, const siginfo_t& info, const void* 
   const crash::Slot* slot = Inside::slot_of_this_thread();
   signal.slot = slot == nullptr ? -1 : static_cast<int32_t>(slot - file.slots.data());
   signal.noted.store(crash::kNoted, std::memory_order_release);
-  _Unwind_Backtrace(add_frame, &signal);
+  walk(add_frame, &signal);
 }
 
 // As if we had never been: what comes next finds who was here before. A fault of the thread itself comes again by itself when it goes on,
@@ -79,13 +83,10 @@ void on_crash(int number, siginfo_t* info, void* context) {
   hand_on(number, *info);
 }
 
-_Unwind_Reason_Code no_frame(_Unwind_Context*, void*) { return _URC_END_OF_STACK; }
-
 }  // namespace
 
 void catch_crashes() {
   owner = ::getpid();
-  _Unwind_Backtrace(no_frame, nullptr);  // so that nothing has to be loaded for it later
   for (size_t i = 0; i < std::size(kSignals); ++i) {
     struct sigaction ours {};
     ours.sa_sigaction = on_crash;
