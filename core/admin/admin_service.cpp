@@ -14,7 +14,8 @@ namespace postern::admin {
 namespace {
 
 enum Route : http::Router::Id { kStatus, kPlugins, kRoutes, kEvents, kEvent, kDead, kDeadOne, kAlive, kHealth, kHealthOne, kMetrics,
-                                kJobs, kJob, kCancelJob, kFindDead, kReplayDead, kDropDead, kFindSettled, kReplayEvents, kPruneEvents, kReload, kRelease };
+                                kJobs, kJob, kCancelJob, kFindDead, kReplayDead, kDropDead, kFindSettled, kReplayEvents, kPruneEvents,
+                                kReload, kRelease };
 
 constexpr size_t kDefaultLimit = 50;
 constexpr size_t kMaxLimit = 10'000;

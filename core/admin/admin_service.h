@@ -29,7 +29,8 @@ class AdminService final : public http::Service {
     const UpkeepApi& upkeep;
     const observe::HealthBoard& health;
     std::function<uint64_t()> reload;  // asks for one; its number
-    // Takes a plugin out of quarantine: {"plugin", "reload": the number of the reload that does it}. kNotFound, or kInvalid where it is in none.
+    // Takes a plugin out of quarantine: {"plugin", "reload": the number of the reload that does it}. kNotFound, or kInvalid where it is in
+    // none.
     std::function<Result<nlohmann::json>(const std::string& plugin)> release;
   };
   // `token`: what a bearer must show; empty for the unix socket. `open_metrics`: /metrics needs none.

@@ -54,8 +54,8 @@ int plugins(const Options& options) {
   if (options.json) return print_json(list), kDone;
   Table table({"NAME", "VERSION", "GENERATION", "CRASHES", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES", "SERVICES", "UPSTREAMS"});
   for (const json& p : list) {
-    table.add({p["name"], p["version"], generation_of(p), p["crashes"].dump(), std::to_string(p["routes"].get<size_t>()), joined(p["schemes"]), joined(p["handlers"]),
-               joined(p["samples"]), services_of(p), joined(p["upstreams"])});
+    table.add({p["name"], p["version"], generation_of(p), p["crashes"].dump(), p["routes"].dump(), joined(p["schemes"]),
+               joined(p["handlers"]), joined(p["samples"]), services_of(p), joined(p["upstreams"])});
   }
   table.print();
   for (const json& p : list) {

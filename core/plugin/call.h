@@ -1,5 +1,5 @@
-// Calls into a plugin: each is noted in the crash record while it lasts, no exception comes out of it, and a negative status becomes a Status
-// with the plugin's own words.
+// Calls into a plugin: each is noted in the crash record while it lasts, no exception comes out of it, and a negative status becomes a
+// Status with the plugin's own words.
 // Thread-safety: any thread; the words belong to the calling thread.
 #pragma once
 

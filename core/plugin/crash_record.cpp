@@ -121,7 +121,9 @@ Status CrashRecord::map() {
   if (fd_ < 0) return fault(path_, "open it");
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) return {Code::kUnavailable, path_ + ": another gateway has it"};
   if (::fchmod(fd_, kPrivate) != 0) return fault(path_, "make it private");
-  if (Status s = crash::keep_death(path_, fd_, died_file()); !s) log::warn("how the gateway ended before is not known", {{"error", s.message()}});
+  if (Status s = crash::keep_death(path_, fd_, died_file()); !s) {
+    log::warn("how the gateway ended before is not known", {{"error", s.message()}});
+  }
   // Anew, not over the old: every page of it is zeros again.
   if (::ftruncate(fd_, 0) != 0 || ::ftruncate(fd_, sizeof(crash::File)) != 0) return fault(path_, "make it anew");
   // A full disk must show here, not as a SIGBUS at the first note.

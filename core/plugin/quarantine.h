@@ -1,5 +1,6 @@
 // Quarantine: whether a plugin has crashed too often to be called. A crash ends the gateway, so this is asked at a start, and again at a
-// reload: a plugin leaves quarantine after its time, when somebody pardons it, or with another build, whose crashes are counted by themselves.
+// reload: a plugin leaves quarantine after its time, when somebody pardons it, or with another build, whose crashes are counted by
+// themselves.
 // Thread-safety: pure functions.
 #pragma once
 

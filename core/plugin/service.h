@@ -18,7 +18,8 @@ namespace postern::plugin {
 class Service {
  public:
   // `crash_number`: the plugin's in the crash record.
-  Service(std::string name, std::string plugin, postern_instance* self, postern_service_function function, void* user, uint16_t crash_number = 0)
+  Service(std::string name, std::string plugin, postern_instance* self, postern_service_function function, void* user,
+          uint16_t crash_number = 0)
       : name_(std::move(name)), plugin_(std::move(plugin)), self_(self), function_(function), user_(user), crash_number_(crash_number) {}
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;

@@ -1,5 +1,6 @@
 // Crashes: what ended earlier lives of the gateway inside plugins. Each counts once, with the delivery on whose behalf the plugin was
-// called: both become durable together. The crashes of one build of a plugin decide whether it is called any more (core/plugin/quarantine.h).
+// called: both become durable together. The crashes of one build of a plugin decide whether it is called any more; see
+// core/plugin/quarantine.h.
 // Thread-safety: any thread that may wait for the disk. After the store's stop() writing answers kUnavailable.
 #pragma once
 

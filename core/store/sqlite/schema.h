@@ -14,8 +14,8 @@
 //   dedupe    the keys of older events, in segments, each in its own order; the newest 100,000 or so are only in `event` (see
 //             dedupe_index.h).
 //   timer     what shall become an event of its plugin at due_at; seq is another one whenever it is set again (see ../timers.h).
-//   crash     what ended earlier lives of the gateway inside plugins, each life once; the newest 1,000. pardoned_at: since somebody released the
-//             plugin it does not count any more.
+//   crash     what ended earlier lives of the gateway inside plugins, each life once; the newest 1,000. pardoned_at: since somebody
+//             released the plugin it does not count any more.
 //   record    what handlers keep; version grows by one at each write. Complete whenever the gateway has been idle for a second.
 //   record_log  records that were written under load, above the mark record_merged_seq newer than `record` (see record_buffer.h).
 //   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq, record_merged_seq, and delivery_open_seq:

@@ -28,7 +28,9 @@ class CrashAttemptTest : public ::testing::Test {
     crash_.delivery = 7;
     policies_.retry = {5, config::milliseconds(1000), 2, config::milliseconds(60'000), 0};
   }
-  std::unique_ptr<store::Settlement> settle(uint32_t earlier) { return settle_crash(delivery_, event_, crash_, earlier, policies_, roster_); }
+  std::unique_ptr<store::Settlement> settle(uint32_t earlier) {
+    return settle_crash(delivery_, event_, crash_, earlier, policies_, roster_);
+  }
 
   store::DeliveryRow delivery_;
   store::StoredEvent event_;

@@ -133,8 +133,9 @@ class FakeStore final : public store::Store {
     page.whole = true;
     page.up_to = std::max(query.after, open_.empty() ? 0 : open_.rbegin()->first);
     for (auto i = open_.upper_bound(query.after); i != open_.end() && page.whole; ++i) {
-      bool is_replayed = i->second.replayed_at != 0;  // who replays brings them
-      if (!is_replayed && i->second.plugin == query.plugin && i->second.subscriber == query.subscriber) page.deliveries.push_back(i->second);
+      const store::OpenDelivery& d = i->second;
+      bool is_replayed = d.replayed_at != 0;  // who replays brings them
+      if (!is_replayed && d.plugin == query.plugin && d.subscriber == query.subscriber) page.deliveries.push_back(d);
       if (page.deliveries.size() < query.limit) continue;
       page.up_to = i->first;
       page.whole = false;
