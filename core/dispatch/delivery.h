@@ -77,7 +77,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   const uint32_t attempt_;
   const std::string idempotency_key_;
   const std::shared_ptr<const store::StoredEvent> event_;
-  const std::shared_ptr<const Subscriber> subscriber_;  // holds the plugin that handles it
+  const std::shared_ptr<const Subscriber> subscriber_;  // its facts: a handle that is kept for ever must not keep the plugin
   store::Store& store_;
   const OnEnd on_end_;
   const http::RequestView request_;

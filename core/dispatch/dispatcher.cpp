@@ -152,16 +152,16 @@ void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
     return gone ? bury(std::move(entry), event.status().message()) : put_back(std::move(entry), event.status().message());
   }
   auto delivery = std::make_shared<Delivery>(
-      entry.seq, entry.attempts + 1, std::move(*event), entry.to, store_,
+      entry.seq, entry.attempts + 1, std::move(*event), entry.facts, store_,
       [this](const std::shared_ptr<Delivery>& ended, HandlerResult result) {
         const char* name = result.outcome == HandlerOutcome::kDead ? "dead" : "retry";
         settle(ended, std::move(result), name);
       });
-  const Subscriber& subscriber = delivery->subscriber();
+  const std::shared_ptr<const Subscriber> subscriber = entry.to;  // and with it the plugin, until the handler has returned
   begin_trial(entry);
   {
     MutexLock lock(mutex_);
-    int64_t at = steady_ms() + subscriber.policies.deadline.count();
+    int64_t at = steady_ms() + subscriber->policies.deadline.count();
     int64_t seq = entry.seq;
     deadlines_.emplace(at, seq);
     nudge_at(at);
@@ -169,8 +169,8 @@ void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
   }
   HandlerResult result;
   {
-    log::Scope scope(delivery->idempotency_key(), subscriber.plugin);
-    result = subscriber.handle(*delivery);
+    log::Scope scope(delivery->idempotency_key(), subscriber->plugin);
+    result = subscriber->handle(*delivery);
   }
   {
     MutexLock lock(mutex_);

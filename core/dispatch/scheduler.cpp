@@ -22,6 +22,12 @@ int64_t steady_due(int64_t due_wall_ms, int64_t wall_ms, int64_t now_ms, int64_t
   return now_ms + std::clamp<int64_t>(due_wall_ms - wall_ms, 0, cap_ms);
 }
 
+std::shared_ptr<const Subscriber> facts_of(const Subscriber& subscriber) {
+  auto facts = std::make_shared<Subscriber>(subscriber);
+  facts->handle = nullptr;
+  return facts;
+}
+
 }  // namespace
 
 void Scheduler::adopt(const std::shared_ptr<const Roster>& roster) {
@@ -30,8 +36,7 @@ void Scheduler::adopt(const std::shared_ptr<const Roster>& roster) {
     Lane& lane = lanes_[lane_of(subscriber.plugin, subscriber.name)];
     lane.subscriber = {roster, &subscriber};
     lane.stuck = 0;  // another instance of the plugin
-    lane.ordered = subscriber.ordered;
-    lane.longest_wait_ms = subscriber.policies.retry.cap.count();
+    lane.facts = facts_of(subscriber);
     lane.breaker.change(subscriber.policies.breaker.failures, subscriber.policies.breaker.open_for.count());
   }
   if (!roster->subscribers.empty()) share_ = std::max(kSmallestShare, kMaxLoaded / roster->subscribers.size());
@@ -149,9 +154,10 @@ size_t Scheduler::loaded() const {
 }
 
 Scheduler::Entry Scheduler::entry_of(size_t subscriber, const store::OpenDelivery& delivery) const {
+  const Lane& lane = lanes_[subscriber];
   const std::string& provider = delivery.event ? delivery.event->provider : delivery.provider;
   const std::string& order_key = delivery.event ? delivery.event->order_key : delivery.order_key;
-  bool ordered = lanes_[subscriber].ordered && !order_key.empty();
+  bool ordered = (!lane.facts || lane.facts->ordered) && !order_key.empty();
   Entry entry;
   entry.seq = delivery.seq;
   entry.event_seq = delivery.event_seq;
@@ -164,13 +170,15 @@ Scheduler::Entry Scheduler::entry_of(size_t subscriber, const store::OpenDeliver
 
 void Scheduler::take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
   const Lane& lane = lanes_[subscriber];
+  static const Subscriber kUnknown{};  // in no roster yet
+  const Subscriber& facts = lane.facts ? *lane.facts : kUnknown;
   Entry entry = entry_of(subscriber, delivery);
   bool soon = !rests(lane);
   if (soon && delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
     event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
     entry.event = std::move(delivery.event);
   }
-  int64_t at_ms = steady_due(delivery.due_at, wall_ms, now_ms, lane.longest_wait_ms);
+  int64_t at_ms = steady_due(delivery.due_at, wall_ms, now_ms, facts.policies.retry.cap.count());
   if (entry.order != 0) {
     auto [key, is_free] = keys_.try_emplace(entry.order);
     if (!is_free) {
@@ -208,6 +216,7 @@ std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
     entry.trial = lane.breaker.on_start();
     lane.ready.pop_front();
     entry.to = lane.subscriber;
+    entry.facts = lane.facts;
     if (entry.event) event_bytes_ -= entry.event->body.size() + entry.event->headers.size();
     return entry;
   }
@@ -222,6 +231,7 @@ std::optional<Scheduler::Entry> Scheduler::next_suspect() {
     if (takes(lane)) {
       entry.trial = lane.breaker.on_start();
       entry.to = lane.subscriber;
+      entry.facts = lane.facts;
       return entry;
     }
     suspects_.end(entry.seq);
@@ -280,6 +290,7 @@ void Scheduler::retry(Entry entry, int64_t at_ms) {
   entry.event.reset();  // it may wait long; the store has it
   entry.to.reset();
   entry.suspect = false;
+  entry.facts.reset();
   delayed_.push({at_ms, std::move(entry)});
 }
 

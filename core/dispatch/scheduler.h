@@ -43,7 +43,8 @@ class Scheduler {
     uint64_t order = 0;     // hash of (subscriber, provider, order key); 0: unordered
     int64_t replayed_at = 0;  // Unix milliseconds; 0: never
     std::shared_ptr<const store::StoredEvent> event;  // null: read it from the store
-    std::shared_ptr<const Subscriber> to;             // while it is out: whose it is, though the roster may change
+    // While it is out: whose it is, though the roster may change; and what of that outlives the plugin.
+    std::shared_ptr<const Subscriber> to, facts;
   };
 
   // From now on these are the subscribers. Each is a part of the roster, which lives as long as anybody holds one of them.
@@ -118,8 +119,7 @@ class Scheduler {
   // Of one (plugin, name), for good: a subscriber that comes back in a later roster has it again.
   struct Lane {
     std::shared_ptr<const Subscriber> subscriber;  // null: in no roster now
-    bool ordered = true;                           // as the last roster had it
-    int64_t longest_wait_ms = 0;                   // likewise: of a stored time
+    std::shared_ptr<const Subscriber> facts;       // as the last roster had it, without what calls the plugin
     std::deque<Entry> ready;
     Breaker breaker{1, 0};
     size_t stuck = 0;

@@ -179,6 +179,16 @@ TEST_F(Reload, ADetachedReplyIsAnsweredByThePluginThatHasIt) {
   EXPECT_TRUE(eventually(kSoon, [&] { return generations() == 1; }));
 }
 
+// It keeps the handle for ever: that must not keep the plugin.
+TEST_F(Reload, AHandleThatAPluginLosesDoesNotKeepIt) {
+  change(probe_entry(), "  - {name: probe, library: " POSTERN_PROBE ", deadline: 300ms}\n");
+  ASSERT_EQ(reload().exit.code, 0);
+  EXPECT_EQ(send("a", "lost").status, 200);
+  EXPECT_TRUE(eventually(kSoon, [&] { return one("SELECT count(*) FROM attempt") == "1"; }));
+  ASSERT_EQ(reload().exit.code, 0);
+  EXPECT_TRUE(eventually(kSoon, [&] { return generations() == 1; }));
+}
+
 TEST_F(Reload, DeliveriesOfAPluginThatHasGoneWaitUntilItComesBack) {
   const std::string with = gateway_.config();
   EXPECT_EQ(send("a", "retry_once").status, 200);  // in a minute
