@@ -14,7 +14,8 @@ namespace postern::admin {
 namespace {
 
 enum Route : http::Router::Id { kStatus, kPlugins, kRoutes, kEvents, kEvent, kDead, kDeadOne, kAlive, kHealth, kHealthOne, kMetrics,
-                                kJobs, kJob, kCancelJob, kFindDead, kReplayDead, kDropDead, kFindSettled, kReplayEvents, kPruneEvents, kReload };
+                                kJobs, kJob, kCancelJob, kFindDead, kReplayDead, kDropDead, kFindSettled, kReplayEvents, kPruneEvents,
+                                kReload, kRelease };
 
 constexpr size_t kDefaultLimit = 50;
 constexpr size_t kMaxLimit = 10'000;
@@ -70,7 +71,7 @@ AdminService::AdminService(net::EventLoop& loop, Worker& worker, Parts parts, st
   } kActions[] = {{"/admin/v1/dead/find", kFindDead}, {"/admin/v1/dead/replay", kReplayDead}, {"/admin/v1/dead/drop", kDropDead},
                   {"/admin/v1/events/find", kFindSettled}, {"/admin/v1/events/replay", kReplayEvents},
                   {"/admin/v1/events/prune", kPruneEvents}, {"/admin/v1/jobs/{id}/cancel", kCancelJob},
-                  {"/admin/v1/reload", kReload}};
+                  {"/admin/v1/reload", kReload}, {"/admin/v1/plugins/{name}/release", kRelease}};
   for (const auto& p : kActions) static_cast<void>(router_.add("POST", p.path, p.route));
 }
 
@@ -104,7 +105,7 @@ http::Service::Admission AdminService::on_head(http::Exchange& exchange, const h
   }
   if (match.kind != Kind::kFound) return {true, http::Response::error(404, "no such admin route"), 0};
   // No page of another site can make a browser send this type without being asked first.
-  bool has_body = head.method() == "POST" && match.id != kCancelJob && match.id != kReload;
+  bool has_body = head.method() == "POST" && match.id != kCancelJob && match.id != kReload && match.id != kRelease;
   if (has_body && head.header("content-type").value_or("").substr(0, 16) != "application/json") {
     return {true, http::Response::error(415, "the body must be application/json"), 0};
   }
@@ -155,6 +156,7 @@ http::Response AdminService::answer(const Call& call, const http::Request& reque
       return to_response(seq ? parts_.views.dead_one(*seq) : Status(Code::kNotFound, "a dead delivery is named by its number"));
     }
     case kReload: return http::Response::json(200, dump({{"reload", parts_.reload()}}));
+    case kRelease: return to_response(parts_.release(call.path.front().second));
     case kAlive:
     case kHealth:
     case kHealthOne: return answer_health(call);

@@ -3,6 +3,7 @@
 //   GET /admin/v1/status | plugins | routes | events?limit=&before=&type= | events/ID | dead?limit=&before= | dead/SEQ
 //   GET /admin/v1/jobs | jobs/ID    POST /admin/v1/jobs/ID/cancel
 //   POST /admin/v1/dead/find | dead/replay | dead/drop | events/find | events/replay | events/prune   with JSON; see upkeep_api.h
+//   POST /admin/v1/plugins/NAME/release
 //   POST /admin/v1/reload       {"reload": its number}; status tells what became of it
 //   GET /health, /api/health/…  with details
 //   GET /metrics                for Prometheus
@@ -28,6 +29,9 @@ class AdminService final : public http::Service {
     const UpkeepApi& upkeep;
     const observe::HealthBoard& health;
     std::function<uint64_t()> reload;  // asks for one; its number
+    // Takes a plugin out of quarantine: {"plugin", "reload": the number of the reload that does it}. kNotFound, or kInvalid where it is in
+    // none.
+    std::function<Result<nlohmann::json>(const std::string& plugin)> release;
   };
   // `token`: what a bearer must show; empty for the unix socket. `open_metrics`: /metrics needs none.
   AdminService(net::EventLoop& loop, Worker& worker, Parts parts, std::string token, bool open_metrics = false);

@@ -21,11 +21,12 @@ constexpr bool kFsyncIgnored = kKind == "fsync_ignored";    // an fsync that fai
 constexpr bool kEarlyAck = kKind == "early_ack";            // senders are told before the commit
 constexpr bool kLoseEffects = kKind == "lose_effects";      // effects are committed after the outcome, not with it
 constexpr bool kWaitForLocks = kKind == "wait_for_locks";   // as long as another program holds the database
+constexpr bool kForgetCrashes = kKind == "forget_crashes";  // nobody counts what ended the life before
 constexpr bool kKeepHungThreads = kKind == "keep_hung_threads";  // nobody takes the place of a thread that a handler keeps
 constexpr bool kDropOnReload = kKind == "drop_on_reload";  // a reload closes the connections
 
 static_assert(kKind.empty() || kSyncOff || kFsyncIgnored || kEarlyAck || kLoseEffects || kWaitForLocks || kKeepHungThreads ||
-                  kDropOnReload,
+                  kDropOnReload || kForgetCrashes,
               "POSTERN_BREAK names no kind of this list");
 
 }  // namespace postern::broken

@@ -26,10 +26,10 @@ Ready::~Ready() {
   assembly.reset();
 }
 
-std::optional<Ready> assemble_or_tell(const std::string& file, const std::function<void(const config::Config&)>& before_plugins) {
+std::optional<Ready> assemble_or_tell(const std::string& file, const std::function<void(const config::Loaded&)>& before_plugins) {
   config::Loaded loaded = config::load_config(file);
   config::take_used_variables();
-  if (before_plugins) before_plugins(loaded.config);
+  if (before_plugins) before_plugins(loaded);
   QuietStdout quiet;
   auto assembly = gateway::Assembly::make(loaded.config, loaded.faults);
   if (loaded.faults.empty()) return Ready{std::move(loaded.config), std::move(assembly)};

@@ -28,6 +28,7 @@ struct Options {
 void add_serve(CLI::App& app, const Options& options, int& status);
 void add_check(CLI::App& app, const Options& options, int& status);
 void add_inventory(CLI::App& app, const Options& options, int& status);  // plugins, routes
+void add_release(CLI::App& plugins, const Options& options, int& status);  // plugins release
 void add_send(CLI::App& app, const Options& options, int& status);
 void add_verify(CLI::App& app, const Options& options, int& status);
 void add_events(CLI::App& app, const Options& options, int& status);
@@ -49,6 +50,6 @@ struct Ready {
 };
 // The configuration with its plugins loaded and initialised (nothing runs), or all faults on stderr, and nothing. Before the first plugin
 // is loaded, the secrets are taken out of the environment, and `before_plugins` is called.
-std::optional<Ready> assemble_or_tell(const std::string& file, const std::function<void(const config::Config&)>& before_plugins = {});
+std::optional<Ready> assemble_or_tell(const std::string& file, const std::function<void(const config::Loaded&)>& before_plugins = {});
 
 }  // namespace postern::cli

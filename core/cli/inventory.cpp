@@ -1,4 +1,4 @@
-// postern plugins, postern routes: of the running gateway; where none runs, of the configuration.
+// postern plugins (release: release.cpp), postern routes: of the running gateway; where none runs, of the configuration.
 #include <nlohmann/json.hpp>
 
 #include "core/cli/admin_client.h"
@@ -52,12 +52,19 @@ int plugins(const Options& options) {
   json list;
   if (!find(options, "/admin/v1/plugins", gateway::describe_plugins, list)) return kNotSo;
   if (options.json) return print_json(list), kDone;
-  Table table({"NAME", "VERSION", "GENERATION", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES", "SERVICES", "UPSTREAMS"});
+  Table table({"NAME", "VERSION", "GENERATION", "CRASHES", "ROUTES", "SCHEMES", "HANDLERS", "SAMPLES", "SERVICES", "UPSTREAMS"});
   for (const json& p : list) {
-    table.add({p["name"], p["version"], generation_of(p), std::to_string(p["routes"].get<size_t>()), joined(p["schemes"]), joined(p["handlers"]),
-               joined(p["samples"]), services_of(p), joined(p["upstreams"])});
+    table.add({p["name"], p["version"], generation_of(p), p["crashes"].dump(), p["routes"].dump(), joined(p["schemes"]),
+               joined(p["handlers"]), joined(p["samples"]), services_of(p), joined(p["upstreams"])});
   }
   table.print();
+  for (const json& p : list) {
+    if (p["quarantined_until"].is_null()) continue;
+    std::string name = printable(p["name"].get<std::string>());
+    print(paint(name + " is not called until " + local_time(p["quarantined_until"]) + ": it has crashed " + p["crashes"].dump() +
+                    " times, the last time " + printable(p["last_crash"].get<std::string>()) + "; `postern plugins release " + name +
+                    "` takes it back", Colour::kRed));
+  }
   return kDone;
 }
 
@@ -78,8 +85,12 @@ int routes(const Options& options) {
 
 void add_inventory(CLI::App& app, const Options& options, int& status) {
   auto* p = app.add_subcommand("plugins", "List the plugins with their versions, schemes, handlers, samples and services");
+  p->require_subcommand(0, 1);
   p->footer("Example:\n  postern plugins --json");
-  p->callback([&] { status = plugins(options); });
+  add_release(*p, options, status);
+  p->callback([&options, &status, p] {
+    if (p->get_subcommands().empty()) status = plugins(options);
+  });
   auto* r = app.add_subcommand("routes", "List the routes with their plugins and signature schemes");
   r->footer("Example:\n  postern routes");
   r->callback([&] { status = routes(options); });

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include <csignal>
+#include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "core/base/core_dumps.h"
 #include "core/base/log.h"
@@ -13,6 +15,8 @@
 #include "core/cli/quiet_stdout.h"
 #include "core/cli/rehearsal.h"
 #include "core/gateway/gateway.h"
+#include "core/plugin/crash_record.h"
+#include "core/plugin/crash_signal.h"
 
 namespace postern::cli {
 namespace {
@@ -27,12 +31,30 @@ void block_signals() {
   ::signal(SIGXFSZ, SIG_IGN);  // NOLINT: a limit of file sizes shows as a failed write
 }
 
-void allow_dumps_if_configured(const config::Config& config) {
-  if (config.core_dumps) allow_core_dumps();
+void allow_dumps_if_configured(const config::Loaded& loaded) {
+  if (loaded.config.core_dumps) allow_core_dumps();
+}
+
+// From before the first plugin is loaded: what ends the gateway in one is to be known at the next start.
+std::unique_ptr<plugin::CrashRecord> note_crashes(const config::Config& config) {
+  std::filesystem::path path = config.store_path + ".running";
+  std::error_code told_later;  // by the store
+  std::filesystem::create_directories(path.parent_path(), told_later);
+  auto record = plugin::CrashRecord::open(path);
+  if (record) {
+    plugin::catch_crashes();
+    return std::move(*record);
+  }
+  if (record.status().code() != Code::kUnavailable) log::error("crashes of plugins are not noted", {{"error", record.status().message()}});
+  return nullptr;
 }
 
 int run_gateway(const Options& options) {
-  auto ready = assemble_or_tell(options.config_file, allow_dumps_if_configured);
+  std::unique_ptr<plugin::CrashRecord> record;  // outlives the plugins
+  auto ready = assemble_or_tell(options.config_file, [&record](const config::Loaded& loaded) {
+    allow_dumps_if_configured(loaded);
+    if (loaded.faults.empty()) record = note_crashes(loaded.config);
+  });
   if (!ready) return kNotSo;
   log::set_level(log::to_level(ready->config.log_level));
   auto gateway = gateway::Gateway::make(std::move(ready->config), std::move(ready->assembly), rehearse);

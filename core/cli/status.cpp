@@ -39,6 +39,16 @@ void print_reload(const json& reload) {
   if (ending > 0) print("  " + std::to_string(ending) + " generations before have something under way");
 }
 
+void print_crashes(const json& crashes) {
+  for (const json& c : crashes) {
+    std::string line = "plugin " + printable(c["plugin"].get<std::string>()) + " has ended the gateway " + c["all_crashes"].dump() +
+                       " times, last at " + local_time(c["last_crash_at"]) + ": " + printable(c["last_crash"].get<std::string>());
+    bool held = !c["quarantined_until"].is_null();
+    if (held) line += "; it is not called until " + local_time(c["quarantined_until"]);
+    print("  " + paint(line, held ? Colour::kRed : Colour::kYellow));
+  }
+}
+
 void print_status(const json& s) {
   bool accepting = s["accepting"];
   print(paint(accepting ? "accepting" : "not accepting: " + s["reason"].get<std::string>(), accepting ? Colour::kGreen : Colour::kRed) +
@@ -66,6 +76,7 @@ void print_status(const json& s) {
   }
   print_reload(s["reload"]);
   print_timers(s.value("timers", json::array()));
+  print_crashes(s.value("crashes", json::array()));
   Table table({"PLUGIN", "SUBSCRIBER", "DONE", "RETRIED", "POSTPONED", "DEAD", "BREAKER", "TRIAL", "LAST ERROR"});
   table.colour_states(6);
   for (const json& sub : s["dispatch"]["subscribers"]) {

@@ -52,11 +52,19 @@ struct Breaker {
   milliseconds open_for{30000};
 };
 
+// When a plugin that crashes is not called any more. All of `crashes` of one build, within the time.
+struct Quarantine {
+  uint32_t crashes = 5;
+  milliseconds within{std::chrono::hours(1)};
+  milliseconds lasts{std::chrono::hours(1)};  // since the last of them
+};
+
 // dispatch's policies; where a plugin or subscription sets some, the others are inherited.
 struct Policies {
   Retry retry;
   Breaker breaker;
   milliseconds deadline{30000};  // of one handler run
+  uint32_t crash_attempts = 2;   // runs that end the gateway; then the delivery is dead
 };
 
 // What an operator may set on a plugin's route; unset: the plugin's own.
@@ -106,6 +114,7 @@ struct Plugin {
   std::string config_json;   // `config:` as JSON, secrets filled in; "{}" when absent
   std::map<std::string, Mark> config_marks;  // JSON pointer → place; "" is the `config:` itself
   Policies policies;
+  Quarantine quarantine;
   std::vector<RouteOverride> routes;
   std::vector<EventOverride> events;  // in the order of the file; the last that matches counts
   std::vector<UpstreamOverride> upstreams;
@@ -161,6 +170,7 @@ struct Config {
   uint64_t max_backlog = 5000000;
   milliseconds drain{20000};
   Policies policies;
+  Quarantine quarantine;
   Health health;
   milliseconds dedupe_window{std::chrono::hours(72)};
   std::string plugin_dir = "/usr/lib/postern/plugins";

@@ -63,6 +63,15 @@ void read_policies(Section& section, Policies& policies) {
     breaker.duration("open_for", policies.breaker.open_for, {1ms, days(1)});
   });
   section.duration("deadline", policies.deadline, {1ms, days(1)});
+  section.count("crash_attempts", policies.crash_attempts, Range<uint32_t>{1, 100});
+}
+
+void read_quarantine(Section& section, Quarantine& out) {
+  section.section("quarantine", [&](Section& quarantine) {
+    quarantine.count("crashes", out.crashes, Range<uint32_t>{1, 1000});
+    quarantine.duration("within", out.within, {1s, days(365)});
+    quarantine.duration("for", out.lasts, {1s, days(365)});
+  });
 }
 
 void read_store(Section& store, Config& config) {
@@ -79,6 +88,7 @@ void read_dispatch(Section& dispatch, Config& config) {
   dispatch.count("max_backlog", config.max_backlog, Range<uint64_t>{1, 1000000000000});
   dispatch.duration("drain", config.drain, {0ms, 1h});
   read_policies(dispatch, config.policies);
+  read_quarantine(dispatch, config.quarantine);
 }
 
 bool read_dedupe(Section& dedupe, milliseconds& window) { return dedupe.duration("window", window, {1min, days(365)}); }

@@ -123,6 +123,7 @@ void read_plugin(Section& entry, Config& config) {
   Plugin plugin;
   plugin.mark = entry.place();
   plugin.policies = config.policies;
+  plugin.quarantine = config.quarantine;
   read_name(entry, config, plugin);
   if (entry.require("library")) entry.text("library", plugin.library);
   plugin.config_json = "{}";
@@ -132,6 +133,7 @@ void read_plugin(Section& entry, Config& config) {
     plugin.config_marks[""] = own->mark;
   }
   read_policies(entry, plugin.policies);
+  read_quarantine(entry, plugin.quarantine);
   read_routes(entry, plugin);
   read_events(entry, plugin);
   read_upstreams(entry, plugin);

@@ -18,6 +18,7 @@ void read_health(Section& health, Config& config);
 
 // retry, breaker and deadline; what the section does not set stays as it is in `policies`.
 void read_policies(Section& section, Policies& policies);
+void read_quarantine(Section& section, Quarantine& quarantine);
 
 // Of a plugin's `upstreams:`; `member` names it.
 UpstreamOverride read_upstream(Section& section, const Member& member);

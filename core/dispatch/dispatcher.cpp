@@ -158,6 +158,7 @@ void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
         settle(ended, std::move(result), name);
       });
   const std::shared_ptr<const Subscriber> subscriber = entry.to;  // and with it the plugin, until the handler has returned
+  begin_trial(entry);
   {
     MutexLock lock(mutex_);
     int64_t at = steady_ms() + subscriber->policies.deadline.count();
@@ -174,7 +175,11 @@ void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
   {
     MutexLock lock(mutex_);
     auto run = out_.find(delivery->seq());
-    if (run != out_.end() && run->second.delivery == delivery) run->second.worker.reset();
+    if (run != out_.end() && run->second.delivery == delivery) {
+      run->second.worker.reset();
+      end_trial(run->second.entry);
+      run->second.entry.suspect = false;
+    }
   }
   delivery->on_return(std::move(result));
 }
@@ -183,6 +188,7 @@ void Dispatcher::run(Entry entry, const std::shared_ptr<Worker>& worker) {
 void Dispatcher::put_back(Entry entry, const std::string& why) {
   log::error("a delivery's event cannot be read; trying again", {{"delivery", entry.seq}, {"error", why}});
   MutexLock lock(mutex_);
+  end_trial(entry);
   scheduler_.on_neither(entry);
   int64_t at = steady_ms() + kTryAgainMs;
   scheduler_.retry(std::move(entry), at);
@@ -202,6 +208,7 @@ void Dispatcher::bury(Entry entry, const std::string& why) {
   settling->detail = why;
   {
     MutexLock lock(mutex_);
+    end_trial(entry);
     scheduler_.on_neither(entry);
     settling->entry = std::move(entry);
     ++settling_;

@@ -36,6 +36,9 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   Dispatcher(std::shared_ptr<const Roster> roster, store::Store& store, uint32_t workers);
   ~Dispatcher() override;
 
+  // Before start(), with the store at work: these run first, one at a time (see suspects.h). Those that are settled are left out. `watch`
+  // outlives the dispatcher.
+  postern::Status run_first(const std::vector<int64_t>& suspects, SuspectWatch& watch) EXCLUDES(mutex_);
   void start() EXCLUDES(mutex_);
   // From now on deliveries go to these subscribers. Whoever runs ends with the one it began with, whom its delivery holds.
   void adopt(std::shared_ptr<const Roster> roster) EXCLUDES(mutex_);
@@ -109,6 +112,8 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void give_up(store::Settlement& settlement, const Delivery& delivery, const Roster& roster) const;
   void address(std::vector<ingest::NewEvent>& emitted, const Delivery& by, const Roster& roster) const;
   std::shared_ptr<const Roster> roster() EXCLUDES(mutex_);
+  void begin_trial(const Entry& entry) EXCLUDES(mutex_);
+  void end_trial(const Entry& entry) REQUIRES(mutex_);
   void feed_breaker(const Entry& entry, HandlerOutcome outcome) REQUIRES(mutex_);
 
   void control() EXCLUDES(mutex_);
@@ -144,6 +149,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   int64_t help_at_ms_ GUARDED_BY(mutex_) = 0;  // 0: nobody has called for it
   std::shared_ptr<const Roster> roster_ GUARDED_BY(mutex_);
   Scheduler scheduler_ GUARDED_BY(mutex_);
+  SuspectWatch* watch_ = nullptr;  // set before the first thread
   std::unordered_map<int64_t, Run> out_ GUARDED_BY(mutex_);
   size_t settling_ GUARDED_BY(mutex_) = 0;
   std::set<std::pair<int64_t, int64_t>> deadlines_ GUARDED_BY(mutex_);  // (when, delivery) of what is out

@@ -107,6 +107,8 @@ void Dispatcher::expire_due() {
         run->second.worker->abandoned = true;
         run->second.worker->entry = run->second.entry;
         scheduler_.on_stuck(run->second.entry);
+        end_trial(run->second.entry);
+        run->second.entry.suspect = false;
         ++abandoned_;
         ++stuck_threads_;
         --live_workers_;

@@ -81,6 +81,17 @@ std::optional<size_t> Scheduler::find(std::string_view plugin, std::string_view 
   return is_there ? std::optional(found->second) : std::nullopt;
 }
 
+bool Scheduler::add_suspect(store::OpenDelivery delivery) {
+  auto subscriber = find(delivery.plugin, delivery.subscriber);
+  if (!subscriber || !takes(lanes_[*subscriber])) return false;
+  Entry entry = entry_of(*subscriber, delivery);
+  if (entry.order != 0 && !keys_.try_emplace(entry.order).second) return false;  // behind another one
+  entry.suspect = true;
+  ++(entry.replayed_at != 0 ? lanes_[*subscriber].replays : lanes_[*subscriber].loaded);
+  suspects_.add(std::move(entry));
+  return true;
+}
+
 void Scheduler::add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
   auto known = index_.find(std::pair<std::string_view, std::string_view>(delivery.plugin, delivery.subscriber));
   if (known == index_.end()) return;
@@ -96,6 +107,7 @@ void Scheduler::add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_m
 
 // Also of those whom nobody takes now: a later roster may have the subscriber again, and nobody would bring them then.
 void Scheduler::requeue(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
+  if (suspects_.contains(delivery.seq, true)) return;  // it is here
   size_t subscriber = lane_of(delivery.plugin, delivery.subscriber);
   ++lanes_[subscriber].replays;
   take_in(subscriber, std::move(delivery), now_ms, wall_ms);
@@ -109,7 +121,7 @@ size_t Scheduler::room_for_replays(std::string_view plugin, std::string_view nam
 }
 
 std::optional<Scheduler::Wanted> Scheduler::wanted_page() const {
-  for (size_t i = 0; begun_ && i < lanes_.size(); ++i) {
+  for (size_t i = 0; begun_ && !on_trial() && i < lanes_.size(); ++i) {
     size_t at = (next_to_load_ + i) % lanes_.size();
     const Lane& lane = lanes_[at];
     if (!lane.behind || !lane.subscriber || lane.loaded > share_ / 2) continue;
@@ -122,6 +134,7 @@ void Scheduler::load(const Wanted& wanted, store::OpenPage page, int64_t now_ms,
   next_to_load_ = (wanted.subscriber + 1) % lanes_.size();
   Lane& lane = lanes_[wanted.subscriber];
   for (store::OpenDelivery& delivery : page.deliveries) {
+    if (suspects_.contains(delivery.seq, false)) continue;
     ++lane.loaded;
     take_in(wanted.subscriber, std::move(delivery), now_ms, wall_ms);
   }
@@ -152,21 +165,19 @@ void Scheduler::drop_events_of_one_that_rests(Lane& lane) {
 }
 
 bool Scheduler::keeps_events() const {
-  auto takes = [](const Lane& lane) { return lane.subscriber && !lane.behind; };
-  return event_bytes_ < kMaxEventBytes && std::any_of(lanes_.begin(), lanes_.end(), takes);
+  auto keeps = [](const Lane& lane) { return takes(lane) && !lane.behind; };
+  return event_bytes_ < kMaxEventBytes && std::any_of(lanes_.begin(), lanes_.end(), keeps);
 }
 
 size_t Scheduler::loaded() const {
   return std::accumulate(lanes_.begin(), lanes_.end(), size_t{0}, [](size_t sum, const Lane& l) { return sum + l.loaded + l.replays; });
 }
 
-void Scheduler::take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
+Scheduler::Entry Scheduler::entry_of(size_t subscriber, const store::OpenDelivery& delivery) const {
   const Lane& lane = lanes_[subscriber];
-  static const Subscriber kUnknown{};  // in no roster yet
-  const Subscriber& facts = lane.facts ? *lane.facts : kUnknown;
   const std::string& provider = delivery.event ? delivery.event->provider : delivery.provider;
   const std::string& order_key = delivery.event ? delivery.event->order_key : delivery.order_key;
-  bool ordered = facts.ordered && !order_key.empty();
+  bool ordered = (!lane.facts || lane.facts->ordered) && !order_key.empty();
   Entry entry;
   entry.seq = delivery.seq;
   entry.event_seq = delivery.event_seq;
@@ -174,6 +185,14 @@ void Scheduler::take_in(size_t subscriber, store::OpenDelivery delivery, int64_t
   entry.attempts = delivery.attempts;
   entry.order = ordered ? order_hash(subscriber, provider, order_key) : 0;
   entry.replayed_at = delivery.replayed_at;
+  return entry;
+}
+
+void Scheduler::take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
+  const Lane& lane = lanes_[subscriber];
+  static const Subscriber kUnknown{};  // in no roster yet
+  const Subscriber& facts = lane.facts ? *lane.facts : kUnknown;
+  Entry entry = entry_of(subscriber, delivery);
   bool soon = !rests(lane);
   if (soon && delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
     event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
@@ -208,6 +227,7 @@ void Scheduler::wake_delayed(int64_t now_ms) {
 
 std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
   wake_delayed(now_ms);
+  if (on_trial()) return next_suspect();
   for (size_t i = 0; i < lanes_.size(); ++i) {
     Lane& lane = lanes_[(next_lane_ + i) % lanes_.size()];
     if (!may_start(lane, now_ms)) continue;
@@ -223,8 +243,27 @@ std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
   return std::nullopt;
 }
 
+// One whose subscriber is in no roster any more waits like all of its kind.
+std::optional<Scheduler::Entry> Scheduler::next_suspect() {
+  while (suspects_.may_start()) {
+    Entry entry = suspects_.start();
+    Lane& lane = lanes_[entry.subscriber];
+    if (takes(lane)) {
+      entry.trial = lane.breaker.on_start();
+      entry.to = lane.subscriber;
+      entry.facts = lane.facts;
+      return entry;
+    }
+    suspects_.end(entry.seq);
+    entry.suspect = false;
+    lane.ready.push_back(std::move(entry));
+  }
+  return std::nullopt;
+}
+
 bool Scheduler::can_run(int64_t now_ms) {
   wake_delayed(now_ms);
+  if (on_trial()) return suspects_.may_start();
   return std::any_of(lanes_.begin(), lanes_.end(), [now_ms](const Lane& lane) { return may_start(lane, now_ms); });
 }
 
@@ -233,7 +272,7 @@ std::optional<int64_t> Scheduler::wake_at_ms() const {
   auto consider = [&at](int64_t ms) { at = at ? std::min(*at, ms) : ms; };
   if (!delayed_.empty()) consider(delayed_.top().at_ms);
   for (const Lane& lane : lanes_) {
-    bool waits = !lane.ready.empty() && lane.subscriber && lane.stuck < kMaxStuck;
+    bool waits = !lane.ready.empty() && takes(lane) && lane.stuck < kMaxStuck;
     if (waits && lane.breaker.opens_again_at_ms() > 0) consider(lane.breaker.opens_again_at_ms());
   }
   return at;
@@ -253,6 +292,7 @@ void Scheduler::on_unstuck(const Entry& entry) {
 }
 
 void Scheduler::release(const Entry& entry, int64_t now_ms) {
+  if (entry.replayed_at != 0) suspects_.forget(entry.seq, true);  // the next time that it is replayed it comes anew
   Lane& lane = lanes_[entry.subscriber];
   --(entry.replayed_at != 0 ? lane.replays : lane.loaded);
   if (entry.order == 0) return;
@@ -269,6 +309,7 @@ void Scheduler::release(const Entry& entry, int64_t now_ms) {
 void Scheduler::retry(Entry entry, int64_t at_ms) {
   entry.event.reset();  // it may wait long; the store has it
   entry.to.reset();
+  entry.suspect = false;
   entry.facts.reset();
   delayed_.push({at_ms, std::move(entry)});
 }

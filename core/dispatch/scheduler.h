@@ -24,6 +24,7 @@
 
 #include "core/base/breaker.h"
 #include "core/dispatch/roster.h"
+#include "core/dispatch/suspects.h"
 #include "core/store/rows.h"
 
 namespace postern::dispatch {
@@ -38,6 +39,7 @@ class Scheduler {
     uint32_t conflicts = 0;  // in a row: reruns because a record had changed
     uint32_t postponed = 0;  // in a row: put off at no cost of attempts
     bool trial = false;      // of a breaker that is half open
+    bool suspect = false;    // see suspects.h
     uint64_t order = 0;     // hash of (subscriber, provider, order key); 0: unordered
     int64_t replayed_at = 0;  // Unix milliseconds; 0: never
     std::shared_ptr<const store::StoredEvent> event;  // null: read it from the store
@@ -49,6 +51,12 @@ class Scheduler {
   void adopt(const std::shared_ptr<const Roster>& roster);
   // Null: nobody, for now.
   const std::shared_ptr<const Subscriber>& subscriber(size_t index) const { return lanes_[index].subscriber; }
+
+  // Before begin(): a delivery that runs before all others, alone. False: nobody takes it now, and it waits like the others.
+  bool add_suspect(store::OpenDelivery delivery);
+  // One has come back, or is not waited for any more.
+  void end_suspect(const Entry& entry) { suspects_.end(entry.seq); }
+  bool on_trial() const { return suspects_.on_trial(); }
 
   // A delivery that has become durable, in order of seq. Dropped when there is no room: load() will bring it later.
   void add(store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
@@ -128,20 +136,23 @@ class Scheduler {
   };
 
   static bool may_start(const Lane& lane, int64_t now_ms) {
-    return !lane.ready.empty() && lane.subscriber && lane.stuck < kMaxStuck && lane.breaker.allows(now_ms);
+    return !lane.ready.empty() && takes(lane) && lane.stuck < kMaxStuck && lane.breaker.allows(now_ms);
   }
+  static bool takes(const Lane& lane) { return lane.subscriber && !lane.subscriber->held; }
   std::optional<size_t> find(std::string_view plugin, std::string_view name) const;
   size_t lane_of(const std::string& plugin, const std::string& name);
   bool has_room(const Lane& lane) const { return lane.loaded < share_; }
   static bool rests(const Lane& lane) {
-    return !lane.subscriber || lane.stuck >= kMaxStuck || lane.breaker.state() == Breaker::State::kOpen;
+    return !takes(lane) || lane.stuck >= kMaxStuck || lane.breaker.state() == Breaker::State::kOpen;
   }
   void drop_events_of_one_that_rests(Lane& lane);
   void drop_events_of_those_who_are_gone();
   void drop_event(Entry& entry);
+  Entry entry_of(size_t subscriber, const store::OpenDelivery& delivery) const;
   void take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms);
   void admit(Entry entry, int64_t at_ms, int64_t now_ms);
   void wake_delayed(int64_t now_ms);
+  std::optional<Entry> next_suspect();
 
   struct ByName {
     using is_transparent = void;
@@ -162,6 +173,7 @@ class Scheduler {
   // Taken keys, with who waits for them: mostly nobody, so an empty list must cost nothing.
   std::unordered_map<uint64_t, std::list<Waiting>> keys_;
   size_t event_bytes_ = 0;
+  Suspects<Entry> suspects_;
 };
 
 }  // namespace postern::dispatch

@@ -31,6 +31,7 @@ struct Subscriber {
   bool ordered = true;
   std::string with_json;  // a subscription's `with:`
   std::function<HandlerResult(Delivery&)> handle;
+  bool held = false;  // its plugin is in quarantine: what comes for it waits
 };
 
 }  // namespace postern::dispatch

@@ -9,6 +9,7 @@
 #include "core/extension/handles.h"
 #include "core/extension/services.h"
 #include "core/extension/table.h"
+#include "core/plugin/crash_record.h"
 
 namespace postern::extension {
 namespace {
@@ -159,6 +160,7 @@ postern_status send(postern_host* host, const postern_client_request* request, p
     if (!ours) return to_abi(ours.status());
     auto sent = host->client.send(theirs.upstream, std::move(*ours), [host, callback, user](const Outcome& outcome) {
       log::PluginScope scope(host->name);
+      plugin::Inside inside({host->crash_number, plugin::EntryPoint::kAnswer});
       contained([&] {
         callback(host->self, user, handle_of(outcome));
         return POSTERN_OK;

@@ -70,7 +70,8 @@ ingest::ReplyHandler handler_of(const postern_host* host, postern_reply_handler 
     log::Scope scope(reply->request_id(), host->name);
     ReplyHandles& handles = ReplyHandles::instance();
     postern_reply* handle = handles.add(reply, host->detached_replies);
-    postern_status status = plugin::guarded([&] { return function(host->self, user, handle_of(reply->request()), handle); });
+    postern_status status = plugin::guarded({host->crash_number, plugin::EntryPoint::kReply},
+                                             [&] { return function(host->self, user, handle_of(reply->request()), handle); });
     handles.on_return(handle);
     Reply::Returned how = to_returned(status);
     reply->on_return(how, how == Reply::Returned::kFailed ? plugin::to_status(status).message() : std::string());

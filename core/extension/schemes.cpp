@@ -89,14 +89,14 @@ FunctionScheme::Functions functions_of(const postern_host* host, const postern_s
   functions.verify = [host, theirs](const http::RequestView& request, int64_t now_ms, const FunctionScheme::Secrets& secrets,
                                     Explanation* explanation) {
     std::vector<postern_str> list = borrow_all(secrets);
-    return plugin::to_status(plugin::guarded([&] {
+    return plugin::to_status(plugin::guarded({host->crash_number, plugin::EntryPoint::kVerify}, [&] {
       return theirs.verify(host->self, theirs.user, handle_of(request), now_ms, list.data(), list.size(),
                            reinterpret_cast<postern_explain*>(explanation));
     }));
   };
   if (theirs.sign == nullptr) return functions;
   functions.sign = [host, theirs](const http::RequestView& request, int64_t now_ms, const std::string& secret, Headers& added) {
-    return plugin::to_status(plugin::guarded([&] {
+    return plugin::to_status(plugin::guarded({host->crash_number, plugin::EntryPoint::kSign}, [&] {
       return theirs.sign(host->self, theirs.user, handle_of(request), now_ms, borrow(secret), reinterpret_cast<postern_signing*>(&added));
     }));
   };

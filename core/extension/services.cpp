@@ -56,7 +56,7 @@ postern_status publish(postern_host* host, postern_str name, postern_service_fun
       return refuse(host, {Code::kInvalid, "service " + copy(name) + " was published before"});
     }
     if (services.size() >= kMaxServices) return refuse(host, {Code::kLimit, "a plugin publishes at most 100 services"});
-    services.push_back(std::make_shared<Service>(copy(name), host->name, host->self, function, user));
+    services.push_back(std::make_shared<Service>(copy(name), host->name, host->self, function, user, host->crash_number));
     return POSTERN_OK;
   });
 }

@@ -86,7 +86,7 @@ postern_status remove(postern_delivery* handle, postern_str name) {
 // On one of the threads of the plugin's timers.
 void run(postern_host* host, postern_timer_callback callback, void* user) {
   log::PluginScope scope(host->name);
-  postern_status status = plugin::guarded([&] { return callback(host->self, user); });
+  postern_status status = plugin::guarded({host->crash_number, plugin::EntryPoint::kTimer}, [&] { return callback(host->self, user); });
   if (status < 0) log::warn("a timer's callback has failed", {{"error", plugin::explain(status)}});
 }
 

@@ -284,6 +284,18 @@ Status Assembly::connect(client::Client& client) {
   return Status::ok();
 }
 
+void Assembly::judge(plugin::Standing standing) {
+  plugin::Instance* instance = find(standing.plugin);
+  if (instance != nullptr && standing.held_until != 0) {
+    instance->hold();
+    for (dispatch::Subscriber& subscriber : roster_.subscribers) subscriber.held |= subscriber.plugin == standing.plugin;
+    for (const CallThreads& t : call_threads_) {
+      if (t.plugin == standing.plugin) t.pool->stop(0);
+    }
+  }
+  standings_.push_back(std::move(standing));
+}
+
 Status Assembly::activate() {
   for (auto& instance : instances_) {
     if (Status s = instance->activate(); !s) return s;

@@ -13,6 +13,7 @@
 #include "core/ingest/target_table.h"
 #include "core/observe/metrics.h"
 #include "core/plugin/instance.h"
+#include "core/plugin/quarantine.h"
 #include "core/plugin/library_cache.h"
 
 namespace postern::gateway {
@@ -26,6 +27,10 @@ class Assembly {
 
   // From then on plugins can call the outside and start timers. `client` outlives the assembly.
   Status connect(client::Client& client);
+  // After connect(), before activate(): how a plugin stands. One that is held is not called: what comes for it waits, and where a client
+  // waits for it, there is no thread for that.
+  void judge(plugin::Standing standing);
+  const std::vector<plugin::Standing>& standings() const { return standings_; }
   Status activate();
   size_t calls_outside() const;  // of plugins, that have not ended
   // No call for which a client waits begins any more, and plugins are told how their own requests ended. False when some have not come
@@ -70,6 +75,7 @@ class Assembly {
   ingest::RouteTable routes_;
   dispatch::Roster roster_;
   std::vector<HealthCheck> health_checks_;
+  std::vector<plugin::Standing> standings_;
 };
 
 }  // namespace postern::gateway

@@ -25,6 +25,18 @@ json describe_wishes(const plugin::Registrations& registered) {
 
 }  // namespace
 
+// Of plugins that have crashed.
+json describe_standings(const Assembly& assembly) {
+  json list = json::array();
+  for (const plugin::Standing& s : assembly.standings()) {
+    if (s.all == 0) continue;
+    list.push_back({{"plugin", s.plugin}, {"build", s.build}, {"crashes", s.crashes}, {"all_crashes", s.all},
+                    {"last_crash_at", s.last_at}, {"last_crash", s.last},
+                    {"quarantined_until", s.held_until == 0 ? json(nullptr) : json(s.held_until)}});
+  }
+  return list;
+}
+
 json describe_plugins(const Assembly& assembly) {
   json list = json::array();
   for (const auto& instance : assembly.instances()) {
@@ -48,6 +60,13 @@ json describe_plugins(const Assembly& assembly) {
                     {"wants_services", describe_wishes(registered)},
                     {"upstreams", upstreams},
                     {"takes_subscriptions", registered.subscription.function != nullptr}});
+    json& last = list.back();
+    last["crashes"] = 0;
+    last["quarantined_until"] = nullptr;
+    for (json& standing : describe_standings(assembly)) {
+      if (standing["plugin"] == instance->name()) last.update(standing);
+    }
+    last.erase("plugin");
   }
   return list;
 }
@@ -144,7 +163,8 @@ json Gateway::describe() const {
   }
   return {{"call_threads", calls}, {"version", version()}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
           {"connections", connections}, {"plugins", plugins}, {"config", config_.file}, {"upstreams", describe_upstreams(client_.status())},
-          {"timers", describe_timers(store_->waiting_timers(), *generation->assembly)}, {"reload", describe_reload()}};
+          {"timers", describe_timers(store_->waiting_timers(), *generation->assembly)}, {"reload", describe_reload()},
+          {"crashes", describe_standings(*generation->assembly)}};
 }
 
 }  // namespace postern::gateway

@@ -128,6 +128,7 @@ std::string Gateway::metrics() {
   const Assembly& assembly = *generation->assembly;
   observe::MetricSources sources{*store_, *dispatcher_, assembly.targets().types(), {}, assembly.call_threads(), {}, {}, started_at_};
   sources.generation = generation->number;
+  sources.standings = assembly.standings();
   sources.loops = [this] {
     std::vector<observe::MetricSources::Loop> list;
     for (const auto& loop : loops_) list.push_back({&loop->front->ingest().meter(), loop->front->connections().size()});
@@ -173,7 +174,10 @@ Status Gateway::serve_public(Loop& loop) {
 Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std::string& token) {
   bool open_metrics = config_.admin.open_metrics;
   loop.admins.push_back(std::make_unique<admin::AdminService>(
-      loop.loop, *admin_worker_, admin::AdminService::Parts{*views_, *upkeep_, health_, [this] { return reloader_->ask(); }}, token, open_metrics));
+      loop.loop, *admin_worker_,
+      admin::AdminService::Parts{*views_, *upkeep_, health_, [this] { return ask_to_reread(); },
+                                 [this](const std::string& plugin) { return release(plugin); }},
+      token, open_metrics));
   admin::AdminService& service = *loop.admins.back();
   loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, listener, [this, &loop, &service](std::unique_ptr<net::Stream> stream) {
     if (service.connections().size() >= kMaxAdminConnections) return;
@@ -204,9 +208,8 @@ int Gateway::run() {
     ::kill(::getpid(), SIGTERM);
   });
   if (started) started = client_.start();
-  if (started) started = generations_.current()->assembly->activate();
+  if (started) started = begin_dispatch();
   if (started) {
-    dispatcher_->start();
     jobs_->start();
     timers_->start();
     retention_->start();
@@ -219,6 +222,7 @@ int Gateway::run() {
     if (all_back_) return kExitCannotStart;
     log::leave(kExitCannotStart);  // a thread is still inside a plugin: nothing may be destroyed under it
   }
+  renew_after_quarantine(0);
   reloader_->start();
   for (const std::string& address : addresses()) log::info("listening", {{"address", address}});
   log::info("ready", {{"version", version()}, {"store", config_.store_path}, {"queued", store_->counters().open}});
@@ -255,12 +259,17 @@ int Gateway::wait_for_signal() {
     if (::sigwait(&signals, &signal) != 0) continue;
     if (store_failed_) return kExitStoreFailed;
     if (signal == SIGHUP) {
-      reloader_->ask();
+      ask_to_reread();
       continue;
     }
     log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
     return 0;
   }
+}
+
+uint64_t Gateway::ask_to_reread() {
+  reread_ = true;
+  return reloader_->ask();
 }
 
 std::string Gateway::summary() const { return "listens on " + (listeners_.empty() ? "nothing" : listeners_.front()->address()); }

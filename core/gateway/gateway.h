@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -81,6 +82,11 @@ class Gateway {
   bool room_for_connection() const;
   void limit_connections(const config::Config& config);
   Status reload();
+  uint64_t ask_to_reread();
+  Status begin_dispatch();
+  void judge(const Generation& generation);
+  void renew_after_quarantine(int64_t not_before_ms);
+  Result<nlohmann::json> release(const std::string& plugin);
   void adopt(const std::shared_ptr<const Generation>& generation);
   void retire(std::unique_ptr<Generation> generation);
   bool end(Generation& generation, int64_t within_ms);
@@ -110,6 +116,9 @@ class Gateway {
   std::unique_ptr<admin::Views> views_;
   std::unique_ptr<admin::Worker> admin_worker_;
   std::unique_ptr<Reloader> reloader_;
+  std::atomic<bool> reread_{false};  // the next reload is to read the file
+  plugin::Alarm quarantine_ends_;
+  std::optional<plugin::Alarm::Id> quarantine_end_;  // the control thread's before the reloader's start, then the reloader's
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unique_ptr<net::Listener> admin_listener_, admin_socket_;
   std::vector<std::unique_ptr<Loop>> loops_;
@@ -120,6 +129,8 @@ class Gateway {
   std::atomic<bool> store_failed_{false};
 };
 
+// Of `postern plugins` and `postern status`: how plugins stand that have crashed.
+nlohmann::json describe_standings(const Assembly& assembly);
 // The parts of a generation, each of which holds it.
 std::shared_ptr<const dispatch::Roster> roster_of(const std::shared_ptr<const Generation>& generation);
 // Settings that differ and have an effect at the next start only.

@@ -5,6 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/gateway/gateway.h"
+#include "core/plugin/crash_record.h"
 
 namespace postern::gateway {
 namespace {
@@ -74,6 +75,7 @@ void Gateway::drain() {
     loop->loop.stop();
     if (loop->thread.joinable()) loop->thread.join();
   }
+  if (auto* record = plugin::CrashRecord::current()) record->end();  // whoever is left behind ended nothing
   if (!all_back_) log::warn("a handler did not come back; leaving without it");
 }
 

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kCallsBackWithinMs = 1'000;  // for calls into plugins that nobody waits for any more
 constexpr std::chrono::milliseconds kLookAtCallsEvery(20);
+constexpr int64_t kRenewAgainMs = 60'000;      // after a reload that ends a quarantine was refused
 constexpr size_t kMostFaults = 20;             // told of in one message
 
 std::string told(const std::string& file, const std::vector<config::Fault>& faults) {
@@ -55,12 +56,14 @@ Status Gateway::reload() {
   const std::string& file = config_.file;
   auto load = [&]() -> Status {
     const Status stopping(Code::kUnavailable, "the gateway is about to stop");
-    if (rehearse_) {
-      if (Status s = rehearse_(file, [this] { return reloader_->stopping(); }); !s) return s;
+    const std::shared_ptr<const Generation> before = generations_.current();
+    config::Loaded loaded{before->config, {}};
+    if (reread_.exchange(false)) {
+      auto given_up = [this] { return reloader_->stopping(); };
+      if (Status s = rehearse_ ? rehearse_(file, given_up) : Status::ok(); !s) return s;
+      loaded = config::load_config(file);
     }
     if (reloader_->stopping()) return stopping;
-    const std::shared_ptr<const Generation> before = generations_.current();
-    config::Loaded loaded = config::load_config(file);
     std::unique_ptr<Assembly> assembly;
     if (loaded.faults.empty()) assembly = Assembly::make(loaded.config, loaded.faults, before->assembly.get());
     if (!loaded.faults.empty()) return {Code::kInvalid, told(file, loaded.faults)};
@@ -69,6 +72,7 @@ Status Gateway::reload() {
     (*made)->number = before->number + 1;
     const std::shared_ptr<Generation> next = generations_.watch(std::move(*made));
     if (Status s = next->assembly->connect(client_); !s) return s;
+    judge(*next);
     if (Status s = next->assembly->activate(); !s) return s;
     if (reloader_->stopping()) return stopping;
     adopt(next);
@@ -80,7 +84,9 @@ Status Gateway::reload() {
   } else {
     log::error("not reloaded; the configuration from before goes on", {{"config", file}, {"error", status.message()}});
   }
-  if (!reloader_->stopping()) service_manager::ready(summary());
+  if (reloader_->stopping()) return status;
+  renew_after_quarantine(status ? 0 : wall_ms() + kRenewAgainMs);
+  service_manager::ready(summary());
   return status;
 }
 

@@ -44,16 +44,20 @@ HealthReport check_database(const store::Store& store, const std::string& path) 
   return {Health::kUnhealthy, full ? "there is no room for more events" : "events cannot be stored", std::move(shown)};
 }
 
-HealthReport check_dispatch(uint64_t waiting, const observe::SuccessWindow::Seen& seen, const config::Health& limits) {
+// `held`: plugins in quarantine.
+HealthReport check_dispatch(uint64_t waiting, const observe::SuccessWindow::Seen& seen, const config::Health& limits,
+                            const std::vector<std::string>& held) {
   nlohmann::json details = {{"waiting", waiting},
                             {"max_waiting", limits.max_waiting},
                             {"succeeded", seen.succeeded},
                             {"failed", seen.failed},
                             {"success", seen.share()},
                             {"min_success", limits.min_success},
-                            {"window_ms", limits.window.count()}};
+                            {"window_ms", limits.window.count()},
+                            {"quarantined", held}};
   bool too_many = waiting > limits.max_waiting, too_few = seen.share() < limits.min_success;
   if (too_many && too_few) return {Health::kDegraded, "too many deliveries wait, and too few runs of handlers succeed", details.dump()};
+  if (!held.empty()) return {Health::kDegraded, "a plugin has crashed too often, and is not called", details.dump()};
   if (too_many) return {Health::kDegraded, "too many deliveries wait", details.dump()};
   if (too_few) return {Health::kDegraded, "too few runs of handlers succeed", details.dump()};
   return {Health::kHealthy, "deliveries are handled", details.dump()};
@@ -69,7 +73,11 @@ void Gateway::add_health_checks() {
     dispatch::Meter::Totals runs = dispatcher_->meter().totals();
     int64_t length_ms = limits.window.count();
     if (window->length_ms() != length_ms) window->begin_again(length_ms, steady_ms(), runs.succeeded, runs.failed);
-    return check_dispatch(store_->counters().open, window->look(steady_ms(), runs.succeeded, runs.failed), limits);
+    std::vector<std::string> held;
+    for (const plugin::Standing& s : generations_.current()->assembly->standings()) {
+      if (s.held_until != 0) held.push_back(s.plugin);
+    }
+    return check_dispatch(store_->counters().open, window->look(steady_ms(), runs.succeeded, runs.failed), limits, held);
   });
   health_.add("webhook_url", kInterval, [this]() -> HealthReport {
     const std::string url = generations_.current()->config.public_url;

@@ -197,6 +197,16 @@ void show_services(const MetricSources& sources, Exposition& out) {
   }
 }
 
+void show_standings(const MetricSources& sources, Exposition& out) {
+  for (const plugin::Standing& standing : sources.standings) {
+    Exposition::Labels labels{{"plugin", standing.plugin}};
+    out.counter("postern_plugin_crashes_total", "Times that a plugin has ended the gateway, of which the store keeps the newest thousand.",
+                labels, standing.all);
+    out.gauge("postern_plugin_quarantined", "1 while a plugin is not called because it has crashed too often.", labels,
+              standing.held_until != 0 ? 1 : 0);
+  }
+}
+
 void show_plugin(const MetricSources::OfPlugin& of, Exposition& out) {
   for (const postern_metric& metric : *of.metrics) {
     std::string name = metric_name(of.plugin, metric.name);
@@ -225,6 +235,7 @@ std::string metrics_text(const MetricSources& sources) {
   show_store(sources, out);
   show_call_threads(sources, out);
   show_services(sources, out);
+  show_standings(sources, out);
   if (sources.upstreams) show_upstreams(sources, out);
   show_gateway(sources, out);
   show_timers(sources, out);

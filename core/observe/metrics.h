@@ -19,6 +19,7 @@
 #include "core/ingest/call_pool.h"
 #include "core/ingest/meter.h"
 #include "core/plugin/metric.h"
+#include "core/plugin/quarantine.h"
 #include "core/plugin/service.h"
 #include "core/store/store.h"
 
@@ -54,6 +55,7 @@ struct MetricSources {
   };
   std::function<Timers()> timers{};  // none: nothing is shown of them
   std::vector<std::shared_ptr<const plugin::Service>> services = {};  // of all plugins
+  std::vector<plugin::Standing> standings = {};                       // likewise
 };
 
 // The name under which a plugin's metric is shown.

@@ -1,4 +1,5 @@
-// Calls into a plugin: no exception comes out of them, and a negative status becomes a Status with the plugin's own words.
+// Calls into a plugin: each is noted in the crash record while it lasts, no exception comes out of it, and a negative status becomes a
+// Status with the plugin's own words.
 // Thread-safety: any thread; the words belong to the calling thread.
 #pragma once
 
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "core/base/status.h"
+#include "core/plugin/crash_record.h"
 #include "core/plugin/host.h"
 
 namespace postern::plugin {
@@ -20,8 +22,9 @@ Status to_status(postern_status status);
 
 // An exception is a breach of the ABI, but must not end the gateway. `threw`: whether there was one, for whom that makes a difference.
 template <typename Call>
-postern_status guarded(Call call, bool* threw = nullptr) {
+postern_status guarded(const CallSite& site, Call call, bool* threw = nullptr) {
   take_error();
+  Inside inside(site);
   try {
     return call();
   } catch (const std::exception& e) {

@@ -77,6 +77,7 @@ struct postern_host {
   enum class Phase { kCreated, kInit, kReady, kActive, kDown };
 
   std::string name;  // as the YAML has it
+  uint16_t crash_number = 0;  // in the crash record; 0: its calls are not noted
   postern::plugin::Surroundings surroundings;
   postern_instance* self = nullptr;  // from create on
   std::atomic<Phase> phase{Phase::kCreated};

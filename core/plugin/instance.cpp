@@ -31,13 +31,14 @@ Result<std::unique_ptr<Instance>> Instance::make(std::shared_ptr<const Library> 
   instance->host_ = std::make_unique<postern_host>();
   instance->host_->name = config.name;
   instance->host_->surroundings = surroundings;
+  instance->note();
   log::Scope scope("-", instance->host_->name);
   StartWatch watch(instance->host_->name);
   if (Status s = instance->create(api); !s) return s.with_context("plugin " + config.name);
 
   instance->host_->phase = postern_host::Phase::kInit;
   watch.calls("init");
-  postern_status status = guarded([&] {
+  postern_status status = guarded(instance->site(EntryPoint::kInit), [&] {
     return instance->functions_.init(instance->self_, {config.config_json.data(), config.config_json.size()});
   });
   instance->host_->phase = postern_host::Phase::kReady;
@@ -58,9 +59,17 @@ Result<std::unique_ptr<Instance>> Instance::make(std::shared_ptr<const Library> 
   return instance;
 }
 
+// So that what ends the gateway inside of it is known for its.
+void Instance::note() {
+  CrashRecord* record = CrashRecord::current();
+  if (record == nullptr) return;
+  const void* inside = reinterpret_cast<const void*>(library_->entry().create);
+  host_->crash_number = record->add_plugin(host_->name, library_->build(), library_->path(), inside);
+}
+
 Status Instance::create(const postern_host_api& api) {
   const postern_plugin* theirs = nullptr;
-  postern_status status = guarded([&] { return library_->entry().create(&api, host_.get(), &theirs, &self_); });
+  postern_status status = guarded(site(EntryPoint::kCreate), [&] { return library_->entry().create(&api, host_.get(), &theirs, &self_); });
   host_->self = self_;
   if (status < 0) return {Code::kInvalid, "create: " + explain(status)};
   if (theirs == nullptr) return {Code::kInvalid, "create: gave no functions"};
@@ -75,15 +84,17 @@ Instance::~Instance() {
   if (functions_.destroy == nullptr) return;
   host_->phase = postern_host::Phase::kDown;
   for (const auto& service : registrations().services) service->close();
-  guarded([&] {
+  guarded(site(EntryPoint::kDestroy), [&] {
     functions_.destroy(self_);
     return POSTERN_OK;
   });
 }
 
 Status Instance::activate() {
+  if (held_) return Status::ok();
   log::Scope scope("-", host_->name);
-  postern_status status = functions_.activate == nullptr ? POSTERN_OK : guarded([&] { return functions_.activate(self_); });
+  postern_status status = POSTERN_OK;
+  if (functions_.activate != nullptr) status = guarded(site(EntryPoint::kActivate), [&] { return functions_.activate(self_); });
   if (status < 0) return {Code::kInternal, "plugin " + host_->name + ": activate: " + explain(status)};
   active_ = true;
   host_->phase = postern_host::Phase::kActive;
@@ -106,7 +117,7 @@ void Instance::deactivate(uint32_t drain_ms) {
   host_->phase = postern_host::Phase::kDown;
   for (const auto& service : registrations().services) service->close();
   if (functions_.deactivate == nullptr || !std::exchange(active_, false)) return;
-  guarded([&] {
+  guarded(site(EntryPoint::kDeactivate), [&] {
     functions_.deactivate(self_, drain_ms);
     return POSTERN_OK;
   });
@@ -123,7 +134,8 @@ dispatch::HandlerResult Instance::handle(dispatch::Delivery& delivery) {
 
 dispatch::HandlerResult Instance::handle(const Handler& handler, dispatch::Delivery& delivery) {
   using dispatch::HandlerOutcome;
-  postern_status status = guarded([&] { return handler.function(self_, handler.user, reinterpret_cast<postern_delivery*>(&delivery)); });
+  postern_status status = guarded(site(EntryPoint::kHandler, delivery.seq()),
+                                  [&] { return handler.function(self_, handler.user, reinterpret_cast<postern_delivery*>(&delivery)); });
   switch (status) {
     case POSTERN_OK: return {HandlerOutcome::kDone, {}};
     case POSTERN_PENDING: return {HandlerOutcome::kPending, {}};
@@ -137,8 +149,9 @@ dispatch::HandlerResult Instance::handle(const Handler& handler, dispatch::Deliv
 }
 
 Status Instance::check(const HealthCheck& check, postern_health_report* report) {
+  if (held_) return {Code::kUnavailable, "the plugin has crashed too often, and is not called"};
   log::Scope scope("-", host_->name);
-  postern_status status = guarded([&] { return check.function(self_, check.user, report); });
+  postern_status status = guarded(site(EntryPoint::kHealth), [&] { return check.function(self_, check.user, report); });
   return status < 0 ? Status(Code::kInternal, explain(status)) : Status::ok();
 }
 

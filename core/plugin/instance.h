@@ -9,6 +9,7 @@
 #include "core/base/status.h"
 #include "core/config/config.h"
 #include "core/dispatch/delivery.h"
+#include "core/plugin/crash_record.h"
 #include "core/plugin/host.h"
 #include "core/plugin/library.h"
 #include "core/plugin/service_directory.h"
@@ -25,6 +26,10 @@ class Instance {
   ~Instance();
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
+
+  // Before activate(): it is in quarantine, and is not called but to be destroyed. For good: another instance takes its place.
+  void hold() { held_ = true; }
+  bool is_held() const { return held_; }
 
   Status activate();
   // The host has stopped new calls before. The plugin is told only where activate() succeeded.
@@ -50,12 +55,15 @@ class Instance {
  private:
   Instance() = default;
   Status create(const postern_host_api& api);
+  void note();
+  CallSite site(EntryPoint entry, int64_t delivery = 0) const { return {host_->crash_number, entry, delivery}; }
 
   std::shared_ptr<const Library> library_;
   std::unique_ptr<postern_host> host_;  // its address is the plugin's handle
   postern_plugin functions_{};          // min(theirs, ours), the rest zero
   postern_instance* self_ = nullptr;
   bool active_ = false;
+  bool held_ = false;
 };
 
 }  // namespace postern::plugin

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/digest.h"
 #include "core/base/trusted_path.h"
 #include "core/config/file.h"
 #include "core/plugin/elf_check.h"
@@ -13,6 +14,7 @@
 namespace postern::plugin {
 namespace {
 
+constexpr size_t kDigestDigits = 32;  // of a build without an id of its own
 constexpr size_t kMaxText = 256;  // of an id or a version
 constexpr size_t kMaxRequired = 64;
 constexpr size_t kMaxFile = 256 * 1024 * 1024;
@@ -66,6 +68,7 @@ Result<Library> Library::load(const std::string& path, std::string_view bytes, H
                                       (uses_origin ? "; $ORIGIN has no meaning in a plugin, which is loaded from memory" : ""));
   }
   if (Status s = library.read_entry(has_extension); !s) return s.with_context(path);
+  library.build_ = library.build_id_.empty() ? "sha256:" + sha256_hex(bytes).substr(0, kDigestDigits) : library.build_id_;
   return library;
 }
 

@@ -32,6 +32,8 @@ class Library {
   const std::string& id() const { return id_; }
   const std::string& version() const { return version_; }
   const std::string& build_id() const { return build_id_; }
+  // Another text for each build: its own id, or else a digest of the file.
+  const std::string& build() const { return build_; }
 
  private:
   Status read_entry(HasExtension has_extension);
@@ -39,7 +41,7 @@ class Library {
   std::string path_;
   boost::dll::shared_library library_;
   postern_plugin_entry entry_{};  // min(theirs, ours), the rest zero
-  std::string id_, version_, build_id_;
+  std::string id_, version_, build_id_, build_;
 };
 
 }  // namespace postern::plugin

@@ -72,7 +72,7 @@ Result<Service::Ended> Service::call(postern_service_call* handle) {
       Service& service;
       ~Inside() { service.leave(); }
     } inside{*this};
-    ended.status = guarded([&] { return function_(self_, user_, handle); }, &threw);
+    ended.status = guarded({crash_number_, EntryPoint::kService}, [&] { return function_(self_, user_, handle); }, &threw);
   }
   std::string said = take_error();
   if (kNames[index_of(ended.status)].status != ended.status) {

@@ -17,8 +17,10 @@ namespace postern::plugin {
 
 class Service {
  public:
-  Service(std::string name, std::string plugin, postern_instance* self, postern_service_function function, void* user)
-      : name_(std::move(name)), plugin_(std::move(plugin)), self_(self), function_(function), user_(user) {}
+  // `crash_number`: the plugin's in the crash record.
+  Service(std::string name, std::string plugin, postern_instance* self, postern_service_function function, void* user,
+          uint16_t crash_number = 0)
+      : name_(std::move(name)), plugin_(std::move(plugin)), self_(self), function_(function), user_(user), crash_number_(crash_number) {}
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
@@ -56,6 +58,7 @@ class Service {
   postern_instance* const self_;
   const postern_service_function function_;
   void* const user_;
+  const uint16_t crash_number_;
   std::array<Counter, kStatuses> calls_;
 
   Mutex mutex_;

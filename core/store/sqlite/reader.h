@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/store/crashes.h"
 #include "core/store/sqlite/database.h"
 #include "core/store/store.h"
 #include "core/store/upkeep.h"
@@ -43,6 +44,10 @@ class Reader {
 
   // As in Timers, seen at `now_ms`; reader_timers.cpp.
   Result<DueTimers> due_timers(const std::vector<std::string>& plugins, int64_t now_ms, size_t limit);
+
+  // As in Crashes; reader_crashes.cpp.
+  Result<std::vector<Crash>> crashes(const std::string& plugin, size_t limit);
+  Result<uint32_t> crash_attempts(int64_t delivery);
 
  private:
   Database database_;

@@ -165,6 +165,23 @@ constexpr const char* kTimers = R"sql(
   CREATE INDEX timer_due ON timer (due_at, seq, plugin, set_at);
 )sql";
 
+// What version 6 added.
+constexpr const char* kCrashes = R"sql(
+  CREATE TABLE crash (
+    seq INTEGER PRIMARY KEY,
+    life INTEGER NOT NULL UNIQUE,
+    plugin TEXT NOT NULL,
+    build TEXT NOT NULL,
+    entry_point TEXT NOT NULL,
+    delivery INTEGER,
+    at INTEGER NOT NULL,
+    signal TEXT NOT NULL,
+    place TEXT NOT NULL,
+    backtrace TEXT NOT NULL,
+    pardoned_at INTEGER
+  );
+)sql";
+
 }  // namespace
 
 Status prepare_schema(Database& database) {
@@ -196,11 +213,12 @@ Status prepare_schema(Database& database) {
               {{"from", *version}, {"to", kSchemaVersion}});
   }
   if (Status s = database.execute("BEGIN IMMEDIATE"); !s) return s;
-  std::vector<const char*> steps = {kTables, kDedupe, kRecordLog, kJobs, kTimers};
-  if (*version == 1) steps = {kRecordLog, kTo3, kDedupe, kCopyDedupe, kTo4, kJobs, kTimers};
-  if (*version == 2) steps = {kTo3, kDedupe, kCopyDedupe, kTo4, kJobs, kTimers};
-  if (*version == 3) steps = {kTo4, kJobs, kTimers};
-  if (*version == 4) steps = {kTimers};
+  std::vector<const char*> steps = {kTables, kDedupe, kRecordLog, kJobs, kTimers, kCrashes};
+  if (*version == 1) steps = {kRecordLog, kTo3, kDedupe, kCopyDedupe, kTo4, kJobs, kTimers, kCrashes};
+  if (*version == 2) steps = {kTo3, kDedupe, kCopyDedupe, kTo4, kJobs, kTimers, kCrashes};
+  if (*version == 3) steps = {kTo4, kJobs, kTimers, kCrashes};
+  if (*version == 4) steps = {kTimers, kCrashes};
+  if (*version == 5) steps = {kCrashes};
   for (const char* step : steps) {
     if (Status s = database.execute(step); !s) return s;
   }

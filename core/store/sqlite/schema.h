@@ -14,6 +14,8 @@
 //   dedupe    the keys of older events, in segments, each in its own order; the newest 100,000 or so are only in `event` (see
 //             dedupe_index.h).
 //   timer     what shall become an event of its plugin at due_at; seq is another one whenever it is set again (see ../timers.h).
+//   crash     what ended earlier lives of the gateway inside plugins, each life once; the newest 1,000. pardoned_at: since somebody
+//             released the plugin it does not count any more.
 //   record    what handlers keep; version grows by one at each write. Complete whenever the gateway has been idle for a second.
 //   record_log  records that were written under load, above the mark record_merged_seq newer than `record` (see record_buffer.h).
 //   meta      high-water marks: event_seq, delivery_seq (never reused), dedupe_merged_seq, record_merged_seq, and delivery_open_seq:
@@ -22,6 +24,7 @@
 // Version 2 added record_log and its mark: a gateway that does not know them would miss records, so it must refuse the store. Version 3
 // added first_delivery, deliveries and delivery_open_seq, and dropped the indexes that they replace, and gave dedupe its segments. Version 4
 // added the jobs and what a delivery tells of them. Version 5 added the timers: a gateway that does not know them would never fire them.
+// Version 6 added the crashes.
 #pragma once
 
 #include "core/base/status.h"
@@ -29,7 +32,7 @@
 
 namespace postern::store::sqlite {
 
-constexpr int kSchemaVersion = 5;
+constexpr int kSchemaVersion = 6;
 
 // Makes the tables in an empty database, adds what an older version lacks. Refuses a database of a newer version, or of another
 // program, untouched.

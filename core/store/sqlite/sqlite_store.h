@@ -1,5 +1,5 @@
 // SqliteStore: the store that needs no set-up. A Committer writes, a small pool of Readers reads.
-// Thread-safety: as Store, Upkeep and Timers say.
+// Thread-safety: as Store, Upkeep, Timers and Crashes say.
 #pragma once
 
 #include <chrono>
@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "core/base/mutex.h"
+#include "core/store/crashes.h"
 #include "core/store/sqlite/committer.h"
 #include "core/store/sqlite/reader.h"
 #include "core/store/store.h"
 
 namespace postern::store::sqlite {
 
-class SqliteStore final : public Store, public Upkeep, public Timers {
+class SqliteStore final : public Store, public Upkeep, public Timers, public Crashes {
  public:
   // Opens or makes the store at `path`, and recovers what a crash left.
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, Committer::Limits limits);
@@ -63,6 +64,12 @@ class SqliteStore final : public Store, public Upkeep, public Timers {
   Result<Fired> fire(std::vector<Firing> timers) override;
   std::map<std::string, uint64_t> waiting_timers() const override { return committer_.timers().counts(); }
   void tell_of_timers(std::function<void(int64_t in_ms)> on_set) override { committer_.timers().tell(std::move(on_set)); }
+
+  // Crashes; sqlite_crashes.cpp.
+  Result<bool> add_crash(const Crash& crash, std::unique_ptr<Settlement> settlement) override;
+  Result<std::vector<Crash>> crashes(const std::string& plugin, size_t limit) override;
+  Status pardon(const std::string& plugin) override;
+  Result<uint32_t> crash_attempts(int64_t delivery) override;
 
  private:
   SqliteStore(std::string path, Committer::Limits limits) : path_(std::move(path)), committer_(limits) {}

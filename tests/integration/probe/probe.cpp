@@ -13,6 +13,7 @@
 //   lost         pending and never completed, if it arrived in this life of the gateway; in the next, as done
 //   emit         a follow-on event, "probe.followed", with "timer" a durable timer as well, and then as done
 //   hang         hold the worker for MS milliseconds at every attempt ("ms": "500"), then as done
+//   crash        end the gateway, and then as done where it has not: see crash() in probe.h ("how": "segv", "once": FILE)
 //   block        make the file FILE.began and hold the worker until FILE exists ("file": "FILE"), then as done
 //   call         GET the path URL of the upstream, and end as its answer says ("url": "/a?b")
 //   call_later   the same without waiting for it: pending meanwhile
@@ -196,6 +197,7 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
   if (timed != POSTERN_OK) return timed;
   if (what == "service") return call_service(self, delivery, member(body, "method"), id);
   if (what == "hang") std::this_thread::sleep_for(std::chrono::milliseconds(std::stoll(member(body, "ms"))));
+  if (what == "crash") crash(body);
   if (what == "block") block_until_there(member(body, "file"));
   if (what == "emit") {
     const std::string follow = R"({"id":"follow-)" + id + R"(","do":"done"})";
@@ -299,7 +301,7 @@ extern "C" POSTERN_EXPORT const postern_plugin_entry postern_entry = {sizeof(pos
                                                                       0,
                                                                       str("probe"),
                                                                       str("0.1.0"),
-                                                                      str("test"),
+                                                                      str("probe-build-1"),
                                                                       kRequired,
                                                                       std::size(kRequired),
                                                                       create};

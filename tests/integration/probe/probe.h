@@ -58,6 +58,10 @@ postern_status fail(postern_instance* self, std::string_view why, postern_status
 // Makes the file FILE.began and holds the thread until FILE exists.
 void block_until_there(const std::string& file);
 
+// [worker] Ends the gateway, HOW ("how": "segv", "abort", "overflow", "exit", "kill", "thread"); "once": only if there is no such file,
+// which it makes; "while": only if there is such a file.
+void crash(std::string_view body);
+
 // [main] In init: the reply routes, the scheme and the route that it signs.
 postern_status add_replies(postern_instance* self, const std::string& prefix);
 

@@ -36,7 +36,10 @@ class AdminServiceTest : public http::testing::ConnectionTest {
   void serve_with(const std::string& token, bool open_metrics = false) {
     on_loop([&] {
       service_of_test_ = std::make_unique<AdminService>(
-          loop_, worker_, AdminService::Parts{archive_.views(), archive_.upkeep(), health_, [this] { return ++reloads_; }}, token, open_metrics);
+          loop_, worker_,
+          AdminService::Parts{archive_.views(), archive_.upkeep(), health_, [this] { return ++reloads_; },
+                              [this](const std::string& plugin) { return release(plugin); }},
+          token, open_metrics);
       service_.head = [this](http::Exchange& e, const http::Request& head) {
         return service_of_test_->on_head(e, head);
       };
@@ -56,6 +59,11 @@ class AdminServiceTest : public http::testing::ConnectionTest {
   }
   int status_with(const std::string& authorization) {
     return ask("/admin/v1/plugins", authorization.empty() ? "" : "Authorization: " + authorization + "\r\n").status;
+  }
+
+  Result<json> release(const std::string& plugin) {
+    if (plugin == "held") return json{{"plugin", plugin}, {"reload", ++reloads_}};
+    return Status(plugin == "free" ? Code::kInvalid : Code::kNotFound, "no");
   }
 
   uint64_t reloads_ = 0;
@@ -96,6 +104,20 @@ TEST_F(AdminServiceTest, TakesNoTokenFromTheQuery) {
 TEST_F(AdminServiceTest, AsksForNoTokenWhereThereIsNone) {
   EXPECT_EQ(status_with(""), 200);
   EXPECT_EQ(status_with("Bearer whatever"), 200);
+}
+
+TEST_F(AdminServiceTest, ReleasesAPluginByItsName) {
+  auto release_by_post = [this](const std::string& plugin) {
+    return ask("/admin/v1/plugins/" + plugin + "/release", "Content-Length: 0\r\n", "POST");
+  };
+  Client::Answer answer = release_by_post("held");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.body, HasSubstr(R"("reload":1)"));
+  EXPECT_EQ(release_by_post("free").status, 400);
+  EXPECT_EQ(release_by_post("none").status, 404);
+  EXPECT_EQ(ask("/admin/v1/plugins/held/release").status, 405);
+  serve_with(kToken);
+  EXPECT_EQ(release_by_post("held").status, 401);
 }
 
 TEST_F(AdminServiceTest, MetricsNeedTheTokenToo) {

@@ -47,6 +47,8 @@ dispatch:
   deadline: 15s
   retry: {attempts: 6, base: 30s, factor: 3, cap: 2h, jitter: 0.2, postpone_for: 12h}
   breaker: {failures: 7, open_for: 1m}
+  crash_attempts: 3
+  quarantine: {crashes: 4, within: 10m, for: 20m}
 dedupe: {window: 1d12h}
 plugin_dir: /opt/plugins
 plugins:
@@ -56,6 +58,8 @@ plugins:
     retry: {attempts: 8}
     breaker: {failures: 2}
     deadline: 1m
+    crash_attempts: 1
+    quarantine: {crashes: 2}
     routes:
       /hooks/acme: {wait: 5s, rate: 30/m, allow: [0.0.0.0/0], max_body: 256KiB, reject_status: 403, ordered: false, dedupe: {window: 1d}}
       /hooks/other:
@@ -120,6 +124,15 @@ TEST(Config, EveryKey) {
   EXPECT_EQ(c.policies.retry.jitter, 0.2);
   EXPECT_EQ(c.dedupe_window, 36h);
   EXPECT_EQ(c.plugin_dir, "/opt/plugins");
+  EXPECT_EQ(c.policies.crash_attempts, 3u);
+  EXPECT_EQ(c.quarantine.crashes, 4u);
+  EXPECT_EQ(c.quarantine.within, 10min);
+  EXPECT_EQ(c.quarantine.lasts, 20min);
+  EXPECT_EQ(c.plugins[0].policies.crash_attempts, 1u);
+  EXPECT_EQ(c.plugins[0].quarantine.crashes, 2u);
+  EXPECT_EQ(c.plugins[0].quarantine.within, 10min);  // inherited
+  EXPECT_EQ(c.plugins[1].policies.crash_attempts, 3u);
+  EXPECT_EQ(c.plugins[1].quarantine.crashes, 4u);
 }
 
 TEST(Config, PluginsAndInheritance) {
@@ -155,7 +168,7 @@ TEST(Config, PluginsAndInheritance) {
   const Plugin& mailer = loaded.config.plugins[1];
   EXPECT_EQ(mailer.config_json, "{}");
   EXPECT_EQ(mailer.policies.retry.attempts, 6u);
-  EXPECT_EQ(mailer.config_marks.at("").line, 48);
+  EXPECT_EQ(mailer.config_marks.at("").line, 52);
   EXPECT_EQ(mailer.config_marks.at("").column, 5);
 
   ASSERT_EQ(loaded.config.subscriptions.size(), 2u);
@@ -180,7 +193,7 @@ TEST(Config, UpstreamsOfAPlugin) {
   ASSERT_EQ(upstreams.size(), 3u);
   const UpstreamOverride& api = upstreams[0];
   EXPECT_EQ(api.name, "api");
-  EXPECT_EQ(api.mark.line, 39);
+  EXPECT_EQ(api.mark.line, 43);
   EXPECT_EQ(api.mark.column, 7);
   EXPECT_EQ(api.attempts, 4u);
   EXPECT_EQ(api.base, 2s);
@@ -193,7 +206,7 @@ TEST(Config, UpstreamsOfAPlugin) {
   ASSERT_TRUE(api.allow_hosts);
   ASSERT_EQ(api.allow_hosts->size(), 2u);
   EXPECT_EQ(api.allow_hosts->at(1).pattern, "*.b.example:8443");
-  EXPECT_EQ(api.allow_hosts->at(1).mark.line, 45);
+  EXPECT_EQ(api.allow_hosts->at(1).mark.line, 49);
   EXPECT_EQ(api.allow_hosts->at(1).mark.column, 34);
   EXPECT_TRUE(upstreams[1].allow_hosts) << "an empty list is one";
   EXPECT_FALSE(upstreams[1].attempts || upstreams[1].deadline || upstreams[1].failures || upstreams[1].max_response);

@@ -133,7 +133,9 @@ class FakeStore final : public store::Store {
     page.whole = true;
     page.up_to = std::max(query.after, open_.empty() ? 0 : open_.rbegin()->first);
     for (auto i = open_.upper_bound(query.after); i != open_.end() && page.whole; ++i) {
-      if (i->second.plugin == query.plugin && i->second.subscriber == query.subscriber) page.deliveries.push_back(i->second);
+      const store::OpenDelivery& d = i->second;
+      bool is_replayed = d.replayed_at != 0;  // who replays brings them
+      if (!is_replayed && d.plugin == query.plugin && d.subscriber == query.subscriber) page.deliveries.push_back(d);
       if (page.deliveries.size() < query.limit) continue;
       page.up_to = i->first;
       page.whole = false;
@@ -180,8 +182,22 @@ class FakeStore final : public store::Store {
   Result<std::vector<store::EventRow>> events(const store::EventFilter&) override {
     return std::vector<store::EventRow>();
   }
-  Result<std::vector<store::DeliveryRow>> deliveries(const store::DeliveryFilter&) override {
-    return std::vector<store::DeliveryRow>();
+  // One that is open, by its number.
+  Result<std::vector<store::DeliveryRow>> deliveries(const store::DeliveryFilter& filter) override {
+    std::lock_guard lock(mutex_);
+    std::vector<store::DeliveryRow> rows;
+    auto found = open_.find(filter.seq.value_or(0));
+    if (found == open_.end()) return rows;
+    store::DeliveryRow& row = rows.emplace_back();
+    row.seq = found->second.seq;
+    row.event = found->second.event_seq;
+    row.plugin = found->second.plugin;
+    row.subscriber = found->second.subscriber;
+    row.state = "queued";
+    row.attempts = found->second.attempts;
+    row.due_at = found->second.due_at;
+    row.replayed_at = found->second.replayed_at;
+    return rows;
   }
   Result<std::vector<store::AttemptRow>> attempts(int64_t) override { return std::vector<store::AttemptRow>(); }
 

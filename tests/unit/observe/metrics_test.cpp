@@ -46,6 +46,7 @@ class MetricsTest : public store::testing::StoreTest {
     sources.loops = [this] { return std::vector<MetricSources::Loop>{{first_.get(), 2}, {second_.get(), 3}}; };
     sources.plugins.push_back({"acme", &metrics_});
     sources.services = services_;
+    sources.standings = standings_;
     sources.upstreams = [this] { return upstreams_; };
     return metrics_text(sources);
   }
@@ -58,6 +59,7 @@ class MetricsTest : public store::testing::StoreTest {
   std::unique_ptr<ingest::Meter> first_, second_;  // of two loops
   std::deque<postern_metric> metrics_;
   std::vector<std::shared_ptr<const plugin::Service>> services_;
+  std::vector<plugin::Standing> standings_;
   std::vector<client::UpstreamStatus> upstreams_;
 };
 
@@ -141,6 +143,20 @@ TEST_F(MetricsTest, AClockThatWasSetBackMakesNoNegativeAge) {
   put(std::move(event));
   ASSERT_TRUE(settled_.deliveries.wait_for(1));
   EXPECT_THAT(text(), HasSubstr("\npostern_queue_age_seconds 0\n"));
+}
+
+TEST_F(MetricsTest, ShowsWhoCrashesAndIsHeld) {
+  plugin::Standing acme, mail;
+  acme.plugin = "acme";
+  mail.plugin = "mail";
+  mail.all = 7;
+  mail.held_until = 1;
+  standings_ = {acme, mail};
+  std::string shown = text();
+  EXPECT_THAT(shown, HasSubstr("\npostern_plugin_crashes_total{plugin=\"acme\"} 0\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_plugin_quarantined{plugin=\"acme\"} 0\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_plugin_crashes_total{plugin=\"mail\"} 7\n"));
+  EXPECT_THAT(shown, HasSubstr("\npostern_plugin_quarantined{plugin=\"mail\"} 1\n"));
 }
 
 TEST_F(MetricsTest, ShowsWhatBecameOfCallsOfServices) {

@@ -33,7 +33,7 @@ TEST_F(SchemaTest, MakesAnEmptyStore) {
   open();
   Sql sql(path());
   EXPECT_THAT(sql.rows("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name"),
-              ElementsAre("attempt", "dedupe", "delivery", "event", "job", "job_item", "meta", "record", "record_log", "timer"));
+              ElementsAre("attempt", "crash", "dedupe", "delivery", "event", "job", "job_item", "meta", "record", "record_log", "timer"));
   EXPECT_EQ(sql.one("PRAGMA user_version"), std::to_string(kSchemaVersion));
   EXPECT_EQ(sql.one("PRAGMA journal_mode"), "wal");
 }
@@ -60,7 +60,7 @@ TEST_F(SchemaTest, TakesOverOlderVersions) {
   put(new_event(3, {{"acme", "handlers"}, {"acme", "mail"}}));
   put(new_event(4, {{"acme", "handlers"}}));
   settle(testing::settlement(4, Kind::kDead));
-  for (int version : {1, 2, 3, 4}) {
+  for (int version : {1, 2, 3, 4, 5}) {
     close();
     testing::downgrade(path(), version);
     open();
@@ -71,6 +71,7 @@ TEST_F(SchemaTest, TakesOverOlderVersions) {
     EXPECT_EQ(store_->find({}, false, {})->rows.size(), 1u);
     EXPECT_TRUE(store_->jobs(false)->empty());
     EXPECT_EQ(one("SELECT count(*) FROM timer"), "0");
+    EXPECT_TRUE(store_->crashes("", 10)->empty());
     EXPECT_EQ(one("SELECT value FROM meta WHERE name = 'delivery_open_seq'"), "2");
     EXPECT_EQ(store_->counters().open, 2u);
     EXPECT_EQ(store_->counters().dead, 1u);

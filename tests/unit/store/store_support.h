@@ -219,9 +219,11 @@ class Sql {
   sqlite3* db_ = nullptr;
 };
 
-// Makes a closed store what a gateway of schema version 1 to 4 would have left: see schema.cpp.
+// Makes a closed store what a gateway of schema version 1 to 5 would have left: see schema.cpp.
 inline void downgrade(const std::string& path, int version) {
   Sql sql(path, false);
+  sql.run("DROP TABLE crash; PRAGMA user_version = 5");
+  if (version == 5) return;
   sql.run("DROP TABLE timer; PRAGMA user_version = 4");
   if (version == 4) return;
   sql.run(
