@@ -9,6 +9,7 @@
 #include <future>
 
 #include "core/base/clock.h"
+#include "core/base/memory.h"
 #include "core/base/version.h"
 #include "core/observe/metrics.h"
 
@@ -214,6 +215,7 @@ int Gateway::run() {
     timers_->start();
     retention_->start();
     health_.start();
+    give_back_memory();  // of the load
     started = start_loops();
   }
   if (!started) {

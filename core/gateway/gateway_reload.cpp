@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/base/broken.h"
+#include "core/base/memory.h"
 #include "core/gateway/gateway.h"
 
 namespace postern::gateway {
@@ -85,6 +86,7 @@ Status Gateway::reload() {
     log::error("not reloaded; the configuration from before goes on", {{"config", file}, {"error", status.message()}});
   }
   if (reloader_->stopping()) return status;
+  give_back_memory();
   renew_after_quarantine(status ? 0 : wall_ms() + kRenewAgainMs);
   service_manager::ready(summary());
   return status;
