@@ -48,11 +48,12 @@ def throughput(test, beside):
     with Gateway(test, dispatch=f"workers: {WORKERS}", plugins=plugins) as gateway:
         gateway.start()
         begin = time.monotonic()
-        with Senders(gateway, beside, 2, test.number), Senders(gateway, good, 2, test.number) as senders:
+        with Senders(gateway, beside, 2, test.number) as others, Senders(gateway, good, 2, test.number) as senders:
             senders.join()
             if not eventually(3 if test.is_control else 20 + test.number / 500, lambda: settled(gateway, "good") == test.number, 0.02):
                 test.find("stall", f"the other plugin has {settled(gateway, 'good')} of {test.number} settled")
             rate = test.number / (time.monotonic() - begin)
+            others.join()  # to end them would leave some unsent
         # When all others are done, the breaker lets one attempt of a bad one through at a time.
         trials = test.number / BAD_EVERY * ATTEMPTS * (OPEN_FOR_MS + HANG_MS) / 1000
         if not eventually(30 + trials, lambda: settled(gateway, "flawed") == test.number, 0.05):

@@ -97,8 +97,8 @@ class Reader:
 
     def _name(self, path):
         folder, name = os.path.split(path)
-        if folder != self.folder or not name.startswith(self.prefix) or name.endswith((".lock", "-shm")):
-            return None  # the lock holds nothing, and SQLite makes the shm anew from the log
+        if folder != self.folder or not name.startswith(self.prefix) or name.endswith((".lock", "-shm", ".running", ".died")):
+            return None  # the lock holds nothing, SQLite makes the shm anew from the log, and nobody believes the record of who is inside plugins
         return name
 
     def _of_fd(self, args):

@@ -180,7 +180,7 @@ class Files(unittest.TestCase):
                 with open(f"{UNITS}/{name}", encoding="utf-8") as file:
                     text = file.read()
                 with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
-                    file.write(re.sub("^(ExecStart=)/usr/bin/postern", rf"\1{POSTERN}", text, flags=re.M))
+                    file.write(re.sub("^(Exec[A-Z][a-z]+=)/usr/bin/postern", rf"\1{POSTERN}", text, flags=re.M))
             done = subprocess.run(["systemd-analyze", "verify", "--man=no", f"{folder}/postern.service", f"{folder}/postern.socket"],
                                   capture_output=True, text=True, check=False)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
