@@ -97,7 +97,7 @@ TEST_F(CrashSignalTest, AnInstructionThatIsNone) {
 
 TEST_F(CrashSignalTest, AFileThatIsShorterThanItsMapping) {
   expect_crash(crash_by(
-                   [this] {
+                   [] {
                      int fd = ::memfd_create("short", 0);
                      auto* page = static_cast<volatile char*>(::mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0));
                      zero = page[0];
@@ -125,6 +125,9 @@ TEST_F(CrashSignalTest, OthersThatWereRunningAreNotSuspected) {
 }
 
 TEST_F(CrashSignalTest, SeveralThreadsAtOnceAreOneCrash) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a thread that crashes may hold a lock of the sanitizer's, for which the others wait";
+#endif
   int status = live([&](CrashRecord&) {
     catch_crashes();
     for (int64_t i = 1; i <= 8; ++i) {
