@@ -28,7 +28,7 @@ volatile int* volatile nowhere = nullptr;
 volatile int zero = 0;
 volatile int64_t deepest = INT64_MAX;
 
-[[gnu::noinline, gnu::no_sanitize("undefined")]] void touch_nothing() { *nowhere = 1; }
+__attribute__((noinline, no_sanitize("undefined"))) void touch_nothing() { *nowhere = 1; }
 [[gnu::noinline]] int64_t overflow(int64_t depth) {
   volatile char room[4096];
   room[0] = static_cast<char>(depth);
