@@ -1,5 +1,5 @@
 // postern reload
-#include <nlohmann/json.hpp>
+#include "core/cli/reload.h"
 
 #include <chrono>
 #include <memory>
@@ -7,7 +7,6 @@
 
 #include "core/base/clock.h"
 #include "core/cli/admin_client.h"
-#include "core/cli/command.h"
 #include "core/cli/output.h"
 
 namespace postern::cli {
@@ -17,27 +16,16 @@ using nlohmann::json;
 
 constexpr std::chrono::milliseconds kAskEvery(20);
 
-// Waits until that reload has ended, and gives what the gateway says of it.
-bool follow(const Options& options, uint64_t number, int64_t within_ms, json& answer, int& status) {
-  int64_t until = steady_ms() + within_ms;
-  do {
-    json all;
-    if (!ask(options.config_file, "/admin/v1/status", all, status)) return false;
-    answer = std::move(all["reload"]);
-    if (answer["number"].get<uint64_t>() >= number) return true;
-    std::this_thread::sleep_for(kAskEvery);
-  } while (steady_ms() < until);
-  complain("the reload has not ended yet; `postern status` tells when it has");
-  status = kNotSo;
-  return false;
-}
-
 int reload(const Options& options, int64_t within_s) {
-  json asked, answer;
+  json asked;
   int status = kDone;
-  constexpr int64_t kMsPerSecond = 1000;
   if (!tell(options.config_file, "/admin/v1/reload", nullptr, asked, status)) return status;
-  if (!follow(options, asked["reload"], within_s * kMsPerSecond, answer, status)) return status;
+  auto ended = wait_for_reload(options, asked["reload"], within_s, status);
+  if (!ended) {
+    if (status == kNotSo) complain("the reload has not ended yet; `postern status` tells when it has");
+    return status;
+  }
+  const json& answer = *ended;
   bool refused = answer["error"].is_string();
   if (options.json) {
     print_json(answer);
@@ -53,6 +41,19 @@ int reload(const Options& options, int64_t within_s) {
 }
 
 }  // namespace
+
+std::optional<json> wait_for_reload(const Options& options, uint64_t number, int64_t within_s, int& status) {
+  constexpr int64_t kMsPerSecond = 1000;
+  int64_t until = steady_ms() + within_s * kMsPerSecond;
+  do {
+    json all;
+    if (!ask(options.config_file, "/admin/v1/status", all, status)) return std::nullopt;
+    if (all["reload"]["number"].get<uint64_t>() >= number) return std::move(all["reload"]);
+    std::this_thread::sleep_for(kAskEvery);
+  } while (steady_ms() < until);
+  status = kNotSo;
+  return std::nullopt;
+}
 
 void add_reload(CLI::App& app, const Options& options, int& status) {
   auto within = std::make_shared<int64_t>(60);

@@ -9,6 +9,7 @@
 #include "core/base/backoff.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/dispatch/death.h"
 #include "core/dispatch/delays.h"
 
 namespace postern::dispatch {
@@ -31,7 +32,7 @@ void Dispatcher::adopt(std::shared_ptr<const Roster> roster) {
   scheduler_.adopt(roster);
   accounts_.resize(scheduler_.known());
   before = std::exchange(roster_, std::move(roster));
-  if (orphans_) orphans_.reset();  // to be looked for again
+  orphans_.reset();  // to be looked for again
   changed_.notify_all();
 }
 
@@ -258,7 +259,8 @@ void Dispatcher::decide(store::Settlement& settlement, HandlerResult result, Del
   const config::Retry& policy = delivery.subscriber().policies.retry;
   if (result.outcome == HandlerOutcome::kPostpone && put_off(settlement, policy, delivery)) return;
   if (result.outcome == HandlerOutcome::kDead || settlement.attempts >= policy.attempts) {
-    return give_up(settlement, delivery, roster);
+    settlement.kind = Kind::kDead;
+    return tell_of_death(settlement, delivery.event(), delivery.subscriber().name, roster);
   }
   settlement.kind = Kind::kRetry;
   settlement.due_at = wall_ms() + retry_delay_ms(policy, settlement.attempts, delivery.wanted_delay_ms(), random_share());
@@ -284,18 +286,6 @@ bool Dispatcher::put_off(store::Settlement& settlement, const config::Retry& pol
   settlement.attempts = delivery.attempt() - 1;
   settlement.due_at = now + postpone_delay_ms(policy, times, delivery.wanted_delay_ms(), random_share());
   return true;
-}
-
-void Dispatcher::give_up(store::Settlement& settlement, const Delivery& delivery, const Roster& roster) const {
-  settlement.kind = store::Settlement::Kind::kDead;
-  const store::StoredEvent& event = delivery.event();
-  bool critical = roster.critical.contains(event.provider, event.type);
-  log::write(critical ? log::Level::kError : log::Level::kWarn, "a delivery is dead; `postern dead show` tells more",
-             {{"delivery", settlement.delivery}, {"event_id", event.id}, {"subscriber", delivery.subscriber().name},
-              {"attempts", settlement.attempts}, {"error", settlement.detail}});
-  if (!critical) return;
-  settlement.emitted.push_back(death_notice(settlement, event, delivery.subscriber().name));
-  address(settlement.emitted, delivery, roster);
 }
 
 // An emitted event goes its own way from here: to whoever takes its type.

@@ -40,7 +40,7 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   // outlives the dispatcher.
   postern::Status run_first(const std::vector<int64_t>& suspects, SuspectWatch& watch) EXCLUDES(mutex_);
   void start() EXCLUDES(mutex_);
-  // From now on deliveries go to these subscribers. Whoever runs ends with the one it began with, whom its delivery holds.
+  // From now on deliveries go to these subscribers. Whoever runs ends with the one it began with, whom its run holds.
   void adopt(std::shared_ptr<const Roster> roster) EXCLUDES(mutex_);
   // Starts nothing new and waits at most `drain_ms` for what runs; what is not settled then goes on at the next start. False when
   // threads are still inside handlers: neither this dispatcher nor the plugins may be destroyed then.
@@ -109,7 +109,6 @@ class Dispatcher final : public store::DeliveryObserver, public store::SettleObs
   void settle(const std::shared_ptr<Delivery>& delivery, HandlerResult result, const char* outcome_name) EXCLUDES(mutex_);
   void decide(store::Settlement& settlement, HandlerResult result, Delivery& delivery, const Roster& roster);
   bool put_off(store::Settlement& settlement, const config::Retry& policy, Delivery& delivery) EXCLUDES(mutex_);
-  void give_up(store::Settlement& settlement, const Delivery& delivery, const Roster& roster) const;
   void address(std::vector<ingest::NewEvent>& emitted, const Delivery& by, const Roster& roster) const;
   std::shared_ptr<const Roster> roster() EXCLUDES(mutex_);
   void begin_trial(const Entry& entry) EXCLUDES(mutex_);

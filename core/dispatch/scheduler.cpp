@@ -22,6 +22,8 @@ int64_t steady_due(int64_t due_wall_ms, int64_t wall_ms, int64_t now_ms, int64_t
   return now_ms + std::clamp<int64_t>(due_wall_ms - wall_ms, 0, cap_ms);
 }
 
+size_t bytes_of(const store::StoredEvent& event) { return event.body.size() + event.headers.size(); }
+
 std::shared_ptr<const Subscriber> facts_of(const Subscriber& subscriber) {
   auto facts = std::make_shared<Subscriber>(subscriber);
   facts->handle = nullptr;
@@ -63,7 +65,7 @@ void Scheduler::drop_events_of_those_who_are_gone() {
 
 void Scheduler::drop_event(Entry& entry) {
   if (!entry.event) return;
-  event_bytes_ -= entry.event->body.size() + entry.event->headers.size();
+  event_bytes_ -= bytes_of(*entry.event);
   entry.event.reset();
 }
 
@@ -177,7 +179,7 @@ Scheduler::Entry Scheduler::entry_of(size_t subscriber, const store::OpenDeliver
   const Lane& lane = lanes_[subscriber];
   const std::string& provider = delivery.event ? delivery.event->provider : delivery.provider;
   const std::string& order_key = delivery.event ? delivery.event->order_key : delivery.order_key;
-  bool ordered = (!lane.facts || lane.facts->ordered) && !order_key.empty();
+  bool ordered = lane.facts->ordered && !order_key.empty();
   Entry entry;
   entry.seq = delivery.seq;
   entry.event_seq = delivery.event_seq;
@@ -190,15 +192,13 @@ Scheduler::Entry Scheduler::entry_of(size_t subscriber, const store::OpenDeliver
 
 void Scheduler::take_in(size_t subscriber, store::OpenDelivery delivery, int64_t now_ms, int64_t wall_ms) {
   const Lane& lane = lanes_[subscriber];
-  static const Subscriber kUnknown{};  // in no roster yet
-  const Subscriber& facts = lane.facts ? *lane.facts : kUnknown;
   Entry entry = entry_of(subscriber, delivery);
   bool soon = !rests(lane);
-  if (soon && delivery.event && event_bytes_ + delivery.event->body.size() + delivery.event->headers.size() <= kMaxEventBytes) {
-    event_bytes_ += delivery.event->body.size() + delivery.event->headers.size();
+  if (soon && delivery.event && event_bytes_ + bytes_of(*delivery.event) <= kMaxEventBytes) {
+    event_bytes_ += bytes_of(*delivery.event);
     entry.event = std::move(delivery.event);
   }
-  int64_t at_ms = steady_due(delivery.due_at, wall_ms, now_ms, facts.policies.retry.cap.count());
+  int64_t at_ms = steady_due(delivery.due_at, wall_ms, now_ms, lane.facts->policies.retry.cap.count());
   if (entry.order != 0) {
     auto [key, is_free] = keys_.try_emplace(entry.order);
     if (!is_free) {
@@ -237,7 +237,7 @@ std::optional<Scheduler::Entry> Scheduler::next(int64_t now_ms) {
     lane.ready.pop_front();
     entry.to = lane.subscriber;
     entry.facts = lane.facts;
-    if (entry.event) event_bytes_ -= entry.event->body.size() + entry.event->headers.size();
+    if (entry.event) event_bytes_ -= bytes_of(*entry.event);
     return entry;
   }
   return std::nullopt;

@@ -119,7 +119,8 @@ class Scheduler {
   // Of one (plugin, name), for good: a subscriber that comes back in a later roster has it again.
   struct Lane {
     std::shared_ptr<const Subscriber> subscriber;  // null: in no roster now
-    std::shared_ptr<const Subscriber> facts;       // as the last roster had it, without what calls the plugin
+    // As the last roster had it, without what calls the plugin; in no roster yet: as subscribers are where nobody says otherwise.
+    std::shared_ptr<const Subscriber> facts = std::make_shared<Subscriber>();
     std::deque<Entry> ready;
     Breaker breaker{1, 0};
     size_t stuck = 0;

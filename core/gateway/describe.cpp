@@ -39,6 +39,7 @@ json describe_standings(const Assembly& assembly) {
 
 json describe_plugins(const Assembly& assembly) {
   json list = json::array();
+  const json standings = describe_standings(assembly);
   for (const auto& instance : assembly.instances()) {
     const plugin::Registrations& registered = instance->registrations();
     json handlers = json::array(), samples = json::array(), schemes = json::array(), services = json::array(), upstreams = json::array();
@@ -63,7 +64,7 @@ json describe_plugins(const Assembly& assembly) {
     json& last = list.back();
     last["crashes"] = 0;
     last["quarantined_until"] = nullptr;
-    for (json& standing : describe_standings(assembly)) {
+    for (const json& standing : standings) {
       if (standing["plugin"] == instance->name()) last.update(standing);
     }
     last.erase("plugin");

@@ -176,7 +176,10 @@ uint16_t CrashRecord::add_plugin(std::string_view name, std::string_view build, 
   }
   file_->plugins[number] = entry;
   plugins_ = std::max(plugins_, number);
-  libraries_.push_back({reinterpret_cast<uint64_t>(inside), number, std::string(file)});
+  auto address = reinterpret_cast<uint64_t>(inside);
+  auto same = [&](const Library& library) { return library.inside == address && library.plugin == number; };
+  if (std::any_of(libraries_.begin(), libraries_.end(), same)) return number;
+  libraries_.push_back({address, number, std::string(file)});
   note_modules();
   return number;
 }
