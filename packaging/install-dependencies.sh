@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is missing of packaging/dependencies.txt, and nothing else. Usage: install-dependencies.sh [run|build|test|packages]
+# Installs what is missing of packaging/dependencies.txt, and nothing else. Usage: install-dependencies.sh [run|build|test|packages|bench]
 #   run       what a built gateway needs
 #   build     and what compiles it (the default)
 #   test      and what its tests need
 #   packages  and what makes and tries packages
+#   bench     and what tests/bench/peers.sh compares Postern with
 # Works as root, else through sudo. Exit status: 0 all is there, 1 not, 2 wrong usage.
 set -euo pipefail
 
@@ -12,9 +13,9 @@ list=$here/dependencies.txt
 upto=${1:-build}
 
 case $upto in
-  run | build | test | packages) ;;
+  run | build | test | packages | bench) ;;
   *)
-    echo "usage: $0 [run|build|test|packages]" >&2
+    echo "usage: $0 [run|build|test|packages|bench]" >&2
     exit 2
     ;;
 esac

@@ -3,7 +3,7 @@
 #   release        the build that is shipped, with the promised times and sizes
 #   asan           the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   tsan           the same tests under ThreadSanitizer
-#   thread-safety  clang's analysis of the locks; it only compiles
+#   clang          clang's analysis of the locks, which only compiles, and the fuzzers: 30 s each, after builds that they must find out
 # Usage: tests/run.sh [--fast]
 #   --fast  release only
 # Stops at the first failure and names it in the last line. Exit status: 0 all passed, 1 not, 2 wrong usage.
@@ -42,7 +42,7 @@ case "${1:-}" in
   "") presets=(release asan tsan) ;;
   --fast) presets=(release) ;;
   *)
-    sed -n '6,8s/^# \{0,1\}//p' "tests/run.sh" >&2
+    sed -n '7,8s/^# \{0,1\}//p' "tests/run.sh" >&2
     exit 2
     ;;
 esac
@@ -50,5 +50,8 @@ esac
 export NINJA_STATUS='[%f of %t, %es] '
 stage "dependencies" ./packaging/install-dependencies.sh test
 for preset in "${presets[@]}"; do build_and_test "$preset"; done
-if [[ ${#presets[@]} -gt 1 ]]; then build thread-safety; fi
-say "PASSED: ${presets[*]}$([[ ${#presets[@]} -eq 1 ]] || echo " thread-safety"), in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+if [[ ${#presets[@]} -gt 1 ]]; then
+  build clang
+  stage "clang: fuzz" tests/fuzz/run.sh --control --seconds 30 --jobs "$jobs"
+fi
+say "PASSED: ${presets[*]}$([[ ${#presets[@]} -eq 1 ]] || echo " clang"), in $((SECONDS / 60)) min $((SECONDS % 60)) s"

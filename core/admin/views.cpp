@@ -78,9 +78,16 @@ json Views::status() const {
   Status accepting = sources_.store.condition();
   json subscribers = json::array();
   for (const auto& s : dispatch.subscribers) {
-    subscribers.push_back({{"plugin", s.plugin}, {"subscriber", s.name}, {"breaker", s.breaker}, {"breaker_opens", s.breaker_opens}, {"failures", s.failures},
+    subscribers.push_back({{"plugin", s.plugin},
+                           {"subscriber", s.name},
+                           {"breaker", s.breaker},
+                           {"breaker_opens", s.breaker_opens},
+                           {"failures", s.failures},
                            {"next_trial_at", s.next_trial_at == 0 ? json(nullptr) : json(s.next_trial_at)},
-                           {"done", s.done}, {"retried", s.retried}, {"postponed", s.postponed}, {"dead", s.dead},
+                           {"done", s.done},
+                           {"retried", s.retried},
+                           {"postponed", s.postponed},
+                           {"dead", s.dead},
                            {"last_error", s.last_error.empty() ? json(nullptr) : json(s.last_error)}});
   }
   json status = sources_.gateway();

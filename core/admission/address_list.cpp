@@ -21,9 +21,10 @@ std::optional<IPAddress> parse_address(const std::string& text) {
 }
 
 IPAddress plain(const IPAddress& address) {
-  if (!address.isIPv4Mapped()) return address;
-  std::string text = address.toString();  // "::ffff:192.0.2.1"
-  return parse_address(text.substr(text.rfind(':') + 1)).value_or(address);
+  // Poco calls every IPv4 address mapped.
+  if (address.family() == IPAddress::IPv4 || !address.isIPv4Mapped()) return address;
+  // Not by way of its text: Poco writes ::ffff:0.1.2.3 as "::ffff:".
+  return IPAddress(static_cast<const unsigned char*>(address.addr()) + 12, sizeof(in_addr));
 }
 
 }  // namespace
@@ -37,6 +38,12 @@ Result<AddressList> AddressList::parse(const std::vector<std::string>& networks)
     unsigned bits = address->family() == IPAddress::IPv4 ? 32 : 128, prefix = bits;
     if (slash != std::string::npos && (!Poco::NumberParser::tryParseUnsigned(text.substr(slash + 1), prefix) || prefix > bits)) {
       return Status(Code::kInvalid, "'" + text + "' is not a network");
+    }
+    // Addresses are compared as what they stand for, so a network of mapped ones is one of IPv4.
+    constexpr unsigned kMappedBits = 96;
+    if (address->family() == IPAddress::IPv6 && address->isIPv4Mapped() && prefix >= kMappedBits) {
+      address = plain(*address);
+      prefix -= kMappedBits;
     }
     IPAddress mask(prefix, address->family());
     list.networks_.push_back({*address & mask, mask});

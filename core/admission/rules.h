@@ -1,5 +1,5 @@
-// Rules: what a request must meet before anything costly is done for it: its client's address, the route's rate, its content type
-// and encoding. Cheap refusals first.
+// Rules: what a request must meet before anything costly is done for it: its client's address, that client's rate and the route's, its
+// content type and encoding. Cheap refusals first.
 // Thread-safety: any thread.
 #pragma once
 
@@ -9,19 +9,29 @@
 #include <vector>
 
 #include "core/admission/address_list.h"
+#include "core/admission/client_rate.h"
 #include "core/admission/token_bucket.h"
 #include "core/http/request.h"
 #include "core/http/response.h"
 
 namespace postern::admission {
 
+// 429 with Retry-After.
+http::Response too_many_requests(int64_t seconds);
+
 struct Rules {
   AddressList allow;                       // empty: everybody
-  std::shared_ptr<TokenBucket> rate;       // null: unlimited
+  std::shared_ptr<ClientRate> rate_per_client;  // null: unlimited
+  std::shared_ptr<TokenBucket> rate;       // of all clients together; null: unlimited
   std::vector<std::string> content_types;  // "application/json"; empty: any
 
+  enum class Why { kAddress, kClientRate, kRate, kContentType };
+  struct Refused {
+    Why why;
+    http::Response response;
+  };
   // The refusal, or nothing. `client`: its numeric address.
-  std::optional<http::Response> refuse(const http::Request& head, const std::string& client, int64_t now_us) const;
+  std::optional<Refused> refuse(const http::Request& head, const std::string& client, int64_t now_us) const;
 };
 
 }  // namespace postern::admission

@@ -14,6 +14,7 @@ class TokenBucket {
  public:
   explicit TokenBucket(double rate) : rate_(rate), burst_(std::max(1.0, rate)), tokens_(burst_) {}
 
+  double rate() const { return rate_; }
   // 0 when the request may pass, else the whole seconds after which to try again. `now_us`: steady microseconds.
   int64_t take(int64_t now_us) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);

@@ -43,8 +43,8 @@ Status check_one(const fs::path& path, bool is_folder) {
   if (!is_folder && !S_ISREG(info.st_mode)) return Status::ok();
   const char* what = is_folder ? "the folder " : "";
   if (info.st_uid != 0 && info.st_uid != ::geteuid()) {
-    return {Code::kDenied, what + path.string() + " belongs to " + name_of(info.st_uid) + ", who could change what the gateway does: chown root " +
-                               path.string()};
+    return {Code::kDenied, what + path.string() + " belongs to " + name_of(info.st_uid) +
+                               ", who could change what the gateway does: chown root " + path.string()};
   }
   if (is_folder && (info.st_mode & S_ISVTX) != 0) return Status::ok();
   if ((info.st_mode & S_IWOTH) != 0) {
@@ -58,8 +58,8 @@ Status check_one(const fs::path& path, bool is_folder) {
 
 Status check_link(const fs::path& link, const struct stat& info) {
   if (info.st_uid == 0 || info.st_uid == ::geteuid()) return Status::ok();
-  return {Code::kDenied, "the link " + link.string() + " belongs to " + name_of(info.st_uid) + ", who could let it lead elsewhere: chown -h root " +
-                             link.string()};
+  return {Code::kDenied, "the link " + link.string() + " belongs to " + name_of(info.st_uid) +
+                             ", who could let it lead elsewhere: chown -h root " + link.string()};
 }
 
 // As the kernel goes: folder by folder, and on from where a link leads.

@@ -40,7 +40,8 @@ Result<json> AdminClient::call(const std::string& method, const std::string& pat
     Poco::StreamCopier::copyToString(session.receiveResponse(response), body);
     json answer = json::parse(body, nullptr, false);
     if (response.getStatus() == HTTPResponse::HTTP_OK && !answer.is_discarded()) return answer;
-    std::string why = answer.is_object() && answer.contains("error") && answer["error"].is_string() ? answer["error"].get<std::string>() : "unexpected answer";
+    std::string why = answer.is_object() && answer.contains("error") && answer["error"].is_string() ? answer["error"].get<std::string>()
+                                                                                                    : "unexpected answer";
     return Status(response.getStatus() == HTTPResponse::HTTP_NOT_FOUND ? Code::kNotFound : Code::kInvalid, why);
   } catch (const Poco::Exception& e) {
     return Status(Code::kUnavailable, "no gateway answers at " + socket_ + " (" + e.displayText() + "); start it with `postern serve`");
@@ -84,7 +85,8 @@ std::string encode(const std::string& text) {
   std::string out;
   for (char c : text) {
     auto byte = static_cast<unsigned char>(c);
-    if ((byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' || byte == '.' || byte == '-') {
+    if ((byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_' || byte == '.' ||
+        byte == '-') {
       out += c;
     } else {
       out += '%';

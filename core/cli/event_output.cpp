@@ -27,9 +27,11 @@ void print_deliveries(const json& deliveries) {
     std::string state = d["state"];
     print("  " + paint(state, colour_of_state(state)) + "  " + text_of(d["plugin"]) + " / " + text_of(d["subscriber"]) + "  attempts " +
           d["attempts"].dump() + wait_of(d) + (d["dropped_at"].is_null() ? "" : "  dropped " + time_of(d["dropped_at"])) +
-          (d["replayed_at"].is_null() ? "" : "  replayed " + time_of(d["replayed_at"])) + (d["last_error"].is_null() ? "" : "  " + text_of(d["last_error"])));
+          (d["replayed_at"].is_null() ? "" : "  replayed " + time_of(d["replayed_at"])) +
+          (d["last_error"].is_null() ? "" : "  " + text_of(d["last_error"])));
     for (const json& a : d["failed_attempts"]) {
-      print(paint("      " + a["n"].dump() + ". " + time_of(a["started_at"]) + "  " + text_of(a["outcome"]) + ": " + text_of(a["detail"]), Colour::kDim));
+      print(paint("      " + a["n"].dump() + ". " + time_of(a["started_at"]) + "  " + text_of(a["outcome"]) + ": " + text_of(a["detail"]),
+                  Colour::kDim));
     }
   }
 }

@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   while (null >= 0 && null <= STDERR_FILENO) null = ::open("/dev/null", O_RDWR);
   if (null >= 0) ::close(null);
 
-  if constexpr (!broken::kKind.empty()) std::cerr << "postern: a build that is broken on purpose, for tests alone: " << broken::kKind << '\n';
+  if constexpr (!broken::kKind.empty())
+    std::cerr << "postern: a build that is broken on purpose, for tests alone: " << broken::kKind << '\n';
 
   CLI::App app("Postern: every webhook is verified, made durable before it is acknowledged, and handled once.", "postern");
   app.set_version_flag("--version", std::string("postern ") + postern::version());
@@ -47,7 +48,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    bool unknown = argc > 1 && argv[1][0] != '-' && app.get_subcommands([&](const CLI::App* c) { return c->get_name() == argv[1]; }).empty();
+    bool unknown =
+        argc > 1 && argv[1][0] != '-' && app.get_subcommands([&](const CLI::App* c) { return c->get_name() == argv[1]; }).empty();
     if (unknown) std::cerr << "postern: there is no command '" << argv[1] << "'\n";
     int code = app.exit(e);  // prints help, version or what is wrong
     return code == 0 ? kDone : kUsage;

@@ -49,7 +49,8 @@ Result<RawRequest> parse_raw_request(std::string bytes) {
   }
   if (reader.state() == State::kHead) return Status(Code::kInvalid, "the head of the request does not end: an empty line is missing");
   if (reader.state() != State::kComplete) {
-    return Status(Code::kInvalid, "the body is shorter than its Content-Length (or its last chunk is missing): the gateway would wait for the rest");
+    return Status(Code::kInvalid,
+                  "the body is shorter than its Content-Length (or its last chunk is missing): the gateway would wait for the rest");
   }
   raw.request = reader.take();
   if (!rest.empty()) {

@@ -153,7 +153,8 @@ Status judge(End end, int how, const std::string& answer, const Said& said) {
   bool whole = nlohmann::json::parse(answer, nullptr, false).is_object();
   if (WEXITSTATUS(how) == 0 && whole) return Status::ok();
   if (!said.faults.empty() && WEXITSTATUS(how) != 0) return {Code::kInvalid, said.faults};
-  return {Code::kInvalid, "trying it out ended with status " + std::to_string(WEXITSTATUS(how)) + where + ": did the plugin end the process?" + heard};
+  return {Code::kInvalid,
+          "trying it out ended with status " + std::to_string(WEXITSTATUS(how)) + where + ": did the plugin end the process?" + heard};
 }
 
 }  // namespace

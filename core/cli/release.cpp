@@ -24,7 +24,8 @@ int release(const Options& options, const std::string& plugin) {
     return status;
   }
   if ((*ended)["error"].is_string()) {
-    complain("the plugin's crashes are forgiven, but it could not be taken back; the next start will:\n" + (*ended)["error"].get<std::string>());
+    complain("the plugin's crashes are forgiven, but it could not be taken back; the next start will:\n" +
+             (*ended)["error"].get<std::string>());
     return kNotSo;
   }
   options.json ? print_json(answer) : print(paint("released", Colour::kGreen) + "  " + printable(plugin) + " is called again");

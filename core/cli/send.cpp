@@ -4,6 +4,7 @@
 #include <Poco/Net/HTTPRequest.h>
 #include <Poco/Net/HTTPResponse.h>
 #include <Poco/Net/HTTPSClientSession.h>
+#include <Poco/Net/SSLException.h>
 #include <Poco/Net/SocketAddress.h>
 #include <Poco/Net/StreamSocket.h>
 #include <Poco/StreamCopier.h>
@@ -28,7 +29,8 @@ namespace {
 using nlohmann::json;
 
 struct SendOptions {
-  std::string plugin, sample, to, id;
+  std::string plugin, sample, to, id, cacert, cert, key;
+  bool insecure = false;
   uint32_t count = 1;
   bool forge = false;
 };
@@ -38,10 +40,20 @@ struct Answer {
   std::string body;
 };
 
+// How a server's certificate is checked, and what it is shown.
+Poco::Net::Context::Ptr sending_context(const SendOptions& wanted) {
+  using Poco::Net::Context;
+  Context::VerificationMode mode = wanted.insecure ? Context::VERIFY_NONE : Context::VERIFY_STRICT;
+  constexpr int kDepth = 9;
+  Context::Ptr context(new Context(Context::CLIENT_USE, wanted.key, wanted.cert, wanted.cacert, mode, kDepth, wanted.cacert.empty()));
+  context->enableExtendedCertificateVerification(!wanted.insecure);
+  return context;
+}
+
 // Where to send: a URL, or the address of a listener ("127.0.0.1:8080", "unix:/path").
 class Sender {
  public:
-  explicit Sender(const std::string& to) {
+  Sender(const std::string& to, const SendOptions& wanted) {
     using namespace Poco::Net;
     if (to.starts_with("unix:")) {
       session_ = std::make_unique<HTTPClientSession>(StreamSocket(SocketAddress(SocketAddress::UNIX_LOCAL, to.substr(5))));
@@ -52,8 +64,7 @@ class Sender {
       while (prefix_.ends_with('/')) prefix_.pop_back();
       host_ = uri.getAuthority();
       if (uri.getScheme() == "https") {
-        Context::Ptr context(new Context(Context::CLIENT_USE, "", Context::VERIFY_STRICT, 9, true));
-        session_ = std::make_unique<HTTPSClientSession>(uri.getHost(), uri.getPort(), context);
+        session_ = std::make_unique<HTTPSClientSession>(uri.getHost(), uri.getPort(), sending_context(wanted));
       } else {
         session_ = std::make_unique<HTTPClientSession>(uri.getHost(), uri.getPort());
       }
@@ -95,7 +106,8 @@ const plugin::Sample* find_sample(const Ready& ready, const SendOptions& wanted)
       if (sample.name == wanted.sample) return &sample;
       samples += (samples.empty() ? "" : ", ") + sample.name;
     }
-    complain("postern: plugin " + wanted.plugin + " has no sample '" + printable(wanted.sample) + "'; it has: " + (samples.empty() ? "none" : samples));
+    complain("postern: plugin " + wanted.plugin + " has no sample '" + printable(wanted.sample) +
+             "'; it has: " + (samples.empty() ? "none" : samples));
     return nullptr;
   }
   complain("postern: no plugin '" + printable(wanted.plugin) + "' is configured; there are: " + (known.empty() ? "none" : known));
@@ -121,8 +133,21 @@ void print_progress(uint32_t done, uint32_t count) {
   std::cerr << "\r" << done << " of " << count << (done == count ? "\n" : "") << std::flush;
 }
 
+// The first listener that takes what we send: one with proxy_protocol wants a header before it, from a proxy. Its certificate is not
+// checked: it is for the name that providers call, not for this address, and whoever could listen there instead has the machine already.
+bool choose_listener(const config::Config& config, SendOptions& wanted) {
+  for (const config::Listen& listen : config.listen) {
+    if (listen.proxy_protocol || (listen.tls && listen.address.starts_with("unix:"))) continue;
+    wanted.to = listen.tls ? "https://" + listen.address : listen.address;
+    wanted.insecure = wanted.insecure || (listen.tls && wanted.cacert.empty());
+    return true;
+  }
+  complain("postern: no listener of gateway.listen takes requests without a proxy: name where to send with --to");
+  return false;
+}
+
 int send_all(const Ready& ready, const plugin::Sample& sample, const SendOptions& wanted, bool as_json) {
-  Sender sender(wanted.to.empty() ? ready.config.listen.front().address : wanted.to);
+  Sender sender(wanted.to, wanted);
   json list = json::array();
   std::map<int, uint32_t> by_status;
   bool all_good = true;
@@ -151,16 +176,20 @@ int send_all(const Ready& ready, const plugin::Sample& sample, const SendOptions
   return all_good ? kDone : kNotSo;
 }
 
-int send(const Options& options, const SendOptions& wanted) {
+int send(const Options& options, SendOptions wanted) {
   auto ready = assemble_or_tell(options.config_file);
   if (!ready) return kNotSo;
   const plugin::Sample* sample = find_sample(*ready, wanted);
   if (sample == nullptr) return kNotSo;
+  if (wanted.to.empty() && !choose_listener(ready->config, wanted)) return kUsage;
   try {
     return send_all(*ready, *sample, wanted, options.json);
   } catch (const Poco::SyntaxException& e) {
     complain("postern: --to is not a URL or address: " + e.displayText());
     return kUsage;
+  } catch (const Poco::Net::SSLException& e) {
+    complain("postern: no TLS with " + wanted.to + ": " + e.displayText() + "; see --cacert, --insecure, --cert");
+    return kNotSo;
   } catch (const Poco::Exception& e) {
     complain("postern: nobody answers: " + e.displayText() + "; is the gateway running? Give another address with --to");
     return kNoGateway;
@@ -175,13 +204,22 @@ void add_send(CLI::App& app, const Options& options, int& status) {
   command->add_option("PLUGIN", wanted->plugin, "A plugin of the configuration")->required();
   command->add_option("SAMPLE", wanted->sample, "One of its samples; see `postern plugins`")->required();
   command->add_option("--to", wanted->to, "URL or listener; default: the first of gateway.listen");
-  command->add_option("--count", wanted->count, "How many, each with an id of its own")->check(CLI::Range(1, 10'000'000))->capture_default_str();
+  command->add_option("--count", wanted->count, "How many, each with an id of its own")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
   constexpr auto kPlain = [](const std::string& text) {
     bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; });
     return plain ? std::string() : std::string("an id has letters, digits, _ and -");
   };
   command->add_option("--id", wanted->id, "Use this id instead of a fresh one: sent twice, the second is a duplicate")->check(kPlain);
   command->add_flag("--forge", wanted->forge, "Change the body after signing: the gateway must refuse it");
+  command->add_option("--cacert", wanted->cacert, "PEM file of authorities to check an https server by, instead of the system's")
+      ->check(CLI::ExistingFile);
+  command->add_flag("--insecure", wanted->insecure, "Do not check an https server's certificate; default for the gateway's own listener");
+  auto* cert = command->add_option("--cert", wanted->cert, "PEM file of a client certificate")->check(CLI::ExistingFile);
+  auto* key = command->add_option("--key", wanted->key, "Its private key")->check(CLI::ExistingFile);
+  cert->needs(key);
+  key->needs(cert);
   command->footer("Exit status 0 when every answer is a 2xx, else 1.\n\nExamples:\n  postern plugins\n  postern send PLUGIN SAMPLE\n"
                   "  postern send PLUGIN SAMPLE --count 1000 --to http://127.0.0.1:8080");
   command->callback([&options, &status, wanted] { status = send(options, *wanted); });

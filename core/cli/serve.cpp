@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/clock.h"
 #include "core/base/core_dumps.h"
 #include "core/base/log.h"
 #include "core/cli/command.h"
@@ -76,6 +77,25 @@ int serve(const Options& options) {
   return status;
 }
 
+nlohmann::json describe_certificates(const std::vector<gateway::ShownCertificate>& certificates) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& one : certificates) {
+    nlohmann::json names = nlohmann::json::array();
+    for (const std::string& name : one.names) names.push_back(printable(name));
+    list.push_back({{"file", one.file}, {"subject", printable(one.subject)}, {"names", names}, {"expires_at", one.not_after * 1000}});
+  }
+  return list;
+}
+
+void print_certificate(const gateway::ShownCertificate& certificate) {
+  constexpr int64_t kMsPerSecond = 1000;
+  std::string names;
+  for (const std::string& name : certificate.names) names += (names.empty() ? "" : ", ") + printable(name);
+  const std::string warning = gateway::warning_of(certificate, wall_ms() / kMsPerSecond);
+  print("    certificate " + certificate.file + ": " + printable(certificate.subject) + (names.empty() ? "" : ", for " + names));
+  if (!warning.empty()) print("    " + paint("it " + warning, Colour::kYellow));
+}
+
 int check(const Options& options, bool verbose) {
   forbid_core_dumps();
   if (verbose) log::start(::isatty(STDERR_FILENO) == 1 ? log::Style::kTerminal : log::Style::kJson, log::Level::kDebug);
@@ -83,13 +103,16 @@ int check(const Options& options, bool verbose) {
   if (!ready) return kNotSo;
   const config::Config& config = ready->config;
   size_t routes = ready->assembly->routes().routes().size();
+  const auto& certificates = ready->assembly->entrances().certificates();
   if (options.json) {
     print_json({{"config", options.config_file}, {"plugins", config.plugins.size()}, {"routes", routes},
-                {"subscriptions", config.subscriptions.size()}, {"store", config.store_path}});
+                {"subscriptions", config.subscriptions.size()}, {"store", config.store_path},
+                {"certificates", describe_certificates(certificates)}});
     return kDone;
   }
   print(paint("ok", Colour::kGreen) + "  " + options.config_file + ": " + std::to_string(config.plugins.size()) + " plugins, " +
         std::to_string(routes) + " routes, " + std::to_string(config.subscriptions.size()) + " subscriptions, store " + config.store_path);
+  for (const gateway::ShownCertificate& certificate : certificates) print_certificate(certificate);
   return kDone;
 }
 

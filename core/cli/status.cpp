@@ -52,16 +52,19 @@ void print_crashes(const json& crashes) {
 void print_status(const json& s) {
   bool accepting = s["accepting"];
   print(paint(accepting ? "accepting" : "not accepting: " + s["reason"].get<std::string>(), accepting ? Colour::kGreen : Colour::kRed) +
-        "  version " + s["version"].get<std::string>() + ", pid " + s["pid"].dump() + ", since " + local_time(s["started_at"]) + ", generation " + s["reload"]["generation"].dump());
+        "  version " + s["version"].get<std::string>() + ", pid " + s["pid"].dump() + ", since " + local_time(s["started_at"]) +
+        ", generation " + s["reload"]["generation"].dump());
   std::string listen;
   for (const json& address : s["listen"]) listen += (listen.empty() ? "" : ", ") + address.get<std::string>();
   print("  listening    " + listen + " (" + s["connections"].dump() + " connections)");
   const json& store = s["store"];
   print("  since start  " + store["events"].dump() + " events, " + store["duplicates"].dump() + " duplicates, " +
         store["settled"].dump() + " deliveries settled");
-  print("  now          " + store["queued"].dump() + " queued, " + store["dead"].dump() + " dead, " + s["dispatch"]["running"].dump() + " running");
+  print("  now          " + store["queued"].dump() + " queued, " + store["dead"].dump() + " dead, " + s["dispatch"]["running"].dump() +
+        " running");
   if (s["dispatch"]["orphans"].get<uint64_t>() > 0) {
-    print("  " + paint(s["dispatch"]["orphans"].dump() + " deliveries wait for plugins that the configuration no longer has", Colour::kYellow));
+    print("  " +
+          paint(s["dispatch"]["orphans"].dump() + " deliveries wait for plugins that the configuration no longer has", Colour::kYellow));
   }
   for (const json& calls : s["call_threads"]) {
     if (calls["stuck"] == 0) continue;

@@ -85,9 +85,11 @@ std::vector<std::string> urls_for(const Ready& ready, const http::Request& reque
     peer = "unix";  // a trusted one
     bool forwarded = false;
     for (const char* name : {"forwarded", "x-forwarded-host", "x-forwarded-proto"}) forwarded = forwarded || request.count(name) > 0;
-    if (forwarded && source.trusted_proxies.empty()) outcome.steps.emplace_back("forwarded headers: not believed, gateway.trusted_proxies is empty");
+    if (forwarded && source.trusted_proxies.empty())
+      outcome.steps.emplace_back("forwarded headers: not believed, gateway.trusted_proxies is empty");
     if (forwarded && !source.trusted_proxies.empty()) {
-      outcome.steps.emplace_back("forwarded headers: believed, as from one of gateway.trusted_proxies; --peer ADDRESS says who really sent them");
+      outcome.steps.emplace_back(
+          "forwarded headers: believed, as from one of gateway.trusted_proxies; --peer ADDRESS says who really sent them");
     }
   }
   return admission::public_urls(request, peer, source);
@@ -131,8 +133,11 @@ void show(const Outcome& outcome, const std::string& plugin, bool as_json) {
   if (as_json) {
     json steps = json::array();
     for (const std::string& step : outcome.steps) steps.push_back(step);
-    return print_json({{"verdict", outcome.accepted ? "accept" : "reject"}, {"reason", outcome.reason.empty() ? json(nullptr) : json(outcome.reason)},
-                       {"plugin", plugin}, {"scheme", outcome.scheme.empty() ? json(nullptr) : json(outcome.scheme)}, {"steps", steps}});
+    return print_json({{"verdict", outcome.accepted ? "accept" : "reject"},
+                       {"reason", outcome.reason.empty() ? json(nullptr) : json(outcome.reason)},
+                       {"plugin", plugin},
+                       {"scheme", outcome.scheme.empty() ? json(nullptr) : json(outcome.scheme)},
+                       {"steps", steps}});
   }
   print(outcome.accepted ? paint("accept", Colour::kGreen) : paint("reject", Colour::kRed) + ": " + printable(outcome.reason));
   for (const std::string& step : outcome.steps) print("  " + printable(step));
@@ -153,7 +158,8 @@ int verify(const Options& options, const VerifyOptions& wanted) {
     known += (known.empty() ? "" : ", ") + scheme->name();
   }
   if (!wanted.scheme.empty() && !named) {
-    complain("postern: plugin " + wanted.plugin + " has no scheme '" + printable(wanted.scheme) + "'; it has: " + (known.empty() ? "none" : known));
+    complain("postern: plugin " + wanted.plugin + " has no scheme '" + printable(wanted.scheme) +
+             "'; it has: " + (known.empty() ? "none" : known));
     return kUsage;
   }
   Outcome outcome = judge(*ready, *plugin, named, wanted, std::move(bytes));
@@ -167,17 +173,20 @@ void add_verify(CLI::App& app, const Options& options, int& status) {
   auto wanted = std::make_shared<VerifyOptions>();
   auto* command = app.add_subcommand("verify", "Check the signature of one saved HTTP request, and say why it is accepted or not");
   command->add_option("PLUGIN", wanted->plugin, "A plugin of the configuration")->required();
-  command->add_option("--request", wanted->file, "The request as it came: request line, headers, empty line, body")->required()->check(CLI::ExistingFile);
+  command->add_option("--request", wanted->file, "The request as it came: request line, headers, empty line, body")
+      ->required()
+      ->check(CLI::ExistingFile);
   command->add_option("--scheme", wanted->scheme, "One of the plugin's schemes; default: the one whose header the request has");
   command->add_option("--secret", wanted->secret, "Try this secret instead of the configured ones");
   command->add_option("--at", wanted->at, "Unix seconds: as if the request came then; default: now")->check(CLI::NonNegativeNumber);
   command->add_option("--url", wanted->url, "Public base URL, instead of gateway.public_url: https://hooks.mycompany.com");
   command->add_option("--peer", wanted->peer, "Who was connected, for gateway.trusted_proxies; default: a trusted proxy");
-  command->footer("Prints `accept` or `reject` with the reason, then what was looked at, step by step; never a secret, nor the right signature.\n"
-                  "Exit status 0 accept, 1 reject.\n\nExamples:\n"
-                  "  postern verify PLUGIN --request saved.http --at 1763610185\n"
-                  "  postern verify PLUGIN --request saved.http --secret \"$NEW_SECRET\"\n"
-                  "  postern verify PLUGIN --request saved.http --url https://hooks.mycompany.com --json");
+  command->footer(
+      "Prints `accept` or `reject` with the reason, then what was looked at, step by step; never a secret, nor the right signature.\n"
+      "Exit status 0 accept, 1 reject.\n\nExamples:\n"
+      "  postern verify PLUGIN --request saved.http --at 1763610185\n"
+      "  postern verify PLUGIN --request saved.http --secret \"$NEW_SECRET\"\n"
+      "  postern verify PLUGIN --request saved.http --url https://hooks.mycompany.com --json");
   command->callback([&options, &status, wanted] { status = verify(options, *wanted); });
 }
 

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/ids.h"
 #include "core/base/digest.h"
+#include "core/base/thread_name.h"
 
 namespace postern::client {
 namespace {
@@ -165,6 +166,7 @@ std::vector<UpstreamStatus> Client::status() const {
 }
 
 void Client::run() {
+  name_thread("client");
   // Signals are off in libcurl, so a connection that breaks while it is written to would end the process.
   sigset_t pipe;
   sigemptyset(&pipe);

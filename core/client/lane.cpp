@@ -54,7 +54,8 @@ Status Lane::admit() {
   Past& past = *past_;
   MutexLock lock(past.mutex);
   if (past.taken_on >= size_t{upstream_.max_in_flight} + upstream_.max_waiting) {
-    return {Code::kLimit, "the upstream '" + upstream_.name + "' has " + std::to_string(past.taken_on) + " requests already; try again later"};
+    return {Code::kLimit,
+            "the upstream '" + upstream_.name + "' has " + std::to_string(past.taken_on) + " requests already; try again later"};
   }
   ++past.taken_on;
   ++past.counts.requests;

@@ -26,9 +26,28 @@ struct Fault {
   std::string message;
 };
 
+struct TlsFile {
+  std::string path;  // as written
+  Mark mark;
+};
+
+// How a listener speaks TLS. That the files are there and fit one another is looked at where they are used.
+struct Tls {
+  struct Identity {
+    TlsFile certificate, key;  // PEM; the certificate with those between it and a root
+  };
+  std::vector<Identity> identities;  // not empty; a client's SNI chooses, the first is for all others
+  TlsFile client_ca;                 // empty: clients need no certificate
+  bool client_certificate_required = true;
+  bool only_1_3 = false;  // else 1.2 as well
+  Mark mark;
+};
+
 struct Listen {
   std::string address;  // "127.0.0.1:8080", "[::1]:8080", "unix:/path"
   Mark mark;
+  std::optional<Tls> tls = {};
+  bool proxy_protocol = false;  // each connection begins with a PROXY header
 };
 
 struct Deadlines {
@@ -74,6 +93,7 @@ struct RouteOverride {
   std::optional<milliseconds> wait;      // event routes
   std::optional<milliseconds> deadline;  // reply routes
   std::optional<double> rate;  // requests a second
+  std::optional<double> rate_per_client;  // likewise, of each client
   std::vector<std::string> allow;  // CIDR; empty: everybody
   std::optional<uint64_t> max_body;  // bytes
   std::optional<int> reject_status;  // 400, 401 or 403
@@ -132,6 +152,7 @@ struct Subscription {
 
 struct Admin {
   std::string listen;  // empty: no TCP listener
+  std::optional<Tls> tls;  // of that one
   std::string socket = "/run/postern/admin.sock";
   std::string token;
   bool open_metrics = false;
@@ -160,6 +181,9 @@ struct Config {
   std::vector<std::string> trusted_proxies;
   uint64_t max_body = 1 << 20;
   uint32_t max_connections = 10000;
+  uint32_t max_connections_per_client = 1000;  // 0: no limit
+  std::optional<double> rate_per_client;       // requests a second, to whatever path
+  uint64_t min_body_rate = 500;                // bytes a second; 0: however slow
   Deadlines deadlines;
   std::string log_level = "info";
   bool core_dumps = false;

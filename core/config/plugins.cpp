@@ -66,6 +66,8 @@ RouteOverride read_route(Section& section, const Member& member) {
   if (section.duration("deadline", deadline, {100ms, 1h})) route.deadline = deadline;
   if (const Member* rate = section.find("rate"))
     route.rate = read_value(section.context(), *rate->value, section.path("rate"), parse_rate);
+  if (const Member* rate = section.find("rate_per_client"))
+    route.rate_per_client = read_value(section.context(), *rate->value, section.path("rate_per_client"), parse_rate);
   section.ranges("allow", route.allow);
   uint64_t max_body = 0;
   if (section.size("max_body", max_body, {1, kMaxBody})) route.max_body = max_body;

@@ -3,6 +3,8 @@
 // Thread-safety: one thread at a time.
 #pragma once
 
+#include <optional>
+
 #include "core/config/config.h"
 #include "core/config/reader.h"
 
@@ -10,6 +12,8 @@ namespace postern::config {
 
 void read_gateway(Section& gateway, Config& config);
 void read_admin(Section& admin, Config& config);  // after read_gateway: their addresses must differ
+// Of a listener's `tls:`. Nothing where it is absent or at fault.
+std::optional<Tls> read_tls(Section& listener);
 void read_store(Section& store, Config& config);
 void read_dispatch(Section& dispatch, Config& config);
 // dedupe: of the gateway or of one route. False when it sets no window.

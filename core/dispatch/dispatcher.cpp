@@ -9,6 +9,7 @@
 #include "core/base/backoff.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/thread_name.h"
 #include "core/dispatch/death.h"
 #include "core/dispatch/delays.h"
 
@@ -45,7 +46,10 @@ Dispatcher::~Dispatcher() { stop(0); }
 
 void Dispatcher::start() {
   MutexLock lock(mutex_);
-  control_ = std::thread([this] { control(); });
+  control_ = std::thread([this] {
+    name_thread("dispatch");
+    control();
+  });
   for (uint32_t i = 0; i < workers_; ++i) spawn_worker();
 }
 
@@ -76,6 +80,7 @@ void Dispatcher::spawn_worker() {
 }
 
 void Dispatcher::work(const std::shared_ptr<Worker>& self) {
+  name_thread("handler");
   // Where the processor is short, senders come first: they wait for the loop and the committer. What they sent is durable and can wait.
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kWorkerNiceness);
   while (auto entry = wait_for_next()) {

@@ -4,6 +4,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/thread_name.h"
 
 namespace postern::dispatch {
 namespace {
@@ -51,6 +52,7 @@ bool JobRunner::sleep_until(int64_t at_ms) {
 }
 
 void JobRunner::run() {
+  name_thread("jobs");
   if (!bring_replayed()) return;
   for (int64_t next = 0; sleep_until(next);) {
     auto jobs = upkeep_.jobs(true);
@@ -169,8 +171,9 @@ Result<store::Advance> JobRunner::next_selected(const store::Job& job, size_t li
   return by;
 }
 
-// A delivery of a subscriber that the configuration no longer has would wait for nobody: it is left as it is. At one whose subscriber has no
-// room now the step ends (false), and the next one begins with it: subscribers that are stuck hold up the jobs that they are in, no others.
+// A delivery of a subscriber that the configuration no longer has would wait for nobody: it is left as it is. At one whose subscriber has
+// no room now the step ends (false), and the next one begins with it: subscribers that are stuck hold up the jobs that they are in, no
+// others.
 bool JobRunner::add_item(const store::Job& job, int64_t seq, const std::string& plugin, const std::string& subscriber, Rooms& rooms,
                          store::Advance& by) {
   if (!queues_again(job)) {

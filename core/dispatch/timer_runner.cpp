@@ -6,6 +6,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/thread_name.h"
 
 namespace postern::dispatch {
 namespace {
@@ -77,6 +78,7 @@ bool TimerRunner::sleep_until(int64_t at_ms) {
 }
 
 void TimerRunner::run() {
+  name_thread("timers");
   for (int64_t next = 0; sleep_until(next);) {
     watch_clock();
     next = steady_ms() + fire_due();

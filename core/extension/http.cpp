@@ -49,7 +49,8 @@ postern_status url(const postern_request* handle, size_t nth, postern_str* value
 
 postern_status read_response(uint32_t status, const postern_str* headers, size_t headers_len, postern_str body, http::Response& response) {
   if (status < 200 || status > 599) return fail(POSTERN_E_INVALID, "an answer's status is 200 to 599");
-  if (headers_len % 2 != 0 || (headers == nullptr && headers_len > 0)) return fail(POSTERN_E_INVALID, "headers come in pairs of name and value");
+  if (headers_len % 2 != 0 || (headers == nullptr && headers_len > 0))
+    return fail(POSTERN_E_INVALID, "headers come in pairs of name and value");
   size_t bytes = body.len;
   for (size_t i = 0; i < headers_len; i += 2) {
     bytes += headers[i].len + headers[i + 1].len;

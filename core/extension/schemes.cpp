@@ -33,11 +33,13 @@ Status choose(const Choice<Enum> (&choices)[N], uint32_t abi, const char* what, 
   return {Code::kInvalid, std::string("unknown ") + what + " " + std::to_string(abi)};
 }
 
-constexpr Choice<Algorithm> kAlgorithms[] = {
-    {POSTERN_HMAC_SHA1, Algorithm::kHmacSha1}, {POSTERN_HMAC_SHA256, Algorithm::kHmacSha256}, {POSTERN_HMAC_SHA512, Algorithm::kHmacSha512}};
+constexpr Choice<Algorithm> kAlgorithms[] = {{POSTERN_HMAC_SHA1, Algorithm::kHmacSha1},
+                                             {POSTERN_HMAC_SHA256, Algorithm::kHmacSha256},
+                                             {POSTERN_HMAC_SHA512, Algorithm::kHmacSha512}};
 constexpr Choice<Encoding> kEncodings[] = {{POSTERN_ENCODING_HEX, Encoding::kHex}, {POSTERN_ENCODING_BASE64, Encoding::kBase64}};
-constexpr Choice<SecretEncoding> kSecretEncodings[] = {
-    {POSTERN_SECRET_RAW, SecretEncoding::kRaw}, {POSTERN_SECRET_BASE64, SecretEncoding::kBase64}, {POSTERN_SECRET_WHSEC, SecretEncoding::kWhsec}};
+constexpr Choice<SecretEncoding> kSecretEncodings[] = {{POSTERN_SECRET_RAW, SecretEncoding::kRaw},
+                                                       {POSTERN_SECRET_BASE64, SecretEncoding::kBase64},
+                                                       {POSTERN_SECRET_WHSEC, SecretEncoding::kWhsec}};
 constexpr Choice<TimeUnit> kTimeUnits[] = {
     {0, TimeUnit::kSeconds}, {POSTERN_TIME_SECONDS, TimeUnit::kSeconds}, {POSTERN_TIME_MILLISECONDS, TimeUnit::kMilliseconds}};
 

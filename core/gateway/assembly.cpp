@@ -36,6 +36,7 @@ Status apply(const config::RouteOverride* set, const config::Config& config, ing
   if (set->ordered) route.ordered = *set->ordered;
   if (set->dedupe_window) route.dedupe_window_ms = set->dedupe_window->count();
   if (set->deadline) route.deadline_ms = set->deadline->count();
+  if (set->rate_per_client) route.rules.rate_per_client = std::make_shared<admission::ClientRate>(*set->rate_per_client);
   if (set->rate) route.rules.rate = std::make_shared<admission::TokenBucket>(*set->rate);
   auto allow = admission::AddressList::parse(set->allow);
   if (!allow) return allow.status();
@@ -105,6 +106,8 @@ std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& f
   if (assembly->instances_.size() == config.plugins.size()) {
     for (const config::Plugin& plugin : config.plugins) assembly->join_services(plugin, faults);
   }
+  assembly->entrances_ = Entrances::make(config, faults, before == nullptr ? nullptr : &before->entrances_);
+  if (before != nullptr) assembly->continue_rates(before->routes());
   std::stable_sort(faults.begin(), faults.end(), [](const auto& a, const auto& b) { return a.mark < b.mark; });
   return assembly;
 }
@@ -149,7 +152,8 @@ void Assembly::add_routes(const config::Config& config, const config::Plugin& pl
     if (Status s = apply(set, config, route); !s) faults.push_back({mark, s.message()});
     add_types(route);
     std::string path = route.path;
-    if (Status s = routes_.add(std::move(route)); !s) faults.push_back({mark, "plugin " + plugin.name + ": route " + path + ": " + s.message()});
+    if (Status s = routes_.add(std::move(route)); !s)
+      faults.push_back({mark, "plugin " + plugin.name + ": route " + path + ": " + s.message()});
   }
   if (pools.verifying) call_threads_.push_back({plugin.name, "verify", pools.verifying});
   if (pools.replying) call_threads_.push_back({plugin.name, "reply", pools.replying});
@@ -157,6 +161,19 @@ void Assembly::add_routes(const config::Config& config, const config::Plugin& pl
     const auto& routes = instance.registrations().routes;
     bool known = std::any_of(routes.begin(), routes.end(), [&](const auto& route) { return route.path == set.path; });
     if (!known) faults.push_back({set.mark, "plugin " + plugin.name + " has no route " + set.path + "; see `postern routes`"});
+  }
+}
+
+// A reload must not give everybody a full bucket again.
+void Assembly::continue_rates(const ingest::RouteTable& before) {
+  auto same = [](const auto& ours, const auto& theirs) { return ours && theirs && ours->rate() == theirs->rate(); };
+  for (const auto& route : routes_.routes()) {
+    for (const auto& old : before.routes()) {
+      if (old->provider != route->provider || old->method != route->method || old->path != route->path) continue;
+      if (same(route->rules.rate, old->rules.rate)) route->rules.rate = old->rules.rate;
+      auto& per_client = route->rules.rate_per_client;
+      if (same(per_client, old->rules.rate_per_client)) per_client = old->rules.rate_per_client;
+    }
   }
 }
 

@@ -1,4 +1,5 @@
-// Assembly: the plugins of one configuration, loaded, with what they registered put together: routes, who takes which event, health.
+// Assembly: the plugins of one configuration, loaded, with what they registered put together: routes, who takes which event, health; and
+// the certificates of its listeners.
 // `serve` runs it; `check`, `routes`, `plugins` and `send` only look.
 // Thread-safety: make() and the life on one thread at a time; the tables are const afterwards.
 #pragma once
@@ -9,6 +10,7 @@
 #include "core/client/client.h"
 #include "core/config/config.h"
 #include "core/dispatch/roster.h"
+#include "core/gateway/entrances.h"
 #include "core/ingest/route.h"
 #include "core/ingest/target_table.h"
 #include "core/observe/metrics.h"
@@ -22,7 +24,8 @@ class Assembly {
  public:
   // Loads and inits every plugin. What is wrong is added to `faults`, with its place in the file; when there are any, the assembly must
   // not be used. A plugin whose entry in the file is at fault already is left out: it would only complain of the same again.
-  // `before`: of the configuration that runs: its code is used again where a file has not changed, and its types keep their numbers.
+  // `before`: of the configuration that runs: its code is used again where a file has not changed, its types keep their
+  // numbers, and rates that are the same go on as they stand.
   static std::unique_ptr<Assembly> make(const config::Config& config, std::vector<config::Fault>& faults, const Assembly* before = nullptr);
 
   // From then on plugins can call the outside and start timers. `client` outlives the assembly.
@@ -49,6 +52,7 @@ class Assembly {
     const plugin::HealthCheck* check;
   };
   const std::vector<HealthCheck>& health_checks() const { return health_checks_; }
+  const Entrances& entrances() const { return entrances_; }
   using CallThreads = observe::MetricSources::CallThreads;
   const std::vector<CallThreads>& call_threads() const { return call_threads_; }
 
@@ -57,6 +61,7 @@ class Assembly {
 
   void load(const config::Config& config, const config::Plugin& plugin, Faults& faults);
   void add_routes(const config::Config& config, const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults);
+  void continue_rates(const ingest::RouteTable& before);
   void set_upstreams(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults);
   void add_handlers(const config::Plugin& plugin, plugin::Instance& instance);
   void add_subscription(const config::Subscription& subscription, Faults& faults);
@@ -75,6 +80,7 @@ class Assembly {
   ingest::RouteTable routes_;
   dispatch::Roster roster_;
   std::vector<HealthCheck> health_checks_;
+  Entrances entrances_;
   std::vector<plugin::Standing> standings_;
 };
 

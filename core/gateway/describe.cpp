@@ -160,7 +160,8 @@ json Gateway::describe() const {
   for (const auto& instance : generation->assembly->instances()) plugins.push_back(instance->name());
   for (const auto& [plugin, purpose, pool] : generation->assembly->call_threads()) {
     ingest::CallPool::Status s = pool->status();
-    calls.push_back({{"plugin", plugin}, {"purpose", purpose}, {"threads", s.threads}, {"busy", s.busy}, {"stuck", s.stuck}, {"waiting", s.waiting}});
+    calls.push_back(
+        {{"plugin", plugin}, {"purpose", purpose}, {"threads", s.threads}, {"busy", s.busy}, {"stuck", s.stuck}, {"waiting", s.waiting}});
   }
   return {{"call_threads", calls}, {"version", version()}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
           {"connections", connections}, {"plugins", plugins}, {"config", config_.file}, {"upstreams", describe_upstreams(client_.status())},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/base/log.h"
@@ -20,7 +21,14 @@ class Front final : public http::Service {
 
   // From the next request on; of connections that are open, deadlines stay as they are.
   void adopt(std::shared_ptr<const Generation> generation);
-  http::Timeouts timeouts() const { return timeouts_of(generation_->config.deadlines); }
+  http::Timeouts timeouts() const { return timeouts_of(generation_->config); }
+
+  // Whose word on its clients is believed.
+  const admission::AddressList& trusted_proxies() const { return generation_->url_source.trusted_proxies; }
+  // A connection that is not taken. For log and metrics.
+  void turned_away(ingest::Refusal reason, const std::string& peer);
+  // One that failed before it began. For metrics; the log has it.
+  void bad_start(net::BadStart how);
 
   http::ConnectionSet& connections() { return connections_; }
   ingest::Ingest& ingest() { return ingest_; }
@@ -31,11 +39,13 @@ class Front final : public http::Service {
   void on_closed(const http::Connection& connection) override { connections_.remove(connection); }
 
  private:
+  std::optional<http::Response> refuse_client(const http::Exchange& exchange);
+
   const observe::HealthBoard& health_;
   std::shared_ptr<const Generation> generation_;
   ingest::Ingest ingest_;
   http::ConnectionSet connections_;
-  log::Throttle malformed_{20};
+  log::Throttle malformed_{20}, too_often_{5}, turned_away_{5};
 };
 
 }  // namespace postern::gateway

@@ -1,7 +1,6 @@
 #include "core/gateway/gateway.h"
 
 #include <nlohmann/json.hpp>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "core/base/thread_name.h"
 #include "core/base/version.h"
 #include "core/observe/metrics.h"
 
@@ -18,7 +18,6 @@ namespace {
 
 constexpr uint64_t kMaxBytesOnTheirWay = 256 * 1024 * 1024;  // of requests that are not whole yet
 constexpr size_t kMaxAdminConnections = 64;
-constexpr rlim_t kReservedFiles = 300;  // for the store, plugins, the admin side, calls to the outside
 
 // Half of the cores, for the store's writer and the handlers want theirs; but two where there are two, since a loop alone is idle
 // whenever the one batch it fed is written (measured on two cores: 60-66k acks/s with two loops, 57-61k with one).
@@ -56,9 +55,9 @@ Status Gateway::open(std::unique_ptr<Assembly> assembly) {
   if (Status s = first->assembly->connect(client_); !s) return s;
   dispatcher_ = std::make_unique<dispatch::Dispatcher>(roster_of(first), *store_, config_.workers);
   make_upkeep();
-  views_ = std::make_unique<admin::Views>(admin::Sources{
-      *store_, *dispatcher_, [this] { return describe_all_plugins(); }, [this] { return describe_routes(*generations_.current()->assembly); },
-      [this] { return describe(); }, [this] { return metrics(); }});
+  views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_all_plugins(); },
+                                                         [this] { return describe_routes(*generations_.current()->assembly); },
+                                                         [this] { return describe(); }, [this] { return metrics(); }});
   admin_worker_ = std::make_unique<admin::Worker>();
   reloader_ = std::make_unique<Reloader>(generations_, [this] { return reload(); },
                                          [this](std::unique_ptr<Generation> ended) { retire(std::move(ended)); });
@@ -73,19 +72,6 @@ void Gateway::make_upkeep() {
   retention_ = std::make_unique<store::Retention>(*store_, policy_of(config_.retention));
   upkeep_ = std::make_unique<admin::UpkeepApi>(admin::UpkeepApi::Sources{
       *store_, *store_, *dispatcher_, [this] { return retention_->policy(); }, [this] { jobs_->nudge(); }});
-}
-
-// Each connection is a file descriptor, and the soft limit is often 1024. The admin side must be reachable when the public one is full.
-void Gateway::limit_connections(const config::Config& config) {
-  max_connections_ = config.max_connections;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  rlim_t room = limit.rlim_cur > 2 * kReservedFiles ? limit.rlim_cur - kReservedFiles : limit.rlim_cur / 2;
-  if (room >= max_connections_) return;
-  max_connections_ = static_cast<uint32_t>(room);
-  log::warn("fewer connections than gateway.max_connections: raise the limit of open files", {{"connections", max_connections_.load()}});
 }
 
 Status Gateway::open_listeners() {
@@ -148,31 +134,34 @@ std::string Gateway::metrics() {
   return observe::metrics_text(sources);
 }
 
-bool Gateway::room_for_connection() const {
-  size_t open = 0;
-  for (const auto& loop : loops_) open += loop->front->connections().size() + loop->front->connections().newcomers();
-  return open < max_connections_;
-}
-
 Status Gateway::serve_public(Loop& loop) {
   loop.front = std::make_unique<Front>(loop.loop, health_, generations_.current(), *store_, *dispatcher_);
-  for (const auto& listener : listeners_) {
-    loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, *listener, [this, &loop](std::unique_ptr<net::Stream> stream) {
-      if (!room_for_connection()) {
-        loop.front->ingest().meter().refused(503, ingest::Refusal::kConnections);
-        constexpr std::string_view kBusy =
-            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        stream->write(kBusy.data(), kBusy.size());
-        return;
-      }
-      loop.front->connections().open(loop.loop, std::move(stream), *loop.front, loop.front->timeouts(), budget_);
-    }));
+  loop.factories.resize(listeners_.size());
+  set_entrances(loop, *generations_.current());
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    loop.acceptors.push_back(make_acceptor(loop, i));
     if (Status s = loop.acceptors.back()->start(); !s) return s;
   }
   return Status::ok();
 }
 
-Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std::string& token) {
+// What is listened on stays as it was at the start; how connections begin there is as the configuration says now.
+void Gateway::set_entrances(Loop& loop, const Generation& generation) {
+  const Entrances& entrances = generation.assembly->entrances();
+  loop.factories = factories_for(config_.listen, generation.config.listen, entrances, loop.factories);
+  for (net::StreamFactory& factory : loop.factories) {
+    factory.count_client = [this, &loop](const std::string& client) -> std::shared_ptr<void> {
+      auto slot = count_client(loop, client);
+      if (slot) return std::make_shared<http::ConnectionCounts::Slot>(std::move(*slot));
+      loop.front->turned_away(ingest::Refusal::kClientConnections, client);
+      return nullptr;
+    };
+    factory.on_bad_start = [&loop](net::BadStart how) { loop.front->bad_start(how); };
+  }
+  if (generation.config.admin.listen == config_.admin.listen) loop.admin_factory = entrances.admin();
+}
+
+Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std::string& token, net::Acceptor::MakeStream make_stream) {
   bool open_metrics = config_.admin.open_metrics;
   loop.admins.push_back(std::make_unique<admin::AdminService>(
       loop.loop, *admin_worker_,
@@ -180,10 +169,11 @@ Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std
                                  [this](const std::string& plugin) { return release(plugin); }},
       token, open_metrics));
   admin::AdminService& service = *loop.admins.back();
-  loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, listener, [this, &loop, &service](std::unique_ptr<net::Stream> stream) {
+  auto on_accept = [this, &loop, &service](std::unique_ptr<net::Stream> stream) {
     if (service.connections().size() >= kMaxAdminConnections) return;
     service.connections().open(loop.loop, std::move(stream), service, loop.front->timeouts(), budget_);
-  }));
+  };
+  loop.acceptors.push_back(std::make_unique<net::Acceptor>(loop.loop, listener, std::move(on_accept), std::move(make_stream)));
   return loop.acceptors.back()->start();
 }
 
@@ -195,11 +185,18 @@ Status Gateway::start_loops() {
   for (auto& loop : loops_) {
     if (Status s = serve_public(*loop); !s) return s;
   }
-  if (Status s = serve_admin(*loops_.front(), *admin_socket_, ""); !s) return s;
+  Loop& first = *loops_.front();
+  if (Status s = serve_admin(first, *admin_socket_, "", net::Acceptor::make_plain); !s) return s;
   if (admin_listener_) {
-    if (Status s = serve_admin(*loops_.front(), *admin_listener_, config_.admin.token); !s) return s;
+    auto make_stream = [&first](Poco::Net::StreamSocket socket) { return first.admin_factory.make(std::move(socket)); };
+    if (Status s = serve_admin(first, *admin_listener_, config_.admin.token, make_stream); !s) return s;
   }
-  for (auto& loop : loops_) loop->thread = std::thread([&loop = loop->loop] { loop.run(); });
+  for (auto& loop : loops_) {
+    loop->thread = std::thread([&loop = loop->loop] {
+      name_thread("loop");
+      loop.run();
+    });
+  }
   return Status::ok();
 }
 
@@ -226,7 +223,10 @@ int Gateway::run() {
   }
   renew_after_quarantine(0);
   reloader_->start();
-  for (const std::string& address : addresses()) log::info("listening", {{"address", address}});
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    log::info("listening", {{"address", listeners_[i]->address()}, {"tls", config_.listen[i].tls ? "yes" : "no"}});
+  }
+  warn_of_certificates(generations_.current()->assembly->entrances());
   log::info("ready", {{"version", version()}, {"store", config_.store_path}, {"queued", store_->counters().open}});
   service_manager::ready(summary());
   watchdog_.start([this](std::chrono::milliseconds within) { return is_well(within); });

@@ -64,6 +64,8 @@ class Gateway {
     std::unique_ptr<Front> front;
     std::vector<std::unique_ptr<admin::AdminService>> admins;  // on the first loop only
     std::vector<std::unique_ptr<net::Acceptor>> acceptors;
+    std::vector<net::StreamFactory> factories;  // as listeners_
+    net::StreamFactory admin_factory;
     std::thread thread;
   };
 
@@ -74,12 +76,17 @@ class Gateway {
   bool is_well(std::chrono::milliseconds within);
   Status start_loops();
   Status serve_public(Loop& loop);
-  Status serve_admin(Loop& loop, const net::Listener& listener, const std::string& token);
+  Status serve_admin(Loop& loop, const net::Listener& listener, const std::string& token, net::Acceptor::MakeStream make_stream);
+  void set_entrances(Loop& loop, const Generation& generation);
   void make_upkeep();
   void add_health_checks();
   void set_health_checks(const std::shared_ptr<const Generation>& generation);
   std::string metrics();
   bool room_for_connection() const;
+  bool counts_alone(const Loop& loop, const std::string& peer) const;
+  std::optional<http::ConnectionCounts::Slot> count_client(const Loop& loop, const std::string& client);
+  void accept(Loop& loop, std::unique_ptr<net::Stream> stream, bool is_plain);
+  std::unique_ptr<net::Acceptor> make_acceptor(Loop& loop, size_t listener);
   void limit_connections(const config::Config& config);
   Status reload();
   uint64_t ask_to_reread();
@@ -112,6 +119,7 @@ class Gateway {
   std::unique_ptr<store::Retention> retention_;
   std::unique_ptr<admin::UpkeepApi> upkeep_;
   http::MemoryBudget budget_;  // of requests on their way, on all loops
+  http::ConnectionCounts connection_counts_;  // outlives the loops' connections
   observe::HealthBoard health_;
   std::unique_ptr<admin::Views> views_;
   std::unique_ptr<admin::Worker> admin_worker_;
@@ -123,7 +131,7 @@ class Gateway {
   std::unique_ptr<net::Listener> admin_listener_, admin_socket_;
   std::vector<std::unique_ptr<Loop>> loops_;
   service_manager::Watchdog watchdog_;
-  std::atomic<uint32_t> max_connections_{0};
+  std::atomic<uint32_t> max_connections_{0}, max_per_client_{0};
   bool all_back_ = true;  // no thread is inside a plugin after the drain
   const int64_t started_at_;
   std::atomic<bool> store_failed_{false};

@@ -68,7 +68,7 @@ Status Gateway::reload() {
     std::unique_ptr<Assembly> assembly;
     if (loaded.faults.empty()) assembly = Assembly::make(loaded.config, loaded.faults, before->assembly.get());
     if (!loaded.faults.empty()) return {Code::kInvalid, told(file, loaded.faults)};
-    auto made = Generation::make(std::move(loaded.config), std::move(assembly));
+    auto made = Generation::make(std::move(loaded.config), std::move(assembly), before.get());
     if (!made) return made.status();
     (*made)->number = before->number + 1;
     const std::shared_ptr<Generation> next = generations_.watch(std::move(*made));
@@ -99,6 +99,7 @@ void Gateway::adopt(const std::shared_ptr<const Generation>& generation) {
   timers_->adopt(roster_of(generation));
   on_every_loop([&](Loop& loop) {
     loop.front->adopt(generation);
+    set_entrances(loop, *generation);
     if (broken::kDropOnReload) loop.front->connections().close();
     for (auto& admin : loop.admins) {
       if (admin->needs_token()) admin->adopt(config.admin.token, config.admin.open_metrics);
@@ -110,13 +111,14 @@ void Gateway::adopt(const std::shared_ptr<const Generation>& generation) {
   store_->set_max_backlog(config.max_backlog);
   retention_->adopt(policy_of(config.retention));
   log::set_level(log::to_level(config.log_level));
+  warn_of_certificates(generation->assembly->entrances());
   for (const std::string& setting : needing_restart(config_, config)) {
     log::warn("this setting is used from the next start on", {{"setting", setting}});
   }
 }
 
-// Nothing is under way in it any more but what nobody waits for: calls to the outside that a handler has left behind have until the drain is
-// over. One in whose plugins a thread hangs is looked at again, for it may come back.
+// Nothing is under way in it any more but what nobody waits for: calls to the outside that a handler has left behind have until the drain
+// is over. One in whose plugins a thread hangs is looked at again, for it may come back.
 void Gateway::retire(std::unique_ptr<Generation> generation) {
   if (generation) {
     int64_t until = steady_ms() + generation->config.drain.count();

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "core/admission/address_list.h"
+#include "core/admission/client_rate.h"
 #include "core/admission/public_urls.h"
 #include "core/config/config.h"
 #include "core/gateway/assembly.h"
@@ -16,17 +17,20 @@
 namespace postern::gateway {
 
 struct Generation {
-  static Result<std::unique_ptr<Generation>> make(config::Config config, std::unique_ptr<Assembly> assembly);
+  // `before`: that which runs: a rate that is the same goes on as it stands.
+  static Result<std::unique_ptr<Generation>> make(config::Config config, std::unique_ptr<Assembly> assembly,
+                                                  const Generation* before = nullptr);
 
   config::Config config;
   std::unique_ptr<Assembly> assembly;
   admission::AddressList details_for;  // who sees health details
   admission::UrlSource url_source;     // with the trusted proxies
+  std::shared_ptr<admission::ClientRate> rate_per_client;  // of all requests; null: unlimited
   std::unique_ptr<const ingest::Ingest::Tables> tables;
   uint64_t number = 1;     // 1 at the start
   int64_t since = 0;       // Unix milliseconds
 };
 
-http::Timeouts timeouts_of(const config::Deadlines& deadlines);
+http::Timeouts timeouts_of(const config::Config& config);
 
 }  // namespace postern::gateway

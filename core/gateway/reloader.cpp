@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/thread_name.h"
 
 namespace postern::gateway {
 namespace {
@@ -39,10 +40,12 @@ void Reloader::start() {
   MutexLock lock(shared_->mutex);
   shared_->running = 2;
   std::thread([this, shared = shared_] {
+    name_thread("reload");
     reload_when_asked(*shared, reload_);
     shared->ended();
   }).detach();
   std::thread([this, shared = shared_] {
+    name_thread("retire");
     retire_what_ends(*shared, generations_, retire_);
     shared->ended();
   }).detach();

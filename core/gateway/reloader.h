@@ -1,5 +1,5 @@
-// Reloader: brings the next configuration to work when asked to, on one thread, and those before it to their end, on another, when nothing is
-// under way in them any more. What hangs in a plugin there holds up neither the gateway's work nor its end.
+// Reloader: brings the next configuration to work when asked to, on one thread, and those before it to their end, on another, when nothing
+// is under way in them any more. What hangs in a plugin there holds up neither the gateway's work nor its end.
 // Thread-safety: start() and stop() on the control thread; the others on any.
 #pragma once
 

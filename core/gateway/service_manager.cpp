@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/base/thread_name.h"
 
 namespace postern::gateway::service_manager {
 namespace {
@@ -18,7 +19,8 @@ template <typename Function>
 Function* systemd_function(const char* name) {
   static void* const library = ::dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
   void* found = library == nullptr ? nullptr : ::dlsym(library, name);
-  if (found == nullptr) log::error("a service manager is at work, but libsystemd cannot be used: install libsystemd0", {{"function", name}});
+  if (found == nullptr)
+    log::error("a service manager is at work, but libsystemd cannot be used: install libsystemd0", {{"function", name}});
   return reinterpret_cast<Function*>(found);
 }
 
@@ -35,7 +37,8 @@ Result<std::vector<std::unique_ptr<net::Listener>>> inherited_listeners() {
   std::vector<std::unique_ptr<net::Listener>> listeners;
   if (std::getenv("LISTEN_FDS") == nullptr) return listeners;
   auto* const sd_listen_fds = systemd_function<int(int)>("sd_listen_fds");
-  if (sd_listen_fds == nullptr) return Status(Code::kUnavailable, "libsystemd is needed for the sockets of the service manager: install libsystemd0");
+  if (sd_listen_fds == nullptr)
+    return Status(Code::kUnavailable, "libsystemd is needed for the sockets of the service manager: install libsystemd0");
   int count = sd_listen_fds(kForgetThem);
   if (count < 0) return Status(Code::kInvalid, std::string("LISTEN_FDS of the service manager: ") + std::strerror(-count));
   for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; ++fd) {
@@ -79,12 +82,14 @@ void Watchdog::stop() {
 }
 
 void Watchdog::run(std::chrono::microseconds every) {
+  name_thread("watchdog");
   MutexLock lock(mutex_);
   while (!stopping_) {
     mutex_.unlock();
     bool is_well = is_well_(std::chrono::duration_cast<std::chrono::milliseconds>(every));
     if (is_well) notify("WATCHDOG=1");
-    if (!is_well) log::error("a loop or the store does not come round: the watchdog is not fed, and the service manager may restart the gateway");
+    if (!is_well)
+      log::error("a loop or the store does not come round: the watchdog is not fed, and the service manager may restart the gateway");
     mutex_.lock();
     // One that took its whole time must not be followed by a pause as long: the next one has to end within the limit.
     if (!stopping_) stop_.wait_for(mutex_, is_well ? every : every / 10);

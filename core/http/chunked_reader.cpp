@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/broken.h"
 #include "core/http/characters.h"
 
 namespace postern::http {
@@ -34,6 +35,7 @@ void ChunkedReader::read_framing(char c, uint64_t room) {
         ++digits_;
         return;
       }
+      if (broken::kBareLfInChunks && c == '\n' && size_ > 0 && size_ <= room) return digits_ = 0, expect(true, Step::kData);
       return expect(c == '\r' && digits_ > 0, Step::kSizeLf);
     }
     case Step::kSizeLf:

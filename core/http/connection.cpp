@@ -2,6 +2,10 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
+#include <utility>
+
+#include "core/base/broken.h"
 #include "core/base/ids.h"
 
 namespace postern::http {
@@ -9,8 +13,8 @@ namespace {
 
 constexpr size_t kMaxPending = 64 * 1024;           // read ahead of the request at hand
 constexpr int kReadsPerTurn = 4;                    // so that a fast sender does not starve the others
-constexpr int64_t kLingerMs = 10 * 1000;            // a refused sender may go on this long before it is cut off
-constexpr size_t kLingerBytes = 64 * 1024 * 1024;
+constexpr int kRequestsPerTurn = 32;
+constexpr size_t kLingerBytes = 64 * 1024 * 1024;  // so much a refused sender may go on with before it is cut off
 
 }  // namespace
 
@@ -28,7 +32,7 @@ Connection::Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream
 Connection::~Connection() { let_go(); }
 
 Status Connection::start() {
-  interest_ = EPOLLIN;
+  interest_ = stream_->read_events();
   Status watched = loop_.watch(stream_->fd(), interest_, *this);
   if (watched) loop_.timers().arm(deadline_, loop_.now_ms() + timeouts_.head);
   return watched;
@@ -56,15 +60,16 @@ void Connection::on_ready(uint32_t events) {
   auto self = shared_from_this();
   // A client that closed only its own side shows as EPOLLIN; these two mean that no answer can reach it any more.
   if ((events & (EPOLLERR | EPOLLHUP)) != 0) return close();
-  if ((events & EPOLLOUT) != 0) flush();
-  if ((events & EPOLLIN) != 0 && phase_ != Phase::kClosed) on_readable();
+  if (written_ < out_.size() && (events & stream_->write_events()) != 0) flush();
+  if (phase_ != Phase::kClosed && !read_closed_ && (events & stream_->read_events()) != 0) on_readable();
 }
 
 void Connection::on_readable() {
   if (phase_ == Phase::kLingering) return linger();
+  if (waits_for_its_turn()) consume({});
   auto& scratch = loop_.scratch();
-  for (int i = 0; i < kReadsPerTurn && phase_ != Phase::kClosed && phase_ != Phase::kLingering; ++i) {
-    if (phase_ == Phase::kServing && pending_.size() - pending_at_ >= kMaxPending) break;
+  for (int i = 0; i < kReadsPerTurn && !read_closed_ && phase_ != Phase::kClosed && phase_ != Phase::kLingering; ++i) {
+    if (waits_for_its_turn() || is_full()) break;
     auto [outcome, bytes] = stream_->read(scratch.data(), scratch.size());
     if (outcome == net::Stream::Outcome::kWouldBlock) break;
     if (outcome == net::Stream::Outcome::kClosed) {
@@ -73,6 +78,8 @@ void Connection::on_readable() {
       if (phase_ != Phase::kServing) return close();
       break;
     }
+    window_bytes_ += bytes;
+    if (broken::kDeadlinesMove && deadline_.armed()) loop_.timers().arm(deadline_, loop_.now_ms() + timeouts_.head);
     consume({scratch.data(), bytes});
     if (bytes < scratch.size()) break;
   }
@@ -84,21 +91,29 @@ void Connection::consume(std::string_view data) {
     pending_.append(data);
     return;
   }
+  if (waits_for_its_turn()) pending_.append(std::exchange(data, {}));
   consuming_ = true;  // an answer given at once must not read the next request inside this call: pipelines would nest
   size_t used = read_on(data);
   if (used < data.size() && (phase_ == Phase::kServing || phase_ == Phase::kIdle)) pending_.append(data.substr(used));
   read_pending();
   consuming_ = false;
   bool waits = phase_ == Phase::kIdle || phase_ == Phase::kHead || phase_ == Phase::kBody;
-  if (waits && read_closed_) close();  // nothing more can come, and a part of a request is none
+  if (waits && read_closed_ && !waits_for_its_turn()) close();  // nothing more can come, and a part of a request is none
 }
 
+// Whole requests are here, and others have their turn first.
+bool Connection::waits_for_its_turn() const { return phase_ == Phase::kIdle && pending_at_ < pending_.size(); }
+
+bool Connection::is_full() const { return phase_ == Phase::kServing && pending_.size() - pending_at_ >= kMaxPending; }
+
+// Attack: ten thousand requests of 26 bytes are in a few reads, and each that is answered at once would be answered in this turn.
 // An offset moves through the pipelined requests, so that many small ones cost no more than their bytes.
 void Connection::read_pending() {
-  while (phase_ == Phase::kIdle && pending_at_ < pending_.size()) {
+  for (int requests = 0; waits_for_its_turn() && requests < kRequestsPerTurn; ++requests) {
     pending_at_ += read_on(std::string_view(pending_).substr(pending_at_));
   }
-  if (pending_at_ < pending_.size() && phase_ == Phase::kServing) {
+  if (waits_for_its_turn()) read_again_soon();
+  if (pending_at_ < pending_.size() && (phase_ == Phase::kServing || phase_ == Phase::kIdle)) {
     if (pending_at_ < kMaxPending / 2) return;
     pending_.erase(0, pending_at_);
   } else if (!pending_.empty()) {
@@ -170,9 +185,10 @@ bool Connection::on_head_complete(bool more_came) {
   if (reader_.state() != RequestReader::State::kBody) return true;
   enter(Phase::kBody);
   if (reader_.expects_continue() && !more_came) {
-    // It is 25 bytes into an empty send buffer; should they not fit, the client sends its body after its own patience.
+    // It is 25 bytes into an empty send buffer. A client for which they do not fit has left its answers unread; a part of the line, or a
+    // TLS record that was begun, would spoil what comes behind it.
     constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    if (stream_->write(kContinue.data(), kContinue.size()).outcome == net::Stream::Outcome::kClosed) {
+    if (stream_->write(kContinue.data(), kContinue.size()).bytes != kContinue.size()) {
       close();
       return false;
     }
@@ -206,6 +222,7 @@ void Connection::refuse(Response response) {
   if (!reader_.has_body()) {
     reader_.begin_body(0);
     exchange_->request = reader_.take();
+    let_go();
     enter(Phase::kServing);
     return answer(std::move(response));
   }
@@ -246,7 +263,8 @@ void Connection::flush() {
 void Connection::on_written() {
   out_.clear();
   written_ = 0;
-  if (linger_after_answer_) return start_lingering();
+  // Whoever asked for the close may have sent more behind that request, and so may the one whose answer the close follows (RFC 9112 §9.6).
+  if (linger_after_answer_ || (close_after_answer_ && !draining_)) return start_lingering();
   if (close_after_answer_) return close();
   enter(Phase::kIdle);
   if (consuming_) return;
@@ -256,6 +274,8 @@ void Connection::on_written() {
 
 // A close with unread bytes would send a reset, and a reset may eat the answer before the client has read it.
 void Connection::start_lingering() {
+  reader_ = RequestReader();  // nothing more is read as a request, and there may be many who linger
+  let_go();
   stream_->shutdown_write();
   enter(Phase::kLingering);
   if (read_closed_) return close();
@@ -276,8 +296,10 @@ void Connection::linger() {
 
 void Connection::on_deadline() {
   switch (phase_) {
-    case Phase::kHead:
     case Phase::kBody:
+      if (loop_.now_ms() < body_until_ms_) return on_body_window();
+      [[fallthrough]];
+    case Phase::kHead:
       return refuse_malformed(408, "the request took too long to arrive");
     case Phase::kIdle:
     case Phase::kServing:  // only the writing of an answer has a deadline there
@@ -286,6 +308,23 @@ void Connection::on_deadline() {
     case Phase::kClosed:
       return;
   }
+}
+
+void Connection::begin_body_window() {
+  window_bytes_ = 0;
+  int64_t until = timeouts_.min_body_rate == 0 ? body_until_ms_ : std::min(body_until_ms_, loop_.now_ms() + timeouts_.rate_window);
+  loop_.timers().arm(deadline_, until);
+}
+
+// Attack: a body that comes byte by byte, where a long deadline is needed for large ones. Each window is judged by itself, so that nobody
+// sends much at first and then nothing.
+void Connection::on_body_window() {
+  on_readable();  // what the loop had no time for until now has come as well
+  if (phase_ != Phase::kBody || deadline_.armed()) return;
+  if (window_bytes_ * 1000 < timeouts_.min_body_rate * static_cast<uint64_t>(timeouts_.rate_window)) {
+    return refuse_malformed(408, "the request came too slowly");
+  }
+  begin_body_window();
 }
 
 // Each phase has one absolute deadline, set when it is entered and not moved by bytes that come.
@@ -299,11 +338,12 @@ void Connection::enter(Phase phase) {
       if (!fresh_) loop_.timers().arm(deadline_, now + timeouts_.head);  // a fresh connection's runs since it was accepted
       return;
     case Phase::kBody:
-      return loop_.timers().arm(deadline_, now + timeouts_.body);
+      body_until_ms_ = now + timeouts_.body;
+      return begin_body_window();
     case Phase::kServing:
       return deadline_.cancel();
     case Phase::kLingering:
-      return loop_.timers().arm(deadline_, now + kLingerMs);
+      return loop_.timers().arm(deadline_, now + timeouts_.linger);
     case Phase::kClosed:
       return;
   }
@@ -312,12 +352,25 @@ void Connection::enter(Phase phase) {
 void Connection::update_interest() {
   if (phase_ == Phase::kClosed) return;
   uint32_t wanted = 0;
-  bool full = phase_ == Phase::kServing && pending_.size() - pending_at_ >= kMaxPending;
-  if (!read_closed_ && !full) wanted |= EPOLLIN;
-  if (written_ < out_.size()) wanted |= EPOLLOUT;
+  bool reads = !read_closed_ && !is_full() && !waits_for_its_turn();
+  if (reads) wanted |= stream_->read_events();
+  if (written_ < out_.size()) wanted |= stream_->write_events();
+  if (reads && stream_->has_buffered()) read_again_soon();
   if (wanted == interest_) return;
   interest_ = wanted;
   loop_.rewatch(stream_->fd(), interest_, *this);
+}
+
+// In a turn to come, after the others: no event tells of what the stream has taken from its socket already.
+void Connection::read_again_soon() {
+  if (again_) return;
+  again_ = true;
+  loop_.post([waiting = weak_from_this()] {
+    auto self = waiting.lock();
+    if (!self) return;
+    self->again_ = false;
+    if (self->phase_ != Phase::kClosed && (!self->read_closed_ || self->waits_for_its_turn())) self->on_readable();
+  });
 }
 
 }  // namespace postern::http

@@ -62,11 +62,14 @@ class Service {
   virtual void on_closed(const Connection& connection) = 0;
 };
 
-struct Timeouts {  // milliseconds; what they cover is told in core/config/config.h
+struct Timeouts {  // milliseconds, but for the rate; what they cover is told in core/config/config.h
   int64_t head = 10000;
   int64_t body = 30000;
   int64_t write = 30000;
   int64_t idle = 75000;
+  uint64_t min_body_rate = 0;   // bytes a second, in each window of a body's time; 0: however slow
+  int64_t rate_window = 5000;
+  int64_t linger = 10000;       // after the last answer, for what the client still sends
 };
 
 class Connection final : public net::EventLoop::Watcher, public std::enable_shared_from_this<Connection> {
@@ -92,9 +95,13 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   void on_ready(uint32_t epoll_events) override;
   void on_readable();
   void on_deadline();
+  void on_body_window();
+  void begin_body_window();
   void consume(std::string_view data);
   size_t read_on(std::string_view data);
   void read_pending();
+  bool waits_for_its_turn() const;
+  bool is_full() const;
   bool on_head_complete(bool more_came);
   void serve();
   void refuse(Response response);
@@ -110,6 +117,7 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   void linger();
   void enter(Phase phase);
   void update_interest();
+  void read_again_soon();
 
   net::EventLoop& loop_;
   std::unique_ptr<net::Stream> stream_;
@@ -126,6 +134,8 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   std::string out_;
   size_t written_ = 0;
   size_t lingered_ = 0;
+  int64_t body_until_ms_ = 0;    // of the body that arrives
+  uint64_t window_bytes_ = 0;    // that have come since its window began
   uint32_t interest_ = 0;
   bool head_only_ = false;  // the request at hand is HEAD; the service may have moved it away by the time of its answer
   bool fresh_ = true;  // no request was read yet
@@ -134,6 +144,7 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   bool linger_after_answer_ = false;
   bool draining_ = false;
   bool consuming_ = false;
+  bool again_ = false;  // a read is posted
 };
 
 }  // namespace postern::http

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "core/base/broken.h"
 #include "core/http/characters.h"
 #include "core/http/target.h"
 
@@ -79,8 +80,11 @@ bool check_host(const Seen& seen, bool http_1_0, Framing& out) {
 bool check_length(const Seen& seen, const Request& request, Framing& out) {
   const Single& length = seen.content_length;
   const Single& coding = seen.transfer_encoding;
-  if (length.count + coding.count > 1) return refuse(out, 400, "more than one Content-Length or Transfer-Encoding");
-  if (coding.count == 1) {
+  if (length.count + coding.count > 1 && !broken::kTrustLength) {
+    return refuse(out, 400, "more than one Content-Length or Transfer-Encoding");
+  }
+  if (coding.count == 1 && !(broken::kTrustLength && length.count > 0)) {
+    if (broken::kSkipChunks) return true;
     if (request.http_1_0()) return refuse(out, 400, "Transfer-Encoding in HTTP/1.0");
     out.chunked = equals_ignoring_case(coding.value, "chunked");
     return out.chunked || refuse(out, 501, "transfer coding not supported");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/broken.h"
 #include "core/http/characters.h"
 #include "core/http/framing.h"
 
@@ -88,8 +89,9 @@ void RequestReader::check_unfinished_line(size_t fresh_begin) {
 void RequestReader::finish_line() {
   std::string& head = request_.head_;
   std::string_view line = line_so_far();
-  if (line.size() < 2 || line[line.size() - 2] != '\r') return refuse(400, "bare LF");
-  line.remove_suffix(2);
+  const bool crlf = line.size() >= 2 && line[line.size() - 2] == '\r';
+  if (!crlf && !broken::kBareLf) return refuse(400, "bare LF");
+  line.remove_suffix(crlf ? 2 : 1);
   if (!request_line_done_ && line.empty()) {
     // RFC 9112 §2.2: an empty line may come before the request line. One is courtesy; more is somebody who plays for
     // time.
@@ -103,7 +105,7 @@ void RequestReader::finish_line() {
   } else if (line.empty()) {
     finish_head();
   } else {
-    parse_field(line_begin_, head.size() - 2);
+    parse_field(line_begin_, line_begin_ + line.size());
   }
   line_begin_ = head.size();
   if (state_ == State::kHead && head.size() >= limits_.head) refuse(431, "request head too large");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/broken.h"
 #include "core/http/characters.h"
 #include "core/http/request.h"
 
@@ -43,7 +44,7 @@ bool is_plain_segment(std::string_view segment) {
   for (size_t i = 0; i < segment.size(); ++i) {
     const auto c = static_cast<unsigned char>(segment[i]);
     if (c < 0x20 || c == 0x7f || c == '/' || c == '\\') return false;
-    if (c == '%' && decode_percent(segment, i) >= 0) return false;
+    if (c == '%' && decode_percent(segment, i) >= 0 && !broken::kDecodeTwice) return false;
   }
   return is_utf8(segment);
 }

@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
+#include "core/base/thread_name.h"
 
 namespace postern::ingest {
 
@@ -45,6 +46,7 @@ void CallPool::State::spawn(const std::shared_ptr<State>& self) {
 }
 
 void CallPool::State::work(const std::shared_ptr<State>& self, const std::shared_ptr<Worker>& worker) {
+  name_thread("call");
   while (auto call = self->next(*worker)) {
     call->run();
     call.reset();  // before it counts as done: what it owns may be the plugin's

@@ -25,10 +25,14 @@ http::Response acknowledgement(std::string_view status, std::string_view event_i
   return http::Response::json(200, std::move(body));
 }
 
-// admission::Rules say why by their status.
-Refusal refusal_by_rules(int status) {
-  if (status == 403) return Refusal::kAddress;
-  return status == 429 ? Refusal::kRate : Refusal::kContentType;
+Refusal to_refusal(admission::Rules::Why why) {
+  switch (why) {
+    case admission::Rules::Why::kAddress: return Refusal::kAddress;
+    case admission::Rules::Why::kClientRate: return Refusal::kClientRate;
+    case admission::Rules::Why::kRate: return Refusal::kRate;
+    case admission::Rules::Why::kContentType: break;
+  }
+  return Refusal::kContentType;
 }
 
 }  // namespace
@@ -92,9 +96,8 @@ http::Service::Admission Ingest::on_head(http::Exchange& exchange, const http::R
     return refused(std::move(response), Refusal::kNoMethod, "no such method");
   }
   const Route& route = parts_.tables->routes.route(match.id);
-  if (auto response = route.rules.refuse(head, exchange.remote, steady_us())) {
-    Refusal reason = refusal_by_rules(response->status);
-    return refused(std::move(*response), reason, "admission");
+  if (auto unfit = route.rules.refuse(head, exchange.remote, steady_us())) {
+    return refused(std::move(unfit->response), to_refusal(unfit->why), "admission");
   }
   if (draining_) return refused(unavailable("the gateway is about to stop"), Refusal::kDraining, "draining");
   Status accepting = route.stores() ? parts_.sink.accepting() : Status::ok();

@@ -2,8 +2,6 @@
 
 #include <simdjson.h>
 
-#include <nlohmann/json.hpp>
-
 #include <cstring>
 
 #include "core/ingest/json_pointer.h"
@@ -126,7 +124,7 @@ struct JsonParser::State {
 bool is_json(std::string_view text) {
   thread_local JsonParser::State state;
   dom::element root;
-  return state.parse(text, false, root) == simdjson::SUCCESS || nlohmann::json::accept(text);
+  return state.parse(text, false, root) == simdjson::SUCCESS || accepts_json(text);
 }
 
 JsonParser::JsonParser() : state_(std::make_unique<State>()) {}

@@ -28,6 +28,9 @@ class Events : public nlohmann::json_sax<Json> {
   virtual bool scalar(JsonValue value) = 0;
 };
 
+// The parser takes a NUL for the end of the text: whatever comes behind it would go unread. No JSON text holds one.
+bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
 class Checker final : public Events {
  public:
   bool too_deep() const { return depth_ > kMaxJsonDepth; }
@@ -106,9 +109,11 @@ class Finder final : public Events {
 
 Status check_json(std::string_view text) {
   Checker checker;
-  if (Json::sax_parse(text.begin(), text.end(), &checker)) return Status::ok();
+  if (!has_nul(text) && Json::sax_parse(text.begin(), text.end(), &checker)) return Status::ok();
   return Status(Code::kInvalid, checker.too_deep() ? "JSON is nested too deep" : "not one JSON text in UTF-8");
 }
+
+bool accepts_json(std::string_view text) { return !has_nul(text) && Json::accept(text); }
 
 std::optional<JsonValue> find_json(std::string_view text, const PointerTokens& pointer) {
   Finder finder(pointer);

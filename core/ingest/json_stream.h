@@ -24,6 +24,9 @@ struct JsonValue {
 // Whether the text is one JSON text of at most kMaxJsonDepth levels; its numbers may have any number of digits.
 Status check_json(std::string_view text);
 
+// The same without a bound to the levels.
+bool accepts_json(std::string_view text);
+
 // The value at a pointer. Of equal keys in an object the first counts. `text` has passed check_json() or simdjson.
 std::optional<JsonValue> find_json(std::string_view text, const PointerTokens& pointer);
 

@@ -11,9 +11,15 @@ const char* to_text(Refusal reason) {
     case Refusal::kTooLarge: return "too_large";
     case Refusal::kMemory: return "memory";
     case Refusal::kConnections: return "connections";
+    case Refusal::kClientConnections: return "client_connections";
+    case Refusal::kFiles: return "files";
+    case Refusal::kHandshake: return "tls_handshake";
+    case Refusal::kProxyHeader: return "proxy_header";
+    case Refusal::kUntrustedProxy: return "untrusted_proxy";
     case Refusal::kNoRoute: return "no_route";
     case Refusal::kNoMethod: return "no_method";
     case Refusal::kAddress: return "address";
+    case Refusal::kClientRate: return "client_rate";
     case Refusal::kRate: return "rate";
     case Refusal::kContentType: return "content_type";
     case Refusal::kDraining: return "draining";

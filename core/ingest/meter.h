@@ -29,9 +29,15 @@ enum class Refusal {
   kTooLarge,
   kMemory,       // too many bytes are on their way
   kConnections,  // too many connections are open
+  kClientConnections,  // of one client
+  kFiles,        // no file descriptor is left
+  kHandshake,    // TLS was not agreed on
+  kProxyHeader,  // the PROXY header is none
+  kUntrustedProxy,  // its sender is not among the trusted proxies
   kNoRoute,
   kNoMethod,
   kAddress,
+  kClientRate,
   kRate,
   kContentType,
   kDraining,

@@ -58,7 +58,8 @@ std::shared_ptr<Replier::Composing> Replier::compose(std::shared_ptr<http::Excha
   composing->deadline_ms = loop_.now_ms() + route->deadline_ms;
   composing_.insert(composing);
   if (!route->replying->submit(std::make_shared<Call>(composing->deadline_ms, route, composing->reply))) {
-    note_failure(*composing, Refusal::kReplyBusy, "no thread is free for a reply", "the plugin's are busy or stuck, or it is in quarantine");
+    note_failure(*composing, Refusal::kReplyBusy, "no thread is free for a reply",
+                 "the plugin's are busy or stuck, or it is in quarantine");
     finish(composing, unavailable("too busy to answer"));
     return nullptr;
   }
@@ -68,7 +69,8 @@ std::shared_ptr<Replier::Composing> Replier::compose(std::shared_ptr<http::Excha
 
 void Replier::on_timer(const std::shared_ptr<Composing>& composing) {
   if (!composing->reply->begun()) {
-    note_failure(*composing, Refusal::kReplyBusy, "no thread is free for a reply", "the plugin's are busy or stuck, or it is in quarantine");
+    note_failure(*composing, Refusal::kReplyBusy, "no thread is free for a reply",
+                 "the plugin's are busy or stuck, or it is in quarantine");
     return finish(composing, unavailable("too busy to answer"));
   }
   if (loop_.now_ms() < composing->deadline_ms) return loop_.timers().arm(composing->timer, composing->deadline_ms);

@@ -30,8 +30,8 @@ class Replier {
 
   // `recording`: the request is about to go into the store; call on_recorded() with what is returned here. Null: there was no room, and the
   // exchange is answered already. Takes the request out of the exchange.
-  std::shared_ptr<Composing> compose(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const Route> route, http::PathParameters path,
-                                     std::vector<std::string> urls, bool recording);
+  std::shared_ptr<Composing> compose(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const Route> route,
+                                     http::PathParameters path, std::vector<std::string> urls, bool recording);
   void on_recorded(const std::shared_ptr<Composing>& composing, bool durable);
 
   // The loop is about to end: everybody is answered 503, and what plugins still send is too late.

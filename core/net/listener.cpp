@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/base/broken.h"
 #include "core/base/log.h"
 
 namespace postern::net {
@@ -132,17 +133,19 @@ Result<std::unique_ptr<Listener>> Listener::adopt(int fd) {
   }
 }
 
-Acceptor::Acceptor(EventLoop& loop, const Listener& listener, OnAccept on_accept)
-    : loop_(loop), listener_(listener), on_accept_(std::move(on_accept)), resume_([this] {
+Acceptor::Acceptor(EventLoop& loop, const Listener& listener, OnAccept on_accept, MakeStream make_stream)
+    : loop_(loop), listener_(listener), on_accept_(std::move(on_accept)), make_stream_(std::move(make_stream)), resume_([this] {
         if (Status started = start(); started) return;
-        log::error("cannot accept again; trying on");
-        pause();
+        pause(errno);
       }) {}
 
 Acceptor::~Acceptor() { stop(); }
 
+std::unique_ptr<Stream> Acceptor::make_plain(Poco::Net::StreamSocket socket) { return std::make_unique<PlainStream>(std::move(socket)); }
+
 Status Acceptor::start() {
   if (watching_) return Status::ok();
+  spare_.open();  // may fail when there is no descriptor: then it is tried again with the next pause
   Status watched = loop_.watch(listener_.fd(), EPOLLIN | EPOLLEXCLUSIVE, *this);
   watching_ = watched.is_ok();
   return watched;
@@ -154,26 +157,58 @@ void Acceptor::stop() {
   watching_ = false;
 }
 
-// Out of file descriptors the kernel would report the waiting connection again and again: look away for a moment.
-void Acceptor::pause() {
+// The kernel would report the connection that waits again and again: look away for a moment.
+void Acceptor::pause(int error) {
   stop();
   loop_.timers().arm(resume_, loop_.now_ms() + kResumeAfterMs);
+  uint64_t suppressed = 0;
+  if (!pauses_.pass(suppressed)) return;
+  log::warn("cannot accept: raise the limit of open files", {{"error", std::strerror(error)}, {"suppressed", suppressed}});
 }
 
 void Acceptor::on_ready(uint32_t) {
   for (int i = 0; i < kAcceptsPerTurn && watching_; ++i) {
-    int fd = ::accept4(listener_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      on_accept_(std::make_unique<PlainStream>(Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(fd))));
-      continue;
-    }
-    if (errno == EINTR || errno == ECONNABORTED) continue;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-      log::warn("cannot accept: raise the limit of open files", {{"error", std::strerror(errno)}});
-      pause();
-    }
-    return;
+    if (!accept_one()) return;
   }
+}
+
+// False when nobody waits any more, or nobody can be accepted for now.
+bool Acceptor::accept_one() {
+  int fd = ::accept4(listener_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    if (auto stream = make_stream_(Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(fd)))) on_accept_(std::move(stream));
+    return true;
+  }
+  if (errno == EINTR || errno == ECONNABORTED) return true;
+  if (broken::kSpinWithoutFiles) return false;
+  if (errno == EMFILE || errno == ENFILE) return refuse_one();
+  if (errno == ENOMEM || errno == ENOBUFS) pause(errno);
+  return false;
+}
+
+// Whoever connects when there is no descriptor left takes the spare one for a moment. EMFILE comes also where nobody waits.
+bool Acceptor::refuse_one() {
+  if (!spare_.open()) {
+    pause(EMFILE);
+    return false;
+  }
+  spare_.close();
+  int fd = ::accept4(listener_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  int error = errno;
+  if (fd >= 0) {
+    auto& scratch = loop_.scratch();
+    std::string_view answer = out_of_files_ ? out_of_files_() : std::string_view();
+    if (!answer.empty()) {
+      ::recv(fd, scratch.data(), scratch.size(), MSG_DONTWAIT);  // unread, it would make the close a reset
+      ::send(fd, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      ::shutdown(fd, SHUT_WR);
+    }
+    ::close(fd);
+  } else if (error != EAGAIN && error != EINTR && error != ECONNABORTED) {
+    pause(error);
+  }
+  spare_.open();
+  return fd >= 0;
 }
 
 }  // namespace postern::net

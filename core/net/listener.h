@@ -7,9 +7,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/net/event_loop.h"
+#include "core/net/spare_file.h"
 #include "core/net/stream.h"
 
 namespace postern::net {
@@ -42,21 +45,33 @@ class Listener {
 class Acceptor final : public EventLoop::Watcher {
  public:
   using OnAccept = std::function<void(std::unique_ptr<Stream>)>;
+  // Null: the connection is refused, and closed at once.
+  using MakeStream = std::function<std::unique_ptr<Stream>(Poco::Net::StreamSocket)>;
 
-  Acceptor(EventLoop& loop, const Listener& listener, OnAccept on_accept);
+  Acceptor(EventLoop& loop, const Listener& listener, OnAccept on_accept, MakeStream make_stream = make_plain);
   ~Acceptor() override;
   Status start();
   void stop();
+  // Before start(). With the last descriptor gone, connections are still accepted, told what `answer` gives (as it is: nothing where TLS is
+  // spoken) and closed at once, so that nobody waits in vain. Called for each of them.
+  void when_out_of_files(std::function<std::string_view()> answer) { out_of_files_ = std::move(answer); }
   const Listener& listener() const { return listener_; }
+  static std::unique_ptr<Stream> make_plain(Poco::Net::StreamSocket socket);
 
  private:
   void on_ready(uint32_t epoll_events) override;
-  void pause();
+  bool accept_one();
+  bool refuse_one();
+  void pause(int error);
 
   EventLoop& loop_;
   const Listener& listener_;
   OnAccept on_accept_;
+  MakeStream make_stream_;
+  SpareFile spare_;
+  std::function<std::string_view()> out_of_files_;
   Timer resume_;
+  log::Throttle pauses_{1};
   bool watching_ = false;
 };
 

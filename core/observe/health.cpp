@@ -5,6 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/json_text.h"
+#include "core/base/thread_name.h"
 
 namespace postern::observe {
 namespace {
@@ -76,6 +77,7 @@ void HealthBoard::spawn(const std::shared_ptr<Shared>& shared, const std::shared
 }
 
 void HealthBoard::run(const std::shared_ptr<Shared>& shared, std::shared_ptr<Entry> entry) {
+  name_thread("health");
   bool goes_on = true;
   while (goes_on) {
     HealthReport report = entry->check.function();

@@ -46,7 +46,8 @@ void show_refusals(const std::vector<MetricSources::Loop>& loops, Exposition& ou
       if (refused == 0) continue;
       int code = ingest::Meter::kStatuses[status];
       out.counter("postern_refusals_total", "Requests that were not taken, by the answer's status and the reason.",
-                  {{"status", code == 0 ? "other" : std::to_string(code)}, {"reason", to_text(static_cast<ingest::Refusal>(reason))}}, refused);
+                  {{"status", code == 0 ? "other" : std::to_string(code)}, {"reason", to_text(static_cast<ingest::Refusal>(reason))}},
+                  refused);
     }
   }
 }
@@ -77,7 +78,8 @@ void show_store(const MetricSources& sources, Exposition& out) {
   const store::Meter& meter = sources.store.meter();
   out.gauge("webhook_queue_size", "Deliveries that are not settled yet.", {}, static_cast<double>(counters.open));
   if (auto age = queue_age_s(sources.store)) {
-    out.gauge("postern_queue_age_seconds", "How long the oldest unsettled delivery's event has been here; 0 when all are settled.", {}, *age);
+    out.gauge("postern_queue_age_seconds", "How long the oldest unsettled delivery's event has been here; 0 when all are settled.", {},
+              *age);
   }
   out.gauge("postern_dead_deliveries", "Deliveries that were given up and wait for a person.", {}, static_cast<double>(counters.dead));
   out.counter("postern_events_stored_total", "Events that became durable.", {}, counters.events);
@@ -125,7 +127,8 @@ void show_subscribers(const dispatch::Dispatcher::Status& status, Exposition& ou
     out.counter("postern_retries_total", "Runs of a subscriber that failed and will be repeated.", labels, s.retried);
     out.counter("postern_postponed_total", "Runs of a subscriber that were put off at no cost of attempts.", labels, s.postponed);
     out.counter("postern_dead_total", "Deliveries of a subscriber that were given up.", labels, s.dead);
-    out.counter("postern_breaker_opens_total", "How often a subscriber's breaker has opened; trials that fail do not count again.", labels, s.breaker_opens);
+    out.counter("postern_breaker_opens_total", "How often a subscriber's breaker has opened; trials that fail do not count again.", labels,
+                s.breaker_opens);
     show_breaker("postern_breaker_state", "1 for the state that a subscriber's breaker is in.", labels, s.breaker, out);
   }
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/base/clock.h"
+#include "core/base/thread_name.h"
 
 namespace postern::plugin {
 
@@ -37,6 +38,7 @@ void Alarm::remove(Id id) {
 }
 
 void Alarm::run() {
+  name_thread("alarm");
   constexpr std::chrono::milliseconds kLongest(60'000);
   while (true) {
     Ring ring;

@@ -20,7 +20,8 @@ class MemoryFile {
 
   // Valid in this process as long as this object lives.
   std::string path() const;
-  // What has been loaded stays as long as the process lives, and so must its path be no other file's: the loader would take it for the same.
+  // What has been loaded stays as long as the process lives, and so must its path be no other file's: the loader would take it for the
+  // same.
   void keep_for_good() { fd_ = -1; }
 
  private:

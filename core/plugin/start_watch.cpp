@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/thread_name.h"
 
 namespace postern::plugin {
 namespace {
@@ -52,6 +53,7 @@ void StartWatch::calls(const char* function) {
 }
 
 void StartWatch::run() {
+  name_thread("start-watch");
   int64_t begin = steady_ms();
   MutexLock lock(mutex_);
   for (int64_t next = begin + patience_ms_; !over_;) {

@@ -60,8 +60,9 @@ void DescribedScheme::explain(const http::Request& request, int64_t now_ms, Verd
   explanation.add(fmt::format("body: {} bytes, SHA-256 {}", request.body().size(), sha256_hex(request.body())));
   if (verdict == Verdict::kStale) {
     bool right = compiled_->is_authentic(candidates.span(), id, request.body());
-    explanation.add(right ? "the signature itself is right: only its time is not (a replay, a slow queue, or a wrong clock; --at tries another time)"
-                          : "the signature is not right either");
+    explanation.add(
+        right ? "the signature itself is right: only its time is not (a replay, a slow queue, or a wrong clock; --at tries another time)"
+              : "the signature is not right either");
     return;
   }
   explanation.add(fmt::format("{} signature{} in the header, {} secret{} tried: {}", candidates.count, candidates.count == 1 ? "" : "s",

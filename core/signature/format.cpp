@@ -32,6 +32,10 @@ Status check_alternative(const Template& pieces) {
       return invalid("format has a placeholder twice in one alternative");
     }
   }
+  // Such a scheme would refuse everybody: the blanks around a header's value, or an entry of a list, are not a part of it.
+  if (!pieces.empty() && (pieces.front().literal.starts_with(' ') || pieces.back().literal.ends_with(' '))) {
+    return invalid("format has an alternative that begins or ends with a blank");
+  }
   for (size_t i = 1; i < pieces.size(); ++i) {
     if (pieces[i].kind != Kind::kLiteral && pieces[i - 1].kind != Kind::kLiteral) {
       return invalid("format has two placeholders side by side");

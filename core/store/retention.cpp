@@ -4,6 +4,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/thread_name.h"
 
 namespace postern::store {
 namespace {
@@ -55,6 +56,7 @@ bool Retention::pause(milliseconds time) {
 }
 
 void Retention::run() {
+  name_thread("retention");
   const milliseconds look_every = policy().look_every;
   int64_t next_pass = steady_ms() + look_every.count();
   while (pause(std::min(kLookAtSizeEvery, look_every))) {

@@ -2,8 +2,8 @@
 // due, its row goes and its event comes in one transaction: it fires exactly once.
 //
 // From the moment on at which the store was opened, time is measured by a steady clock that goes on while the machine sleeps; what is
-// stored is Unix time. So a clock that is set makes no timer fire early or late, until the next start goes by what the clock says then: late ones fire, and those that were set
-// "in the future" wait for their whole delay again, never longer.
+// stored is Unix time. So a clock that is set makes no timer fire early or late, until the next start goes by what the clock says then:
+// late ones fire, and those that were set "in the future" wait for their whole delay again, never longer.
 // Thread-safety: any thread that may wait for the disk; waiting_timers() never waits for it. After the store's stop() calls answer
 // kUnavailable.
 #pragma once

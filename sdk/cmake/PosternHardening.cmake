@@ -17,6 +17,9 @@ if(POSTERN_SANITIZE)
   # -g1: lines for the reports, and a quarter less time to compile than with -g.
   add_compile_options(-fsanitize=${POSTERN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
   add_link_options(-fsanitize=${POSTERN_SANITIZE})
+  if(POSTERN_FUZZERS)
+    add_compile_options(-fsanitize=fuzzer-no-link)  # tells the fuzzers which edges an input took; any program can be linked with it
+  endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-maybe-uninitialized)  # GCC 12 sees ghosts in instrumented standard headers (std::regex)
   endif()

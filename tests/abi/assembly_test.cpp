@@ -266,7 +266,8 @@ TEST(Subscriptions, TakeWhatTheyName) {
   ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
   auto names = [&](const std::string& provider, const std::string& type) {
     std::vector<std::string> list;
-    for (const ingest::Target& target : *out.assembly->targets().match(provider, type)) list.push_back(target.plugin + "/" + target.subscriber);
+    for (const ingest::Target& target : *out.assembly->targets().match(provider, type))
+      list.push_back(target.plugin + "/" + target.subscriber);
     return list;
   };
   using ::testing::ElementsAre;

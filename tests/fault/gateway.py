@@ -45,7 +45,7 @@ def free_port():
 _YAML = """gateway:
   listen: [127.0.0.1:{port}]
   public_url: http://127.0.0.1:{port}
-admin: {{socket: {folder}/admin.sock}}
+{settings}admin: {{socket: {folder}/admin.sock}}
 store: {{kind: sqlite, path: {store}}}
 dispatch: {{{dispatch}}}
 plugin_dir: {build}/plugins
@@ -57,9 +57,10 @@ plugins:
 
 
 class Gateway:
-    """`with Gateway(test) as gateway:` has a folder and a configuration; start() starts it. `store_folder`: on another file system."""
+    """`with Gateway(test) as gateway:` has a folder and a configuration; start() starts it. `store_folder`: on another file system.
+    `settings`: more of `gateway:`, {key: value as YAML has it}."""
 
-    def __init__(self, test, dispatch="", plugins="", store_folder=None, environment=None):
+    def __init__(self, test, dispatch="", plugins="", store_folder=None, environment=None, settings=None):
         self.binary, self.build = test.binary, test.build
         self.folder = tempfile.mkdtemp(prefix="pst-", dir="/tmp")  # short: the path of a Unix socket ends at 107 bytes
         self.store = os.path.join(store_folder or self.folder, "events.db")
@@ -71,7 +72,7 @@ class Gateway:
         self.config = os.path.join(self.folder, "gateway.yaml")
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(_YAML.format(port=self.port, folder=self.folder, store=self.store, build=self.build, dispatch=dispatch,
-                                    plugins=plugins))
+                                    plugins=plugins, settings="".join(f"  {k}: {v}\n" for k, v in (settings or {}).items())))
 
     def __enter__(self):
         return self
@@ -177,6 +178,14 @@ class Gateway:
 
     def unsettled(self):
         return self.number("SELECT count(*) FROM delivery WHERE state IN ('queued', 'running')")
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def cpu_s(self):
+        with open(f"/proc/{self.pid}/stat", encoding="utf-8", errors="replace") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def rss_mib(self):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:

@@ -1,6 +1,6 @@
 // Shows the program that it is preloaded into other clocks than the system's: $POSTERN_CLOCK names a file with three 64-bit integers, which
-// are seconds added to the wall clock, to the monotonic one and to the time since the boot, and may be changed at any time. (libfaketime does the same, but cannot
-// be loaded beside jemalloc.) Thread-safety: any thread, from the first instruction on.
+// are seconds added to the wall clock, to the monotonic one and to the time since the boot, and may be changed at any time. (libfaketime
+// does the same, but cannot be loaded beside jemalloc.) Thread-safety: any thread, from the first instruction on.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>

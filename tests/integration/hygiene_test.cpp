@@ -20,7 +20,9 @@ std::string content(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::string of_process(Gateway& gateway, const char* what) { return content("/proc/" + std::to_string(gateway.process().pid()) + "/" + what); }
+std::string of_process(Gateway& gateway, const char* what) {
+  return content("/proc/" + std::to_string(gateway.process().pid()) + "/" + what);
+}
 
 std::string core_limit(Gateway& gateway) {
   std::smatch match;
@@ -120,7 +122,8 @@ TEST_F(Modules, AHalfWrittenOneIsNamedWithItsPlace) {
   std::ofstream(file, std::ios::trunc) << yaml;
   const Finished finished = run(postern_binary(), {"check", "-c", file});
   EXPECT_EQ(finished.exit.code, 1);
-  EXPECT_THAT(finished.err, HasSubstr(file + ":5:11: plugin odd: " + gateway().folder() + "/half.so: is not a shared library for this machine, or is damaged"));
+  EXPECT_THAT(finished.err, HasSubstr(file + ":5:11: plugin odd: " + gateway().folder() +
+                                      "/half.so: is not a shared library for this machine, or is damaged"));
 }
 
 TEST_F(Modules, ConfigurationsThatAreNoneAreNamed) {

@@ -191,8 +191,9 @@ TEST(LifeTest, TwoHandlersOnOneRecordLoseNothing) {
   std::string all;
   for (int i = 0; i < 2 * kContacts; ++i) {
     const std::string id = std::to_string(i), contact = "contact-" + std::to_string(i / 2);
-    all += request_text("POST", "/probe", {{"Content-Type", "application/json"}},
-                        R"({"id":")" + id + R"(","type":"test","do":"done","key":"conversation-)" + id + R"(","record":")" + contact + "\"}");
+    all +=
+        request_text("POST", "/probe", {{"Content-Type", "application/json"}},
+                     R"({"id":")" + id + R"(","type":"test","do":"done","key":"conversation-)" + id + R"(","record":")" + contact + "\"}");
   }
   WireClient client = gateway.connect();
   client.send(all);

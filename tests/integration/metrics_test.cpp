@@ -123,8 +123,9 @@ TEST_F(MetricsTest, CountRefusals) {
   broken.send("GET / HTTP/1.1\r\n\r\n");  // no Host
   EXPECT_EQ(broken.read_response()->status, 400);
   const Series all = series();
-  for (const char* labels : {R"(status="404",reason="no_route")", R"(status="405",reason="no_method")", R"(status="415",reason="content_type")",
-                             R"(status="422",reason="body")", R"(status="401",reason="signature_missing")", R"(status="400",reason="malformed")"}) {
+  for (const char* labels :
+       {R"(status="404",reason="no_route")", R"(status="405",reason="no_method")", R"(status="415",reason="content_type")",
+        R"(status="422",reason="body")", R"(status="401",reason="signature_missing")", R"(status="400",reason="malformed")"}) {
     const std::string name = std::string("postern_refusals_total{") + labels + "}";
     EXPECT_EQ(all.contains(name) ? all.at(name) : -1, 1) << name;
   }

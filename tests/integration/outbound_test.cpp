@@ -69,7 +69,8 @@ TEST(OutboundTest, A4xxKillsAndA5xxRetries) {
 
 TEST(OutboundTest, AnIllUpstreamShowsAndIsLeftAlone) {
   UpstreamServer upstream([](Conversation& c) { c.answer(500); });
-  Gateway gateway({.dispatch = "retry: {base: 20ms, jitter: 0, attempts: 4}, breaker: {failures: 1000}", .plugins = probe_calling(upstream)});
+  Gateway gateway(
+      {.dispatch = "retry: {base: 20ms, jitter: 0, attempts: 4}, breaker: {failures: 1000}", .plugins = probe_calling(upstream)});
   ask(gateway, calling("a", "call", "/"));
   ASSERT_TRUE(eventually(kSoon, [&] { return upstream_status(gateway)["breaker"] == "open"; })) << gateway.log();
   auto status = upstream_status(gateway);

@@ -207,7 +207,8 @@ TEST_F(Reload, DeliveriesOfAPluginThatHasGoneWaitUntilItComesBack) {
 
 TEST_F(Reload, SubscriptionsComeAndGo) {
   const std::string without = gateway_.config();
-  gateway_.write_config(without + "subscriptions:\n  - {on: openphone.message.received, plugin: probe, name: copy, with: {into: copied}}\n");
+  gateway_.write_config(without +
+                        "subscriptions:\n  - {on: openphone.message.received, plugin: probe, name: copy, with: {into: copied}}\n");
   ASSERT_EQ(reload().exit.code, 0);
   const std::string id = new_event_id();
   EXPECT_EQ(status_of(gateway_.post_signed(id, message_body(id))), "queued");

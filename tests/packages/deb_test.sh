@@ -13,7 +13,7 @@ step() { printf '\n== %s\n' "$*"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
 [ "$(id -u)" = 0 ] || fail "needs root, for a chroot"
-command -v mmdebstrap >/dev/null || fail "mmdebstrap is not installed; packaging/install-dependencies.sh test installs it"
+command -v mmdebstrap >/dev/null || fail "mmdebstrap is not installed; packaging/install-dependencies.sh packages installs it"
 shopt -s nullglob
 packages=("$build"/postern_*.deb "$build"/postern-plugin-*.deb "$build"/postern-dev_*.deb)
 [ ${#packages[@]} -ge 4 ] || fail "there are no packages in $build; make them with: cpack --preset deb"

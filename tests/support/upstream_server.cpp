@@ -28,7 +28,8 @@ std::string parse_head(std::string_view head, UpstreamRequest& request) {
   size_t line_end = head.find("\r\n");
   std::string_view line = head.substr(0, line_end);
   size_t first = line.find(' '), second = line.rfind(' ');
-  if (first == std::string_view::npos || second <= first || line.substr(second + 1) != "HTTP/1.1") return "request line: " + std::string(line);
+  if (first == std::string_view::npos || second <= first || line.substr(second + 1) != "HTTP/1.1")
+    return "request line: " + std::string(line);
   request.method = line.substr(0, first);
   request.target = line.substr(first + 1, second - first - 1);
   if (!request.target.starts_with('/')) return "target: " + request.target;

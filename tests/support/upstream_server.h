@@ -52,7 +52,8 @@ class Conversation {
 
  private:
   friend class UpstreamServer;
-  Conversation(UpstreamRequest r, int fd, ssl_st* tls, std::atomic<uint64_t>& sent) : request(std::move(r)), fd_(fd), tls_(tls), sent_(sent) {}
+  Conversation(UpstreamRequest r, int fd, ssl_st* tls, std::atomic<uint64_t>& sent)
+      : request(std::move(r)), fd_(fd), tls_(tls), sent_(sent) {}
   int fd_;
   ssl_st* tls_;
   std::atomic<uint64_t>& sent_;

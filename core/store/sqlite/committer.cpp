@@ -6,6 +6,7 @@
 #include "core/base/broken.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/thread_name.h"
 
 namespace postern::store::sqlite {
 namespace {
@@ -49,6 +50,12 @@ void Committer::stop() {
     work_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
+  writer_.wait_for_sync();
+  if (failed_) {
+    writer_.leave_log();
+  } else if (Status s = writer_.keep_marks(); !s) {
+    log::warn("the numbers of events go on with a gap after the next start", {{"error", s.message()}});
+  }
   std::deque<std::unique_ptr<Task>> never_run;  // where the committer was not started
   {
     MutexLock lock(mutex_);
@@ -104,6 +111,7 @@ Status Committer::condition() const {
 }
 
 void Committer::run() {
+  name_thread("committer");
   for (Work work; take(work); work = {}) commit(std::move(work));
 }
 
@@ -166,23 +174,45 @@ void Committer::after_batch(const Status& status, Settlements settlements) {
 }
 
 void Committer::commit(Work work) {
-  uint64_t bytes = 0;
-  int64_t began_us = steady_us();
-  for (const auto& event : work.events) bytes += size_of(event->event);
-  Writer::Batch batch;
+  Written written{std::move(work), {}, 0, steady_us()};
+  for (const auto& event : written.work.events) written.bytes += size_of(event->event);
   Settlements left;
-  Status status = failed_ ? Status(Code::kUnavailable, "the store has failed") : write(work, left, batch);
+  Status status = failed_ ? Status(Code::kUnavailable, "the store has failed") : write(written.work, left, written.batch);
   if (!status && !failed_) {
     writer_.rollback();
     if (status.code() == Code::kIo || status.code() == Code::kCorrupt) fail(status);
   }
-  waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-  measure(work.events.size(), began_us, status);
   after_batch(status, std::move(left));
-  publish(std::move(work.events), std::move(work.settlements), std::move(batch), status);
-  if (work.task) work.task->end(status);  // last: it may be waited for by whoever tells the dispatcher more
+  end(std::move(written), status);
   if (failed_) return;
   if (Status checkpoint = writer_.checkpoint_if_due(); !checkpoint) fail(checkpoint);
+}
+
+// Where more waits already, that is written while this batch is synced. Batches end one after the other.
+void Committer::end(Written written, const Status& status) {
+  if (!status) {
+    writer_.wait_for_sync();
+    return tell(std::move(written), status);
+  }
+  bool more_waits;
+  {
+    MutexLock lock(mutex_);
+    more_waits = !events_.empty();
+  }
+  // A std::function must be copyable: the batch travels in a shared box.
+  writer_.make_durable(more_waits, [this, box = std::make_shared<Written>(std::move(written))](const Status& synced) {
+    if (!synced) fail(synced);
+    // After a failed sync nobody knows what a later one has brought to the disk.
+    tell(std::move(*box), synced && failed_ ? Status(Code::kUnavailable, "the store has failed") : synced);
+  });
+}
+
+void Committer::tell(Written written, const Status& status) {
+  auto& [events, settlements, task] = written.work;
+  waiting_bytes_.fetch_sub(written.bytes, std::memory_order_relaxed);
+  measure(events.size(), written.began_us, status);
+  publish(std::move(events), std::move(settlements), std::move(written.batch), status);
+  if (task) task->end(status);  // last: it may be waited for by whoever tells the dispatcher more
 }
 
 void Committer::measure(size_t events, int64_t began_us, const Status& status) {
@@ -200,6 +230,7 @@ Status Committer::write(Work& work, Settlements& left, Writer::Batch& batch) {
   for (auto& event : events) {
     if (Status s = writer_.write(*event, batch); !s) return s;
   }
+  if (Status s = writer_.flush(batch); !s) return s;
   size_t share = std::max(kSettleAtLeast, (events.size() + kEventsPerSettlement - 1) / kEventsPerSettlement);
   int64_t until = started + (events.empty() ? kSettleForUs : kEventMayWaitUs);
   size_t done = 0;
@@ -229,8 +260,13 @@ Status Committer::merge_records(const Events& events) {
   if (size_t needed = writer_.records_to_merge(); needed > 0) {
     if (Status s = writer_.merge_records(needed); !s) return s;
   }
+  bool under_load;
+  {
+    MutexLock lock(mutex_);
+    under_load = had_events_ && usual_events_ >= kFewEvents;  // where few come by chance, many wait for the next batch
+  }
   int64_t until = steady_us() + (events.empty() ? kMergeForUs : kMergeBesideUs);
-  while (events.size() < kFewEvents && writer_.has_records_to_merge() && has_time_until(until)) {
+  while (events.size() < kFewEvents && !under_load && writer_.has_records_to_merge() && has_time_until(until)) {
     if (Status s = writer_.merge_records(kMergeSlice); !s) return s;
   }
   return Status::ok();
@@ -274,9 +310,10 @@ void Committer::publish_events(Events events, const Status& status) {
 
 void Committer::fail(const Status& status) {
   if (failed_.exchange(true)) return;
-  writer_.leave_log();
-  log::error("the store has failed: nothing is acknowledged any more; check the disk, end other programs that have the store open, and start again: what was acknowledged is safe",
-             {{"error", status.message()}});
+  log::error(
+      "the store has failed: nothing is acknowledged any more; check the disk, end other programs that have the store open, and start "
+      "again: what was acknowledged is safe",
+      {{"error", status.message()}});
   on_fatal_(status);
 }
 

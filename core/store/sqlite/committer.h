@@ -1,6 +1,7 @@
 // Committer: the one thread that writes. It takes all that waits, writes one transaction, fsyncs once, then tells everybody:
-// group commit. One write connection, because Debian's SQLite has a WAL bug when two connections write or checkpoint at once;
-// so it also does the checkpoints, and sees when their fsync fails.
+// group commit. The fsync may be under way, on a thread of its own, while the next transaction is written. One write connection, because
+// Debian's SQLite has a WAL bug when two connections write or checkpoint at once; so it also does the checkpoints, and sees when their
+// fsync fails.
 // Thread-safety: submit(), record() and counters() from any thread; open(), start(), stop() from the control thread.
 #pragma once
 
@@ -78,7 +79,17 @@ class Committer {
   void gather() REQUIRES(mutex_);
   bool take(Work& work) EXCLUDES(mutex_);
   void after_batch(const Status& status, Settlements left) EXCLUDES(mutex_);
+  // A batch that is written, and not yet certainly on the disk.
+  struct Written {
+    Work work;
+    Writer::Batch batch;
+    uint64_t bytes = 0;
+    int64_t began_us = 0;  // steady
+  };
+
   void commit(Work work);
+  void end(Written written, const Status& status) EXCLUDES(mutex_);
+  void tell(Written written, const Status& status);
   Status write(Work& work, Settlements& left, Writer::Batch& batch);
   Status run_task(Work& work, Writer::Batch& batch);
   void measure(size_t events, int64_t began_us, const Status& status);

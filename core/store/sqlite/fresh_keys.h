@@ -58,8 +58,8 @@ class FreshKeys {
   size_t uncommitted() const { return before_.size(); }
   void commit() { before_.clear(); }
 
-  // Appends the next entries in the order of their keys, of each key the newest one: at least one from `place` on (0 at first), unless there
-  // is none. Gives the place where the next begin. Nothing may be added meanwhile.
+  // Appends the next entries in the order of their keys, of each key the newest one: at least one from `place` on (0 at first), unless
+  // there is none. Gives the place where the next begin. Nothing may be added meanwhile.
   size_t take_sorted(size_t place, std::vector<const SeenKey*>& to) const {
     while (place < slots_.size() && slots_[place] == 0) ++place;
     auto begin = static_cast<ptrdiff_t>(to.size());

@@ -10,6 +10,14 @@
 #include "core/store/sqlite/database.h"
 
 namespace postern::store::sqlite {
+
+// The sync that ends a commit, and when it is done.
+struct LogSync {
+  bool put_off = false;
+  sqlite3_file* wanted_by = nullptr;  // the log, as the layer below has it
+  std::function<void()> before;
+};
+
 namespace {
 
 constexpr size_t kCapacity = 124 * 1024;  // SQLite writes less than 128 KiB at once: it cuts the size to 17 bits
@@ -58,6 +66,8 @@ struct File {
   File* database = nullptr;      // of the log: whose locks guard it
   File* log = nullptr;           // of the database, while it is open
   const bool* skips_syncs = nullptr;
+  LogSync* sync = nullptr;       // of the log
+  bool header_is_new = false;    // of the log: written since the last sync
   bool is_synced = false;  // this connection has written nothing since; what an earlier process wrote may not be
 
   sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
@@ -95,6 +105,7 @@ int close(sqlite3_file* f) {
   int flushed = file->flush();
   int closed = file->methods().xClose(file->real());
   if (file->database != nullptr && file->database->log == file) file->database->log = nullptr;
+  if (file->sync != nullptr) file->sync->wanted_by = nullptr;
   delete file->gathered;
   file->~File();
   return flushed != SQLITE_OK ? flushed : closed;
@@ -103,6 +114,7 @@ int close(sqlite3_file* f) {
 int write(sqlite3_file* f, const void* data, int size, sqlite3_int64 at) {
   File* file = mine(f);
   file->is_synced = false;
+  if (at == 0) file->header_is_new = true;
   return file->gathered != nullptr ? file->gathered->add(data, size, at) : forward<&M::xWrite>(f, data, size, at);
 }
 
@@ -111,11 +123,32 @@ int truncate(sqlite3_file* f, sqlite3_int64 size) {
   return flush_and_forward<&M::xTruncate>(f, size);
 }
 
-int sync(sqlite3_file* f, int flags) {
-  if (mine(f)->is_synced && *mine(f)->skips_syncs) return SQLITE_OK;
-  int code = flush_and_forward<&M::xSync>(f, flags);
-  mine(f)->is_synced = code == SQLITE_OK;
+int sync_now(sqlite3_file* real, int flags) {
+  int code = real->pMethods->xSync(real, flags);
   return broken::kFsyncIgnored ? SQLITE_OK : code;
+}
+
+int sync_log(File* file, int flags) {
+  if (int code = file->flush(); code != SQLITE_OK) return broken::kFsyncIgnored ? SQLITE_OK : code;
+  if (file->sync->put_off && !file->header_is_new) {
+    file->sync->wanted_by = file->real();
+    file->is_synced = true;
+    return SQLITE_OK;
+  }
+  if (file->sync->before) file->sync->before();
+  int code = sync_now(file->real(), flags);
+  file->is_synced = code == SQLITE_OK;
+  file->header_is_new = file->header_is_new && code != SQLITE_OK;
+  return code;
+}
+
+int sync(sqlite3_file* f, int flags) {
+  File* file = mine(f);
+  if (file->is_synced && *file->skips_syncs) return SQLITE_OK;
+  if (file->sync != nullptr) return sync_log(file, flags);
+  int code = sync_now(file->real(), flags);
+  file->is_synced = code == SQLITE_OK;
+  return code;
 }
 
 // A lock must be given back even when the flush before it fails; then the next call tells the error.
@@ -168,11 +201,12 @@ constexpr sqlite3_io_methods kMethods = {
 
 }  // namespace
 
-GatheringVfs::GatheringVfs() {
+GatheringVfs::GatheringVfs() : log_(std::make_unique<LogSync>()) {
   prepare_sqlite();
   sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
   static_cast<sqlite3_vfs&>(vfs_) = *real;
   vfs_.real = real;
+  vfs_.log = log_.get();
   name_ = "postern-" + std::to_string(reinterpret_cast<uintptr_t>(this));
   vfs_.zName = name_.c_str();
   vfs_.pNext = nullptr;
@@ -182,6 +216,16 @@ GatheringVfs::GatheringVfs() {
 }
 
 GatheringVfs::~GatheringVfs() { sqlite3_vfs_unregister(&vfs_); }
+
+void GatheringVfs::put_off_log_sync(bool on) { log_->put_off = on; }
+
+GatheringVfs::Sync GatheringVfs::take_log_sync() {
+  sqlite3_file* log = std::exchange(log_->wanted_by, nullptr);
+  if (log == nullptr) return nullptr;
+  return [log] { return sync_now(log, SQLITE_SYNC_NORMAL); };
+}
+
+void GatheringVfs::before_sync(std::function<void()> wait) { log_->before = std::move(wait); }
 
 int GatheringVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   sqlite3_vfs* real = static_cast<Vfs*>(vfs)->real;
@@ -200,6 +244,7 @@ int GatheringVfs::open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, i
   if ((flags & SQLITE_OPEN_WAL) != 0) {
     made->database = mine(sqlite3_database_file_object(name));
     made->database->log = made;
+    made->sync = static_cast<Vfs*>(vfs)->log;
   }
   return code;
 }

@@ -1,5 +1,5 @@
 // GatheringVfs: SQLite's own file layer, with neighbouring writes of the log gathered into one system call; and, where it is told so,
-// without syncs of a file that this connection has not written to since the last one.
+// with the sync that ends a commit put off, and without syncs of a file that this connection has not written to since the last one.
 //
 // SQLite writes each frame of the log with two calls; a batch of events was 200 calls.
 //
@@ -11,14 +11,21 @@
 // An error comes out of the call that had to write (at the latest the sync); what was gathered is dropped then, as after any
 // failed write. A call that cannot fail, or whose error SQLite ignores, leaves it to the next one.
 // For connections with synchronous=FULL: without the sync of a commit its errors could come too late.
-// Thread-safety: make and destroy it while no database is open on it; a file belongs to its connection's thread.
+//
+// A commit whose sync is put off is none yet: what it wrote may be on the disk after a power cut, whole or in part, as if it had been under
+// way. Never put off: the sync of a new header of the log, which frames must not overtake (SQLite's ticket ff5be73dee).
+// Thread-safety: make and destroy it while no database is open on it; a file belongs to its connection's thread, but for put-off syncs.
 #pragma once
 
 #include <sqlite3.h>
 
+#include <functional>
+#include <memory>
 #include <string>
 
 namespace postern::store::sqlite {
+
+struct LogSync;
 
 class GatheringVfs {
  public:
@@ -29,18 +36,29 @@ class GatheringVfs {
 
   const char* name() const { return name_.c_str(); }
 
-  // Whether a sync is left out where this connection has written nothing since the last one. Whoever asks for that knows that nobody else
-  // has, or that it does not matter.
+  // Whether a sync is left out where this connection has written nothing since the last one, be that put off or not. Whoever asks for that
+  // knows that nobody else has, and that what was put off is done, or that it does not matter.
   void skip_needless_syncs(bool on) { vfs_.skips_syncs = on; }
+
+  // Whether the sync that ends a commit is put off.
+  void put_off_log_sync(bool on);
+  // The sync that was put off, to be called once: SQLITE_OK or an error code. On any thread, beside whatever the connection does but
+  // another sync of the log and its closing. Empty: none was.
+  using Sync = std::function<int()>;
+  Sync take_log_sync();
+  // Called before each sync of the log that is not put off. An error of the disk is told only to one of two syncs that run at once.
+  void before_sync(std::function<void()> wait);
 
  private:
   struct Vfs : sqlite3_vfs {
     sqlite3_vfs* real;
+    LogSync* log;
     bool skips_syncs;
   };
   static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags);
 
   std::string name_;
+  const std::unique_ptr<LogSync> log_;
   Vfs vfs_{};
 };
 

@@ -84,7 +84,8 @@ Status KnownRecords::read(const std::string& path, int most) {
 // Most stores have few: they need no thread, which costs memory for as long as the gateway runs.
 void KnownRecords::start(const std::string& path) {
   auto tell = [this](const Status& s) {
-    if (!s && !stopping_) log::warn("the names of records could not be read; they are looked up in the store each time", {{"error", s.message()}});
+    if (!s && !stopping_)
+      log::warn("the names of records could not be read; they are looked up in the store each time", {{"error", s.message()}});
   };
   Status s = read(path, 1);
   if (s.code() != Code::kLimit) return tell(s);

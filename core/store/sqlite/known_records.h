@@ -3,7 +3,8 @@
 //
 // A filter over the names of all records: those of the table are read once after the start, on a thread of its own, and until that is
 // done everything may be there; those that are written are added before they can be found. What is removed stays in it until the
-// next start; beyond 64 MiB, some 15 million names, the filter is given up and everything may be there again. Other programs may read the table, but what they write into it is not found before the next start.
+// next start; beyond 64 MiB, some 15 million names, the filter is given up and everything may be there again. Other programs may read the
+// table, but what they write into it is not found before the next start.
 // Memory: about 5 bytes for each record. Thread-safety: any thread; start() and stop() from one.
 #pragma once
 
@@ -30,7 +31,8 @@ class KnownRecords {
   // Of memory, for what was added so far.
   size_t bytes() const EXCLUDES(mutex_);
 
-  // Reads the names of the store at `path`, a few at once, more beside everything else. A fault is logged, and leaves may_have() saying yes.
+  // Reads the names of the store at `path`, a few at once, more beside everything else. A fault is logged, and leaves may_have() saying
+  // yes.
   void start(const std::string& path);
   void stop();
   // The same on this thread; kUnavailable when stop() came first, kLimit when there is more than so many transactions read.

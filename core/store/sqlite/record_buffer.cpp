@@ -45,7 +45,9 @@ Status RecordBuffer::load(Database& database) {
   };
   const Wanted wanted[] = {
       {&version_, "SELECT version FROM record WHERE plugin=?1 AND collection=?2 AND key=?3"},
-      {&put_, "INSERT OR REPLACE INTO record (plugin, collection, key, value, version, updated_at) VALUES (?1,?2,?3,?4,?5,?6)"},
+      {&put_,
+       "INSERT INTO record (plugin, collection, key, value, version, updated_at) VALUES (?1,?2,?3,?4,?5,?6) "
+       "ON CONFLICT (plugin, collection, key) DO UPDATE SET value = ?4, version = ?5, updated_at = ?6"},
       {&remove_, "DELETE FROM record WHERE plugin=?1 AND collection=?2 AND key=?3"},
       {&append_,
        "INSERT INTO record_log (seq, plugin, collection, key, value, version, updated_at) VALUES (?1,?2,?3,?4,?5,?6,?7)"},

@@ -1,6 +1,6 @@
 // RecordBuffer: the newest records of handlers, kept from touching a page of the table each while senders wait.
 //
-// `record` is a B-tree keyed by what handlers choose, mostly random ids: each write dirties another leaf, which goes through the
+// `record` has an index by what handlers choose, mostly random ids: each write dirties another leaf of it, which goes through the
 // log and then into the database. So under load a record is appended to `record_log`, and found in memory, until it is merged
 // into `record` in the order of its key: in slices, when no sender waits or when more than a bound is in memory. Without load a
 // record goes into the table directly. meta.record_merged_seq says up to which row of the log the table is complete; at start the
@@ -12,8 +12,11 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <map>
+#include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -89,8 +92,16 @@ class RecordBuffer {
    private:
     static constexpr uint8_t kStuck = UINT8_MAX;  // too many to count: stays
     static constexpr size_t kSlots = 1 << 20;
-    uint8_t& slot(const std::string& id) { return counts_[std::hash<std::string>()(id) % kSlots]; }
-    std::vector<uint8_t> counts_ = std::vector<uint8_t>(kSlots);
+    struct Free {
+      void operator()(uint8_t* memory) const { std::free(memory); }
+    };
+    static uint8_t* zeros() {
+      auto* memory = static_cast<uint8_t*>(std::calloc(kSlots, 1));  // not a vector: pages that nothing was added to stay untouched
+      if (memory == nullptr) throw std::bad_alloc();
+      return memory;
+    }
+    uint8_t& slot(const std::string& id) { return counts_.get()[std::hash<std::string>()(id) % kSlots]; }
+    std::unique_ptr<uint8_t[], Free> counts_{zeros()};
   };
 
   template <typename Visit>

@@ -1,5 +1,6 @@
 #include "core/store/sqlite/schema.h"
 
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,13 @@ constexpr const char* kTables = R"sql(
     detail TEXT NOT NULL,
     PRIMARY KEY (delivery, n)
   ) WITHOUT ROWID;
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  INSERT INTO meta VALUES ('event_seq', 0), ('delivery_seq', 0), ('delivery_open_seq', 0), ('dedupe_merged_seq', 0);
+)sql";
+
+// Its values stand in rows of their own, in the order in which they came; by name is the index. Where the values were within the tree of
+// names (up to version 6), each new one of a random name cost a leaf, and each search read long values whole to compare their names.
+constexpr const char* kRecords = R"sql(
   CREATE TABLE record (
     plugin TEXT NOT NULL,
     collection TEXT NOT NULL,
@@ -63,9 +71,7 @@ constexpr const char* kTables = R"sql(
     version INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     PRIMARY KEY (plugin, collection, key)
-  ) WITHOUT ROWID;
-  CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-  INSERT INTO meta VALUES ('event_seq', 0), ('delivery_seq', 0), ('delivery_open_seq', 0), ('dedupe_merged_seq', 0);
+  );
 )sql";
 
 constexpr const char* kDedupe = R"sql(
@@ -182,6 +188,27 @@ constexpr const char* kCrashes = R"sql(
   );
 )sql";
 
+// What version 7 changed: see kRecords.
+constexpr const char* kTo7 = "ALTER TABLE record RENAME TO record_6";
+constexpr const char* kCopyRecords = R"sql(
+  INSERT INTO record SELECT plugin, collection, key, value, version, updated_at FROM record_6 ORDER BY plugin, collection, key;
+  DROP TABLE record_6;
+)sql";
+
+// What makes a store of that version one of ours, in this order.
+std::vector<const char*> steps_from(int64_t version) {
+  if (version == 0) return {kTables, kRecords, kDedupe, kRecordLog, kJobs, kTimers, kCrashes};
+  std::vector<const char*> steps;
+  auto add = [&](std::initializer_list<const char*> more) { steps.insert(steps.end(), more); };
+  if (version < 2) add({kRecordLog});
+  if (version < 3) add({kTo3, kDedupe, kCopyDedupe});
+  if (version < 4) add({kTo4, kJobs});
+  if (version < 5) add({kTimers});
+  if (version < 6) add({kCrashes});
+  add({kTo7, kRecords, kCopyRecords});
+  return steps;
+}
+
 }  // namespace
 
 Status prepare_schema(Database& database) {
@@ -213,13 +240,7 @@ Status prepare_schema(Database& database) {
               {{"from", *version}, {"to", kSchemaVersion}});
   }
   if (Status s = database.execute("BEGIN IMMEDIATE"); !s) return s;
-  std::vector<const char*> steps = {kTables, kDedupe, kRecordLog, kJobs, kTimers, kCrashes};
-  if (*version == 1) steps = {kRecordLog, kTo3, kDedupe, kCopyDedupe, kTo4, kJobs, kTimers, kCrashes};
-  if (*version == 2) steps = {kTo3, kDedupe, kCopyDedupe, kTo4, kJobs, kTimers, kCrashes};
-  if (*version == 3) steps = {kTo4, kJobs, kTimers, kCrashes};
-  if (*version == 4) steps = {kTimers, kCrashes};
-  if (*version == 5) steps = {kCrashes};
-  for (const char* step : steps) {
+  for (const char* step : steps_from(*version)) {
     if (Status s = database.execute(step); !s) return s;
   }
   if (Status s = database.execute(("PRAGMA application_id=" + std::to_string(kApplicationId)).c_str()); !s) return s;

@@ -22,9 +22,9 @@
 //             no delivery before it is queued, but for replayed ones, which have an index of their own.
 //
 // Version 2 added record_log and its mark: a gateway that does not know them would miss records, so it must refuse the store. Version 3
-// added first_delivery, deliveries and delivery_open_seq, and dropped the indexes that they replace, and gave dedupe its segments. Version 4
-// added the jobs and what a delivery tells of them. Version 5 added the timers: a gateway that does not know them would never fire them.
-// Version 6 added the crashes.
+// added first_delivery, deliveries and delivery_open_seq, and dropped the indexes that they replace, and gave dedupe its segments. Version
+// 4 added the jobs and what a delivery tells of them. Version 5 added the timers: a gateway that does not know them would never fire them.
+// Version 6 added the crashes. Version 7 made `record` an ordinary table with an index by name.
 #pragma once
 
 #include "core/base/status.h"
@@ -32,7 +32,7 @@
 
 namespace postern::store::sqlite {
 
-constexpr int kSchemaVersion = 6;
+constexpr int kSchemaVersion = 7;
 
 // Makes the tables in an empty database, adds what an older version lacks. Refuses a database of a newer version, or of another
 // program, untouched.

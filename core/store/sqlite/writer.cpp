@@ -1,20 +1,11 @@
 #include "core/store/sqlite/writer.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "core/base/broken.h"
 #include "core/base/clock.h"
 #include "core/base/ids.h"
-#include "core/store/sqlite/schema.h"
 
 namespace postern::store::sqlite {
 namespace {
@@ -23,143 +14,12 @@ constexpr size_t kMergePerEvent = 2;      // keys moved to the table for each ne
 constexpr size_t kMergeAtLeast = 256;
 constexpr uint64_t kMoveMarkAfter = 1024;  // settled deliveries
 constexpr size_t kMoveMarkBy = 4096;       // deliveries looked at
+constexpr int64_t kNumbersAhead = 4096;
 constexpr size_t kBusyBatch = 32;          // events; from here on records are not written to their table directly
 
 std::string_view bytes(const ingest::DedupeKey& key) { return {reinterpret_cast<const char*>(key.data()), key.size()}; }
 
-// The name of a new file is durable only when its folder is.
-Status sync_folder(const std::string& folder) {
-  int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return {Code::kIo, folder + ": " + std::strerror(errno)};
-  int failed = ::fsync(fd);
-  ::close(fd);
-  return failed != 0 ? Status(Code::kIo, folder + ": " + std::strerror(errno)) : Status::ok();
-}
-
-Result<int> lock_store(const std::string& path) {
-  std::string file = path + ".lock";
-  int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return Status(Code::kIo, file + ": " + std::strerror(errno));
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    ::close(fd);
-    return Status(Code::kUnavailable, "another gateway uses the store " + path + "; stop it, or give another store.path");
-  }
-  return fd;
-}
-
 }  // namespace
-
-Writer::Descriptor::~Descriptor() {
-  if (fd >= 0) ::close(fd);
-}
-
-Status Writer::open(const std::string& path) {
-  std::string folder = std::filesystem::path(path).parent_path().string();
-  if (folder.empty()) folder = ".";
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) return {Code::kIo, "store: cannot make the folder " + folder + ": " + error.message()};
-  auto lock = lock_store(std::filesystem::weakly_canonical(path, error).string());
-  if (!lock) return lock.status();
-  lock_.fd = *lock;
-
-  ::umask(::umask(0077) | 0077);  // events are private: the store's files are for this user alone
-  auto database = Database::open(path, false, vfs_.name());
-  if (!database) return database.status();
-  database_ = std::move(*database);
-  database_.checkpoint_on_close(false);  // until it is known to be ours
-  if (Status s = prepare_schema(database_); !s) return s.with_context(path);
-  database_.checkpoint_on_close(true);
-  for (const char* pragma : {"PRAGMA journal_mode=WAL", broken::kSyncOff ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=FULL",
-                             "PRAGMA cache_size=-16000", "PRAGMA temp_store=MEMORY", "PRAGMA journal_size_limit=67108864"}) {
-    if (Status s = database_.execute(pragma); !s) return s;
-  }
-  // Replaces SQLite's own checkpoints, which would swallow their errors.
-  sqlite3_wal_hook(
-      database_.handle(),
-      [](void* self, sqlite3*, const char*, int pages) {
-        static_cast<Writer*>(self)->wal_pages_ = pages;
-        return SQLITE_OK;
-      },
-      this);
-  if (Status s = prepare_statements(); !s) return s;
-  if (Status s = read_marks(); !s) return s;
-  if (Status s = dedupe_.load(database_, event_seq_); !s) return s;
-  if (Status s = records_.load(database_); !s) return s;
-  if (Status s = timers_.load(database_); !s) return s;
-  file_.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file_.fd < 0) return {Code::kIo, path + ": " + std::strerror(errno)};
-  if (Status s = checkpointer_.open(path, database_, vfs_, file_.fd); !s) return s;
-  records_.learn_names(path);
-  return sync_folder(folder);
-}
-
-Status Writer::prepare_statements() {
-  struct Wanted {
-    Statement* statement;
-    const char* sql;
-  };
-  const Wanted wanted[] = {
-      {&begin_, "BEGIN IMMEDIATE"},
-      {&commit_, "COMMIT"},
-      {&rollback_, "ROLLBACK"},
-      {&insert_event_,
-       "INSERT INTO event (seq, dedupe_key, dedupe_until, received_at, id, provider, type, external_id, order_key, depth, "
-       "method, target, remote, headers, body, first_delivery, deliveries) "
-       "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)"},
-      {&insert_delivery_,
-       "INSERT INTO delivery (seq, event, plugin, subscriber, state, attempts, due_at) VALUES (?1,?2,?3,?4,'queued',0,?5)"},
-      {&settle_,
-       "UPDATE delivery SET state=?2, attempts=?3, last_error=?4, settled_at=?5, duration_us=?6 "
-       "WHERE seq=?1 AND state IN ('queued','running')"},
-      {&retry_,
-       "UPDATE delivery SET attempts=?2, last_error=?3, due_at=?4, duration_us=?5 WHERE seq=?1 AND state IN ('queued','running')"},
-      {&insert_attempt_,
-       "INSERT OR REPLACE INTO attempt (delivery, n, started_at, duration_us, outcome, detail) "
-       "SELECT seq, earlier_attempts + ?2, ?3, ?4, ?5, ?6 FROM delivery WHERE seq = ?1"},
-      {&set_seq_, "UPDATE meta SET value = CASE name WHEN 'event_seq' THEN ?1 ELSE ?2 END WHERE name IN ('event_seq', 'delivery_seq')"},
-      {&set_open_seq_, "UPDATE meta SET value = ?1 WHERE name = 'delivery_open_seq'"},
-      {&set_removed_version_, "INSERT OR REPLACE INTO meta VALUES ('record_removed_version', ?1)"},
-      {&first_open_,
-       "SELECT ifnull(min(CASE WHEN state IN ('queued','running') AND replayed_at IS NULL THEN seq END), max(seq) + 1) FROM "
-       "(SELECT seq, state, replayed_at FROM delivery WHERE seq >= ?1 ORDER BY seq LIMIT ?2)"},
-  };
-  for (const Wanted& w : wanted) {
-    auto statement = database_.prepare(w.sql);
-    if (!statement) return statement.status();
-    *w.statement = std::move(*statement);
-  }
-  return Status::ok();
-}
-
-Status Writer::read_marks() {
-  struct Wanted {
-    const char* sql;
-    int64_t value;
-  };
-  Wanted wanted[] = {
-      {"SELECT max((SELECT value FROM meta WHERE name='event_seq'), (SELECT ifnull(max(seq), 0) FROM event))", 0},
-      {"SELECT max((SELECT value FROM meta WHERE name='delivery_seq'), (SELECT ifnull(max(seq), 0) FROM delivery))", 0},
-      {"SELECT value FROM meta WHERE name = 'delivery_open_seq'", 0},
-      {"SELECT (SELECT count(*) FROM delivery WHERE state IN ('queued','running') AND replayed_at IS NULL AND seq >= "
-       "(SELECT value FROM meta WHERE name = 'delivery_open_seq')) + "
-       "(SELECT count(*) FROM delivery INDEXED BY delivery_replayed WHERE state IN ('queued','running') AND replayed_at IS NOT NULL)", 0},
-      {"SELECT count(*) FROM delivery WHERE state = 'dead'", 0},
-      {"SELECT ifnull((SELECT value FROM meta WHERE name = 'record_removed_version'), 0)", 0},
-  };
-  for (Wanted& w : wanted) {
-    auto value = database_.integer(w.sql);
-    if (!value) return value.status();
-    w.value = *value;
-  }
-  event_seq_ = wanted[0].value;
-  delivery_seq_ = wanted[1].value;
-  open_seq_ = wanted[2].value;
-  open_ = static_cast<uint64_t>(wanted[3].value);
-  dead_ = static_cast<uint64_t>(wanted[4].value);
-  removed_version_ = static_cast<uint64_t>(wanted[5].value);
-  return Status::ok();
-}
 
 Status Writer::run(Statement& statement, const char* doing) {
   return statement.run() == SQLITE_DONE ? Status::ok() : database_.fault(doing);
@@ -167,6 +27,8 @@ Status Writer::run(Statement& statement, const char* doing) {
 
 Status Writer::begin(bool with_events) {
   batch_events_ = 0;
+  new_events_.clear();
+  first_new_delivery_ = 0;
   with_events_ = with_events;
   // SQLite would go on writing into the removed file, and everything would be gone with its last descriptor.
   int moved = 0;
@@ -192,28 +54,26 @@ Status Writer::write(ingest::PendingEvent& pending, Batch& batch) {
   }
   ingest::DedupeKey key = event.dedupe_key;
   int64_t until = event.dedupe_until;
-  if (Status s = insert_event(event, pending.event_id, pending.seq, batch); !s) return s;
+  pending.seq = add_event(event, pending.event_id, batch);
   if (until > 0) dedupe_.insert(key, pending.seq, pending.event_id, until);
   pending.outcome = ingest::Outcome::kStored;
   ++batch_events_;
   return Status::ok();
 }
 
-Status Writer::insert_event(ingest::NewEvent& e, std::string& event_id, int64_t& seq, Batch& batch) {
-  seq = ++event_seq_;
-  event_id = make_event_id(e.received_at, seq);
-  seqs_changed_ = true;
-  insert_event_.bind(1, seq).bind_blob(2, bytes(e.dedupe_key)).bind(3, e.dedupe_until).bind(4, e.received_at).bind(5, event_id);
-  insert_event_.bind(6, e.provider).bind(7, e.type).bind(8, e.external_id).bind(9, e.order_key).bind(10, e.depth);
-  insert_event_.bind(11, e.method).bind(12, e.target).bind(13, e.remote).bind_blob(14, e.headers).bind_blob(15, e.body);
-  insert_event_.bind(16, delivery_seq_ + 1).bind(17, static_cast<int64_t>(e.targets ? e.targets->size() : 0));
-  if (Status s = run(insert_event_, "store an event"); !s) return s;
+int64_t Writer::add_event(ingest::NewEvent& event, std::string& event_id, Batch& batch) {
+  int64_t seq = ++given_.event;
+  event_id = make_event_id(event.received_at, seq);
   ++batch.stored;
-  return e.targets && !e.targets->empty() ? insert_deliveries(e, seq, event_id, batch) : Status::ok();
+  NewRow row{&event, &event_id, seq, given_.delivery + 1, event.targets ? static_cast<int64_t>(event.targets->size()) : 0};
+  if (row.deliveries > 0) row.event = &add_deliveries(event, seq, event_id, batch);
+  new_events_.push_back(row);
+  return seq;
 }
 
-// The event itself is moved to its deliveries, or stays whole: then it is freed by whoever made it, which is cheaper.
-Status Writer::insert_deliveries(ingest::NewEvent& event, int64_t event_seq, const std::string& event_id, Batch& batch) {
+// The event itself is moved to its deliveries, or stays whole: then it is freed by whoever made it, which is cheaper. Gives back where it
+// is now.
+const ingest::NewEvent& Writer::add_deliveries(ingest::NewEvent& event, int64_t event_seq, const std::string& event_id, Batch& batch) {
   const std::vector<ingest::Target>& targets = *event.targets;  // a copy of the pointer would be one more for two threads to count
   std::shared_ptr<StoredEvent> kept;
   if (with_events_) {
@@ -222,11 +82,9 @@ Status Writer::insert_deliveries(ingest::NewEvent& event, int64_t event_seq, con
     kept->seq = event_seq;
     kept->id = event_id;
   }
-  int64_t due_at = kept ? kept->received_at : event.received_at;
+  const ingest::NewEvent& whole = kept ? *kept : event;
   for (const ingest::Target& target : targets) {
-    OpenDelivery made{++delivery_seq_, event_seq, target.plugin, target.subscriber, {}, {}, 0, due_at, kept, 0};
-    insert_delivery_.bind(1, made.seq).bind(2, event_seq).bind(3, target.plugin).bind(4, target.subscriber).bind(5, due_at);
-    if (Status s = run(insert_delivery_, "store a delivery"); !s) return s;
+    OpenDelivery made{++given_.delivery, event_seq, target.plugin, target.subscriber, {}, {}, 0, whole.received_at, kept, 0};
     if (!kept) {
       made.provider = event.provider;
       made.order_key = event.order_key;
@@ -234,6 +92,29 @@ Status Writer::insert_deliveries(ingest::NewEvent& event, int64_t event_seq, con
     batch.deliveries.push_back(std::move(made));
     ++batch.open_change;
   }
+  return whole;
+}
+
+Status Writer::flush(const Batch& batch) {
+  if (new_events_.empty()) return Status::ok();
+  int code = insert_events_.run(new_events_.size(), [this](Statement& s, int at, size_t i) {
+    const NewRow& row = new_events_[i];
+    const ingest::NewEvent& e = *row.event;
+    s.bind(at, row.seq).bind_blob(at + 1, bytes(e.dedupe_key)).bind(at + 2, e.dedupe_until).bind(at + 3, e.received_at);
+    s.bind(at + 4, *row.id);
+    s.bind(at + 5, e.provider).bind(at + 6, e.type).bind(at + 7, e.external_id).bind(at + 8, e.order_key).bind(at + 9, e.depth);
+    s.bind(at + 10, e.method).bind(at + 11, e.target).bind(at + 12, e.remote).bind_blob(at + 13, e.headers).bind_blob(at + 14, e.body);
+    s.bind(at + 15, row.first_delivery).bind(at + 16, row.deliveries);
+  });
+  if (code != SQLITE_DONE) return database_.fault("store an event");
+  code = insert_deliveries_.run(batch.deliveries.size() - first_new_delivery_, [this, &batch](Statement& s, int at, size_t i) {
+    const OpenDelivery& d = batch.deliveries[first_new_delivery_ + i];
+    s.bind(at, d.seq).bind(at + 1, d.event_seq).bind(at + 2, d.plugin).bind(at + 3, d.subscriber).bind(at + 4, std::string_view("queued"));
+    s.bind(at + 5, 0).bind(at + 6, d.due_at);
+  });
+  if (code != SQLITE_DONE) return database_.fault("store a delivery");
+  new_events_.clear();
+  first_new_delivery_ = batch.deliveries.size();
   return Status::ok();
 }
 
@@ -256,8 +137,8 @@ Status Writer::write(Settlement& settlement, Batch& batch) {
   for (const ingest::NewEvent& emitted : settlement.emitted) {
     ingest::NewEvent event = emitted;  // should the batch fail, the settlement comes again
     std::string id;
-    int64_t seq;
-    if (Status s = insert_event(event, id, seq, batch); !s) return s;
+    add_event(event, id, batch);
+    if (Status s = flush(batch); !s) return s;
   }
   return Status::ok();
 }
@@ -266,8 +147,8 @@ Result<bool> Writer::fire(Firing& timer, Batch& batch) {
   auto removed = timers_.remove(timer.timer);
   if (!removed || !*removed) return removed;
   std::string id;
-  int64_t seq;
-  if (Status s = insert_event(timer.event, id, seq, batch); !s) return s;
+  add_event(timer.event, id, batch);
+  if (Status s = flush(batch); !s) return s;
   return true;
 }
 
@@ -345,14 +226,20 @@ Status Writer::commit(const Batch& batch) {
     if (Status s = dedupe_.merge(budget, wall_ms()); !s) return s;
   }
   if (Status s = move_open_mark(batch); !s) return s;
-  if (seqs_changed_) {
-    if (Status s = run(set_seq_.bind(1, event_seq_).bind(2, delivery_seq_), "keep the marks"); !s) return s;
+  Numbers kept = kept_;
+  if (given_.event > kept.event || given_.delivery > kept.delivery) {
+    kept = {given_.event + kNumbersAhead, given_.delivery + kNumbersAhead};
+    if (Status s = write_marks(kept); !s) return s;
   }
   if (removed_version_changed_) {
     if (Status s = run(set_removed_version_.bind(1, static_cast<int64_t>(removed_version_)), "keep the versions"); !s) return s;
   }
-  if (Status s = run(commit_, "commit"); !s) return s;
-  seqs_changed_ = removed_version_changed_ = false;
+  vfs_.put_off_log_sync(true);
+  Status committed = run(commit_, "commit");
+  vfs_.put_off_log_sync(false);
+  if (!committed) return committed;
+  removed_version_changed_ = false;
+  kept_ = kept;
   if (settled_since_mark_ >= kMoveMarkAfter) settled_since_mark_ = 0;
   open_seq_ = std::max(open_seq_, std::exchange(moved_open_seq_, 0));
   dedupe_.commit();
@@ -361,6 +248,17 @@ Status Writer::commit(const Batch& batch) {
   open_ += static_cast<uint64_t>(batch.open_change);
   dead_ += static_cast<uint64_t>(batch.dead_change);
   return Status::ok();
+}
+
+Status Writer::write_marks(const Numbers& up_to) {
+  return run(set_seq_.bind(1, up_to.event).bind(2, up_to.delivery), "keep the marks");
+}
+
+Status Writer::keep_marks() {
+  if (given_.event >= kept_.event && given_.delivery >= kept_.delivery) return Status::ok();
+  if (Status s = run(begin_, "begin"); !s) return s;
+  if (Status s = write_marks(given_); !s) return s;
+  return run(commit_, "commit");
 }
 
 // A few rows at a time: one delivery that stayed open for long must not make the senders wait for a walk past all the later ones.
@@ -385,7 +283,18 @@ void Writer::rollback() {
   timers_.rollback();
 }
 
-Status Writer::checkpoint_if_due() { 
+void Writer::make_durable(bool beside, std::function<void(const Status&)> done) {
+  auto sync = vfs_.take_log_sync();
+  syncer_.wait();
+  if (!sync) return done(Status::ok());  // nothing was written
+  auto run = [sync = std::move(sync), done = std::move(done)] {
+    int code = sync();
+    done(code == SQLITE_OK ? Status::ok() : Status(Code::kIo, std::string("sync a commit: ") + sqlite3_errstr(code)));
+  };
+  beside ? syncer_.run(std::move(run)) : run();
+}
+
+Status Writer::checkpoint_if_due() {
   if (wal_pages_ == 0) return Status::ok();
   return checkpointer_.after_commit(std::exchange(wal_pages_, 0));
 }

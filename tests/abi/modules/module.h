@@ -71,7 +71,8 @@ constexpr postern_plugin plugin_of(Hooks hooks) {
 using Create = decltype(postern_plugin_entry::create);
 
 constexpr postern_plugin_entry entry_of(Create create) {
-  return {sizeof(postern_plugin_entry), POSTERN_ABI_MAJOR, POSTERN_ABI_MINOR, 0, str("module"), str("1.2.3"), str("test"), nullptr, 0, create};
+  return {
+      sizeof(postern_plugin_entry), POSTERN_ABI_MAJOR, POSTERN_ABI_MINOR, 0, str("module"), str("1.2.3"), str("test"), nullptr, 0, create};
 }
 
 }  // namespace

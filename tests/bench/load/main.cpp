@@ -104,6 +104,7 @@ void describe(CLI::App& app, Options& options, std::string& to) {
   const std::map<std::string, Scheme> schemes{
       {"standard", Scheme::kStandard}, {"legacy", Scheme::kLegacy}, {"own", Scheme::kOwn}, {"twilio", Scheme::kTwilio}};
   app.add_option("--to", to, "Where to send: HOST:PORT")->capture_default_str();
+  app.add_flag("--tls", options.tls, "Over TLS; the server's certificate is not checked");
   app.add_option("--path", options.path,
                  "Target of the requests; default: /api/v1/webhooks/openphone, or …/incoming-call for twilio");
   app.add_option("--connections", options.connections, "Connections kept open")
@@ -170,7 +171,7 @@ std::string complete(Options& options, const std::string& to) {
   const bool twilio = options.scheme == Scheme::kTwilio;
   if (twilio && !options.journal.empty()) return "--journal holds openphone's ids; it makes no sense with twilio";
   if (options.path.empty()) options.path = twilio ? "/api/v1/webhooks/incoming-call" : "/api/v1/webhooks/openphone";
-  if (options.public_url.empty()) options.public_url = "http://" + to;
+  if (options.public_url.empty()) options.public_url = (options.tls ? "https://" : "http://") + to;
   if (options.public_url.ends_with('/')) options.public_url.pop_back();
   return options.secret.empty() ? "--secret or $POSTERN_LOAD_SECRET is needed" : "";
 }

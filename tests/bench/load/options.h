@@ -13,6 +13,7 @@ struct Options {
   std::string port = "8080";
   std::string path;        // as on the command line; empty: that of the scheme
   std::string public_url;  // that of the gateway, without a trailing slash; Twilio signs it
+  bool tls = false;
   uint32_t connections = 64;
   uint32_t threads = 1;
   double duration_s = 0;  // 0: until `requests` are answered

@@ -20,6 +20,7 @@ namespace {
 
 constexpr int64_t kReconnectUs = 10'000;
 constexpr int64_t kCheckUs = 100'000;
+constexpr int64_t kTickUs = 250;
 constexpr int64_t kLastAnswersUs = 5'000'000;  // after the end, for what is under way
 constexpr size_t kRememberedIds = 65536;
 
@@ -50,6 +51,7 @@ Worker::Worker(const Options& options, const Target& target, Shared& shared, uin
       most_requests_(requests),
       interval_ns_(rate > 0 ? static_cast<int64_t>(1e9 / rate) : 0),
       source_(make_event_source(options)),
+      tls_(options.tls ? std::make_unique<TlsClient>() : nullptr),
       journal_(options.journal),
       unacked_(options.journal_unacked ? options.journal + ".unacked" : ""),
       random_(seeded()),
@@ -142,6 +144,26 @@ void Worker::opened(Connection& connection, int64_t now_us) {
   socklen_t size = sizeof error;
   getsockopt(connection.fd, SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) return end(connection, &Figures::refused_connections, now_us);
+  if (!tls_) return ready(connection, now_us);
+  connection.tls = tls_->connect(connection.fd);
+  connection.state = State::kShakingHands;
+  shake_hands(connection, now_us);
+}
+
+void Worker::shake_hands(Connection& connection, int64_t now_us) {
+  switch (TlsClient::shake_hands(connection.tls.get())) {
+    case TlsClient::Handshake::kDone:
+      return ready(connection, now_us);
+    case TlsClient::Handshake::kWantsRead:
+      return watch(connection, EPOLL_CTL_MOD, EPOLLIN);
+    case TlsClient::Handshake::kWantsWrite:
+      return watch(connection, EPOLL_CTL_MOD, EPOLLOUT);
+    case TlsClient::Handshake::kFailed:
+      return end(connection, &Figures::refused_connections, now_us);
+  }
+}
+
+void Worker::ready(Connection& connection, int64_t now_us) {
   watch(connection, EPOLL_CTL_MOD, EPOLLIN);
   connection.state = State::kIdle;
   last_up_us_ = now_us;
@@ -190,7 +212,8 @@ void Worker::send_next(Connection& connection, int64_t begun_us, int64_t now_us)
 }
 
 void Worker::write_out(Connection& connection, std::string_view bytes, int64_t now_us) {
-  const ssize_t n = send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  const ssize_t n = connection.tls ? TlsClient::send(connection.tls.get(), bytes.data(), bytes.size())
+                                   : send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   if (n == static_cast<ssize_t>(bytes.size())) return;
   if (n < 0 && errno != EAGAIN) return end(connection, &Figures::broken, now_us);
   connection.out = bytes.substr(n < 0 ? 0 : static_cast<size_t>(n));
@@ -199,6 +222,7 @@ void Worker::write_out(Connection& connection, std::string_view bytes, int64_t n
 
 void Worker::handle(Connection& connection, uint32_t events) {
   if (connection.state == State::kConnecting) return opened(connection, now_us_);
+  if (connection.state == State::kShakingHands) return shake_hands(connection, now_us_);
   if ((events & EPOLLOUT) != 0 && !connection.out.empty()) {
     const std::string rest = std::exchange(connection.out, {});
     watch(connection, EPOLL_CTL_MOD, EPOLLIN);
@@ -209,7 +233,8 @@ void Worker::handle(Connection& connection, uint32_t events) {
 
 void Worker::read_in(Connection& connection) {
   char buffer[16384];
-  const ssize_t n = recv(connection.fd, buffer, sizeof buffer, 0);
+  const ssize_t n = connection.tls ? TlsClient::receive(connection.tls.get(), buffer, sizeof buffer)
+                                   : recv(connection.fd, buffer, sizeof buffer, 0);
   now_us_ = steady_us();
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return end(connection, &Figures::broken, now_us_);
@@ -261,15 +286,17 @@ void Worker::answered(Connection& connection, int status, std::string_view body,
 // fault.
 void Worker::end(Connection& connection, uint64_t Figures::*cause, int64_t now_us) {
   const State was = connection.state;
+  const bool was_coming = was == State::kConnecting || was == State::kShakingHands;
+  connection.tls.reset();
   close(connection.fd);
   connection.fd = -1;
   connection.state = State::kDown;
   connection.in.clear();
   connection.out.clear();
-  connection.retry_at_us = was == State::kConnecting ? now_us + kReconnectUs : now_us;
+  connection.retry_at_us = was_coming ? now_us + kReconnectUs : now_us;
   ++down_;
   if (was == State::kIdle) std::erase(idle_, &connection);
-  if (was == State::kConnecting) {
+  if (was_coming) {
     ++figures_.refused_connections;
     if (options_.stop_on_error) shared_.stop = true;
     if (static_cast<double>(now_us - last_up_us_) > options_.give_up_s * 1e6) {
@@ -307,16 +334,19 @@ void Worker::check_timeouts(int64_t now_us) {
   next_check_us_ = now_us + kCheckUs;
   const auto oldest = now_us - static_cast<int64_t>(options_.timeout_s * 1e6);
   for (auto& connection : connections_) {
-    const bool busy = connection.state == State::kWaiting || connection.state == State::kConnecting;
+    const bool busy = connection.state == State::kWaiting || connection.state == State::kConnecting ||
+                      connection.state == State::kShakingHands;
     if (busy && connection.sent_us < oldest) end(connection, &Figures::timeouts, now_us);
   }
 }
 
 void Worker::wait(int64_t now_us) {
   if (interval_ns_ > 0 && !idle_.empty()) {
+    // At high rates several together: to wake up for each costs more than to send it, and the gateway needs the processor.
+    const int64_t at_ns = std::max(next_due_ns_, (now_us + kTickUs) * 1000);
     itimerspec at{};
-    at.it_value.tv_sec = next_due_ns_ / 1'000'000'000;
-    at.it_value.tv_nsec = next_due_ns_ % 1'000'000'000;
+    at.it_value.tv_sec = at_ns / 1'000'000'000;
+    at.it_value.tv_nsec = at_ns % 1'000'000'000;
     timerfd_settime(timer_, TFD_TIMER_ABSTIME, &at, nullptr);
   }
   const auto most = down_ > 0 && may_send(now_us) ? kReconnectUs : kCheckUs;

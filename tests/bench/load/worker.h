@@ -19,6 +19,7 @@
 #include "tests/bench/load/figures.h"
 #include "tests/bench/load/journal.h"
 #include "tests/bench/load/options.h"
+#include "tests/bench/load/tls_client.h"
 
 namespace postern::load {
 
@@ -50,9 +51,10 @@ class Worker {
   const Figures& figures() const { return figures_; }
 
  private:
-  enum class State { kDown, kConnecting, kIdle, kWaiting };
+  enum class State { kDown, kConnecting, kShakingHands, kIdle, kWaiting };
   struct Connection {
     int fd = -1;
+    TlsClient::Connection tls;  // --tls
     State state = State::kDown;
     EventId id;
     bool repeat = false;
@@ -69,6 +71,8 @@ class Worker {
   void open_down_connections(int64_t now_us);
   void open(Connection& connection, int64_t now_us);
   void opened(Connection& connection, int64_t now_us);
+  void shake_hands(Connection& connection, int64_t now_us);
+  void ready(Connection& connection, int64_t now_us);
   void send_due(int64_t now_us);
   void send_next(Connection& connection, int64_t begun_us, int64_t now_us);
   EventId choose_id(bool& repeat);
@@ -88,6 +92,7 @@ class Worker {
   const uint64_t most_requests_;
   const int64_t interval_ns_;  // between two requests at a given rate; 0: closed loop
   std::unique_ptr<EventSource> source_;
+  std::unique_ptr<TlsClient> tls_;  // --tls
   Journal journal_;
   Journal unacked_;
   std::mt19937_64 random_;

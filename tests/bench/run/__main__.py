@@ -1,27 +1,22 @@
 """tests/bench/run.sh: Postern against nginx's `return 200`, with the same generator, the same bytes, in one run."""
 
 import argparse
-import json
 import os
-import shutil
-import signal
 import sys
-import tempfile
 import time
 
-import machine
+import full_store
 import report
+import session
 from measure import CALL_STATUS, CALLS, EMPTY, MESSAGES, Comparison, Generator, measure
-from servers import Failure, Nginx, Postern, end
+from servers import Nginx, Postern
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 CONNECTIONS = (1, 64, 256, 512)
 BAR_CONNECTIONS = 256
 LEAST_RATIO = 0.35  # of nginx's rate
 LEAST_SETTLED = 0.1  # of the acknowledged events, meanwhile
 LEAST_STORED = 0.7  # of the rate with an empty store
 LEAST_DRAINED = 0.5  # of the rate at which the same events came in
-GIB = 2**30
 
 
 def parse(arguments):
@@ -32,7 +27,7 @@ def parse(arguments):
     parser.add_argument("--quick", action="store_true",
                         help="3 s a phase and 100,000 stored events; a missed bar is not an error")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
-    parser.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build", "release"),
+    parser.add_argument("--build", metavar="DIR", default=session.RELEASE,
                         help="the build that is measured (default: build/release)")
     parser.add_argument("--seconds", type=float, help="of each phase (default: 10, quick: 3)")
     parser.add_argument("--stored", type=int, help="events in the full store (default: 1,000,000, quick: 100,000)")
@@ -47,24 +42,8 @@ def parse(arguments):
 
 
 def missing(build):
-    """What cannot be done without, as one sentence; None when all is there."""
-    for name in ("postern", "postern_load", "plugins/openphone.so", "tests/plugins/empty.so"):
-        if not os.path.exists(os.path.join(build, name)):
-            return f"{build}/{name} is missing; build it: cmake --preset release && cmake --build --preset release"
-    return None if Nginx.binary() else "nginx is not installed; packaging/install-dependencies.sh test installs it"
-
-
-def make_folder(stored):
-    base = os.environ.get("TMPDIR")
-    if not base:
-        base = os.path.join(ROOT, "build", "bench")
-        os.makedirs(base, exist_ok=True)
-    if machine.file_system(base)[0] in ("tmpfs", "ramfs"):
-        raise Failure(f"{base} is in memory, where fsync is free; set TMPDIR to a folder on a disk")
-    wanted = 2 * GIB + stored * 10 * 1024  # what is stored, and what the rounds add to it
-    if shutil.disk_usage(base).free < wanted:
-        raise Failure(f"{base} needs {wanted / GIB:.0f} GiB of free space; set TMPDIR to a folder on another disk")
-    return tempfile.mkdtemp(prefix="postern-bench-", dir=base)
+    lacking = session.missing(build, "plugins/openphone.so", "tests/plugins/empty.so")
+    return lacking or (None if Nginx.binary() else "nginx is not installed; packaging/install-dependencies.sh test installs it")
 
 
 class Bench:
@@ -105,44 +84,11 @@ class Bench:
         return comparison
 
     def full_store(self):
-        """Empty and full store alternate as well: the machine may be slower at the end of a long run."""
-        labels = ("postern, empty", f"postern, {self.options.stored:,} stored")
-        comparison = Comparison(MESSAGES.title + ", full store", BAR_CONNECTIONS, labels)
-        with Postern(os.path.join(self.folder, "full"), self.options.build, MESSAGES) as full:
-            self.fill_up(full)
-            for number in range(self.options.rounds):
-                what = f"round {number + 1} of {self.options.rounds}"
-                with self.postern(MESSAGES) as empty:
-                    first = self.measure(empty, MESSAGES, BAR_CONNECTIONS, f"postern: empty store, {what}")
-                second = self.measure(full, MESSAGES, BAR_CONNECTIONS, f"postern: full store, {what}")
-                full.drain()
-                comparison.rounds.append((first, second))
+        comparison, self.fill = full_store.compare(
+            lambda name: Postern(os.path.join(self.folder, name), self.options.build, MESSAGES), self.generator, self.progress,
+            lambda server, what: self.measure(server, MESSAGES, BAR_CONNECTIONS, what), self.options.stored, BAR_CONNECTIONS,
+            self.options.rounds)
         return comparison
-
-    def fill_up(self, full):
-        count = self.options.stored
-        self.progress.begin(f"postern: storing {count:,} events")
-        begin = time.monotonic()
-        process = self.generator.start(full, MESSAGES, BAR_CONNECTIONS, "--requests", str(count))
-        try:
-            while process.poll() is None:
-                self.progress.tell(f"{full.counters()['events']:,}")
-                time.sleep(0.5)
-            load = self.generator.result(process, full)
-        finally:
-            end(process)
-        if load["acked"] != count or load["queued"] != count:
-            raise Failure(f"only {load['queued']} of {count} events were stored: {load['statuses']}")
-        stored = time.monotonic()
-        self.progress.done(f"{load['acks_per_s']:,.0f}/s")
-        self.progress.begin("postern: handling what is queued")
-        before = full.counters()
-        after = full.drain(lambda queued: self.progress.tell(f"{queued:,} left"))
-        seconds = time.monotonic() - stored
-        self.fill = {"events": count, "seconds": stored - begin, "acks_per_s": load["acks_per_s"], "p99_us": load["p99_us"],
-                     "drain_seconds": seconds, "drain_settled_per_s": (after["settled"] - before["settled"]) / seconds,
-                     "store_mib": full.store_mib(), "dead": after["dead"], "version": full.status()["version"]}
-        self.progress.done(f"{self.fill['drain_settled_per_s']:,.0f}/s")
 
     def drain(self):
         """What a delivery costs from queued to settled: an empty handler works off what came in under full load."""
@@ -189,71 +135,26 @@ def print_report(bench, comparisons, bars):
         report.print_table(f"{one.title}, empty store", [one])
     if not bench.with_twilio:
         print("\ntwilio: not measured, since the build has no plugins/twilio.so")
-    fill = bench.fill
-    report.print_table("Full store; the ratio is its rate to that of an empty one", comparisons[-1:])
-    print(f"  {fill['events']:,} events were stored at {fill['acks_per_s']:,.0f}/s and handled at "
-          f"{fill['drain_settled_per_s']:,.0f}/s afterwards; the store has {fill['store_mib']:,.0f} MiB then")
+    full_store.print_full_store(comparisons[-1], bench.fill)
     report.print_drain(bench.drained, median_of(bench.drained))
     report.print_bars(bars, not bench.options.quick)
 
 
-def warn_of(facts, build):
-    if facts["load_average"] > 0.3 * facts["cpus"]:
-        report.warn(f"the machine is not idle (load average {facts['load_average']}): the figures will say little")
-    if facts["fsync_ms"] < 0.02:
-        report.warn("an fsync takes no time here: this disk promises what it does not do")
-    with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as file:
-        if "CMAKE_BUILD_TYPE:STRING=Release\n" not in file.read():
-            report.warn(f"{build} is not a release build")
-
-
-def stop_on(signals):
-    def stop(number, _):
-        for each in signals:
-            signal.signal(each, signal.SIG_IGN)  # what follows is the cleaning up, once
-        sys.exit(128 + number)
-
-    for each in signals:
-        signal.signal(each, stop)
-
-
 def main(arguments):
     options = parse(arguments)
-    stop_on((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    folder = None
-    try:
-        lacking = missing(options.build)
-        if lacking:
-            raise Failure(lacking)
-        folder = make_folder(options.stored)
-        facts = machine.describe(folder)
-        if options.json:
-            with open(options.json, "a", encoding="utf-8"):
-                pass  # now rather than in ten minutes
-    except (Failure, OSError) as failure:
-        shutil.rmtree(folder or "", ignore_errors=True)
-        print(f"run.sh: {failure}", file=sys.stderr)
-        return 2
-    try:
-        report.print_machine(facts)
-        warn_of(facts, options.build)
-        sys.stdout.flush()
+
+    def work(folder, facts):
         bench = Bench(options, folder, os.path.exists(os.path.join(options.build, "plugins", "twilio.so")))
         comparisons = bench.run()
         bars = bars_of(comparisons, bench.drained)
         print_report(bench, comparisons, bars)
         if options.json:
-            figures = {"mode": "quick" if options.quick else "full", "seconds": options.seconds, "machine": facts,
-                       "fill": bench.fill, "drain": bench.drained, "comparisons": [one.as_json() for one in comparisons], "bars": bars}
-            with open(options.json, "w", encoding="utf-8") as file:
-                json.dump(figures, file, indent=2)
-                file.write("\n")
+            session.write_json(options.json, {
+                "mode": "quick" if options.quick else "full", "seconds": options.seconds, "machine": facts, "fill": bench.fill,
+                "drain": bench.drained, "comparisons": [one.as_json() for one in comparisons], "bars": bars})
         return 0 if options.quick or all(bar["met"] for bar in bars) else 1
-    except Failure as failure:
-        print(f"\nrun.sh: {failure}", file=sys.stderr)
-        return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+    return session.run("run.sh", options, missing(options.build), full_store.disk_bytes(options.stored), work)
 
 
 sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import statistics
 import time
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -34,9 +35,9 @@ def tree(pid):
 
 
 def cpu_seconds(pids):
-    """User and system time of all threads so far."""
+    """User and system time of all threads so far, and of the children that have come and gone."""
     stats = [stat for stat in map(_stat, pids) if stat]
-    return sum(int(stat[11]) + int(stat[12]) for stat in stats) / _TICKS
+    return sum(int(ticks) for stat in stats for ticks in stat[11:15]) / _TICKS
 
 
 def rss_mib(pids):
@@ -65,21 +66,25 @@ def file_system(path):
     return best[1:]
 
 
-def fsync_ms(folder):
-    """Median time of 4 KiB appended and fsynced: what each commit waits for at the least."""
-    name = os.path.join(folder, "fsync")
-    times = []
+def sync_ms(folder, sync, size, times):
+    """Each time in ms that `size` bytes appended and synced take: what each commit waits for at the least."""
+    name = os.path.join(folder, "sync")
+    taken = []
     fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        for _ in range(32):
-            os.write(fd, b"x" * 4096)
+        for _ in range(times):
             begin = time.monotonic()
-            os.fsync(fd)
-            times.append(time.monotonic() - begin)
+            os.write(fd, b"x" * size)
+            sync(fd)
+            taken.append((time.monotonic() - begin) * 1000)
     finally:
         os.close(fd)
         os.unlink(name)
-    return sorted(times)[len(times) // 2] * 1000
+    return taken
+
+
+def fsync_ms(folder):
+    return statistics.median(sync_ms(folder, os.fsync, 4096, 32))
 
 
 def _cpu_model():

@@ -56,6 +56,7 @@ class Round:
     settled_share: float | None
     errors: int  # broken connections, timeouts, answers that are not HTTP
     statuses: dict
+    unacked: int  # under way at the end: nobody knows whether they were accepted
 
     @property
     def wrong(self):
@@ -115,20 +116,20 @@ class Generator:
         return json.loads(out)
 
 
-def measure(generator, server, traffic, connections, seconds):
-    """One Round of `seconds` on a server that has nothing else to do."""
+def measure(generator, server, traffic, connections, seconds, *options):
+    """One Round of `seconds` on a server that has nothing else to do; `options` are postern_load's."""
     before = server.counters()
-    pids = machine.tree(server.pid)
-    cpu = machine.cpu_seconds(pids)
-    process = generator.start(server, traffic, connections, "--duration", str(seconds))
+    cpu = machine.cpu_seconds(server.pids())
+    process = generator.start(server, traffic, connections, "--duration", str(seconds), *options)
     try:
         # Shortly before the end, under full load: afterwards the handlers would have the machine to themselves.
         time.sleep(max(0.1, seconds - 0.3))
         meanwhile = server.counters()
+        rss_mib = machine.rss_mib(server.pids())
         load = generator.result(process, server)
     finally:
         end(process)
-    cpu = machine.cpu_seconds(pids) - cpu
+    cpu = machine.cpu_seconds(server.pids()) - cpu
     share = None
     if before and meanwhile["events"] > before["events"]:
         share = (meanwhile["settled"] - before["settled"]) / (meanwhile["events"] - before["events"])
@@ -137,6 +138,6 @@ def measure(generator, server, traffic, connections, seconds):
                  acked=load["acked"], requests_per_s=load["acks_per_s"], p50_us=load["p50_us"], p99_us=load["p99_us"],
                  server_cpu_s_per_100k=cpu / load["requests"] * 100_000,
                  generator_us_per_request=load["cpu_s"] / load["requests"] * 1e6,
-                 generator_busy=load["cpu_s"] / (load["seconds"] * threads), rss_mib=machine.rss_mib(pids),
+                 generator_busy=load["cpu_s"] / (load["seconds"] * threads), rss_mib=rss_mib,
                  settled_per_s=None if share is None else share * load["acks_per_s"], settled_share=share,
-                 errors=load["errors"] + load["refused_connections"], statuses=load["statuses"])
+                 errors=load["errors"] + load["refused_connections"], statuses=load["statuses"], unacked=load["unacked"])

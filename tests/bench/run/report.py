@@ -92,7 +92,7 @@ def print_bars(bars, binding):
     print("\n" + paint("Bars", "bold") + ("" if binding else " (--quick: they only inform)"))
     for bar in bars:
         verdict = paint("met", "green") if bar["met"] else paint("MISSED", "red")
-        print(f"  {bar['name']}: {bar['value']:.2f}, wanted at least {bar['wanted']:.2f}: {verdict}")
+        print(f"  {bar['name']}: {bar['value']:.2f}, wanted at {'most' if bar.get('most') else 'least'} {bar['wanted']:.2f}: {verdict}")
 
 
 def print_machine(facts):

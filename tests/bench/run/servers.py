@@ -1,4 +1,4 @@
-"""The two servers that are compared, each with a folder and a port of its own, started and stopped by process id."""
+"""The servers that are compared, each with a folder and a port of its own, started and stopped by process id."""
 
 import http.client
 import json
@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import time
+
+import machine
 
 
 class Failure(Exception):
@@ -38,31 +40,44 @@ class Server:
     def __init__(self, folder):
         self.folder = folder
         self.port = free_port()
-        self.process = None
+        self.processes = []  # in the order of their start; the last one listens
 
     @property
-    def pid(self):
-        return self.process.pid
+    def process(self):
+        return self.processes[-1]
+
+    def pids(self):
+        """All processes of the server as they are now, children included."""
+        return [pid for process in self.processes for pid in machine.tree(process.pid)]
+
+    def ended(self):
+        """Which of its processes are no more, though all should be."""
+        return [process.args[0] for process in self.processes if process.poll() is not None]
 
     def __enter__(self):
         os.mkdir(self.folder, 0o700)
         try:
-            command, environment = self.prepare()
-            with open(os.path.join(self.folder, "log"), "wb") as log:
-                # A group of its own, so that Ctrl-C at the terminal ends this program first. But no session of its own: Linux's
-                # autogroup would divide the processors among sessions then, so that the generator alone counts as much as all threads
-                # of a server (see README.md).
-                self.process = subprocess.Popen(command, cwd=self.folder, env={**os.environ, **environment}, stdout=log,
-                                                stderr=log, stdin=subprocess.DEVNULL, process_group=0)
+            self.start()
             self._wait_until_it_answers()
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def start(self):
+        self.spawn(*self.prepare())
+
+    def spawn(self, command, environment):
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            # A group of its own, so that Ctrl-C at the terminal ends this program first. But no session of its own: Linux's
+            # autogroup would divide the processors among sessions then, so that the generator alone counts as much as all threads
+            # of a server (see README.md).
+            self.processes.append(subprocess.Popen(command, cwd=self.folder, env={**os.environ, **environment}, stdout=log,
+                                                   stderr=log, stdin=subprocess.DEVNULL, process_group=0))
+
     def __exit__(self, *_):
-        if self.process:
-            end(self.process)
+        for process in reversed(self.processes):
+            end(process)
         shutil.rmtree(self.folder, ignore_errors=True)
         os.sync()  # so that the next one does not wait for what this one has left to write
 
@@ -70,11 +85,15 @@ class Server:
         with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as file:
             return file.read()[-2000:].strip() or "(its log is empty)"
 
+    def connect(self, timeout):
+        """For requests by hand, one after the other."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
     def _wait_until_it_answers(self):
         last = time.monotonic() + 20
         while time.monotonic() < last and self.process.poll() is None:
             try:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection = self.connect(timeout=5)
                 connection.request("GET", "/health")
                 connection.getresponse()
                 return

@@ -32,7 +32,8 @@ class Archive {
                                              [] { return std::string("# metrics\n"); }});
     store::Retention::Policy retention;
     retention.age = std::chrono::hours(24);
-    upkeep_ = std::make_unique<UpkeepApi>(UpkeepApi::Sources{*store_, *store_, *dispatcher_, [retention] { return retention; }, [this] { ++jobs_begun; }});
+    upkeep_ = std::make_unique<UpkeepApi>(
+        UpkeepApi::Sources{*store_, *store_, *dispatcher_, [retention] { return retention; }, [this] { ++jobs_begun; }});
   }
   ~Archive() { store_->stop(); }
 

@@ -43,7 +43,15 @@ const Case kCases[] = {
     {{"10.0.0.0/8"}, "::FFFF:10.1.2.3", true},
     {{"10.0.0.0/8"}, "::ffff:11.1.2.3", false},
     {{"10.0.0.0/8"}, "::10.1.2.3", false},
+    {{"0.0.0.0/8"}, "::ffff:0.129.2.1", true},
+    {{"0.0.0.0/8"}, "::ffff:1.129.2.1", false},
     {{"::/0"}, "::ffff:10.1.2.3", false},
+    {{"::ffff:10.0.0.0/104"}, "10.1.2.3", true},
+    {{"::ffff:10.0.0.0/104"}, "::ffff:10.1.2.3", true},
+    {{"::ffff:10.0.0.0/104"}, "11.1.2.3", false},
+    {{"::ffff:127.0.0.1"}, "127.0.0.1", true},
+    {{"::ffff:127.0.0.1"}, "127.0.0.2", false},
+    {{"::ffff:0:0/96"}, "192.0.2.1", true},
     // A link-local client comes with its interface.
     {{"fe80::/10"}, "fe80::1%lo", true},
     {{"2001:db8::/32"}, "fe80::1%lo", false},
@@ -58,13 +66,15 @@ const Case kCases[] = {
 
 class Contains : public ::testing::TestWithParam<Case> {};
 
-TEST_P(Contains, OnlyWhatIsInside) { EXPECT_EQ(contains(GetParam().networks, GetParam().address), GetParam().contained) << GetParam().address; }
+TEST_P(Contains, OnlyWhatIsInside) {
+  EXPECT_EQ(contains(GetParam().networks, GetParam().address), GetParam().contained) << GetParam().address;
+}
 
 INSTANTIATE_TEST_SUITE_P(AddressList, Contains, ::testing::ValuesIn(kCases));
 
 TEST(AddressList, RefusesWhatIsNoNetwork) {
-  for (const char* text : {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8/8", "10.0.0.0/4294967304", "::1/129", "localhost",
-                           "1.2.3.4.5", "unix"}) {
+  for (const char* text : {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8/8", "10.0.0.0/4294967304", "::1/129",
+                           "localhost", "1.2.3.4.5", "unix"}) {
     auto list = AddressList::parse({"10.0.0.0/8", text});
     ASSERT_FALSE(list) << text;
     EXPECT_EQ(list.status().message(), "'" + std::string(text) + "' is not a network");

@@ -12,8 +12,8 @@ http::Request head(const std::string& headers) { return http::Request::from_part
 const std::string kJson = "Content-Type: application/json\r\n";
 
 int refusal(const Rules& rules, const std::string& headers, const std::string& client = "192.0.2.1") {
-  auto response = rules.refuse(head(headers), client, kNow);
-  return response ? response->status : 0;
+  auto refused = rules.refuse(head(headers), client, kNow);
+  return refused ? refused->response.status : 0;
 }
 
 TEST(Rules, LetEverythingPassWhenThereAreNone) {
@@ -59,8 +59,9 @@ TEST(Rules, TellWhenToTryAgain) {
   Rules rules;
   rules.rate = std::make_shared<TokenBucket>(0.1);
   EXPECT_EQ(refusal(rules, ""), 0);
-  auto response = rules.refuse(head(""), "192.0.2.1", kNow);
-  ASSERT_TRUE(response);
+  auto refused = rules.refuse(head(""), "192.0.2.1", kNow);
+  ASSERT_TRUE(refused);
+  const http::Response* response = &refused->response;
   EXPECT_EQ(response->status, 429);
   ASSERT_EQ(response->headers.size(), 1u);
   EXPECT_EQ(response->headers[0].first, "Retry-After");
@@ -78,6 +79,24 @@ TEST(Rules, AskForTheAddressBeforeTheRate) {
   EXPECT_EQ(refusal(rules, "", "198.51.100.1"), 403);
 }
 
+// One client that asks for too much must not use up the rate of all.
+TEST(Rules, AskForTheClientsRateBeforeThatOfAll) {
+  Rules rules;
+  rules.rate_per_client = std::make_shared<ClientRate>(1);
+  rules.rate = std::make_shared<TokenBucket>(2);
+  EXPECT_EQ(refusal(rules, "", "192.0.2.1"), 0);
+  for (int i = 0; i < 10; ++i) {
+    auto refused = rules.refuse(head(""), "192.0.2.1", kNow);
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->why, Rules::Why::kClientRate);
+  }
+  EXPECT_EQ(refusal(rules, "", "192.0.2.2"), 0);
+  auto refused = rules.refuse(head(""), "192.0.2.3", kNow);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->why, Rules::Why::kRate);
+  EXPECT_EQ(refused->response.status, 429);
+}
+
 // What is refused for its content type counts: a flood of it is a flood.
 TEST(Rules, AskForTheRateBeforeTheContent) {
   Rules rules;
@@ -91,9 +110,9 @@ TEST(Rules, AskForTheRateBeforeTheContent) {
 TEST(Rules, TellNothingOfTheRequest) {
   Rules rules;
   rules.content_types = {"application/json"};
-  auto response = rules.refuse(head("Content-Type: marker/value\r\n"), "192.0.2.1", kNow);
-  ASSERT_TRUE(response);
-  EXPECT_EQ(response->body.find("marker"), std::string::npos);
+  auto refused = rules.refuse(head("Content-Type: marker/value\r\n"), "192.0.2.1", kNow);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->response.body.find("marker"), std::string::npos);
 }
 
 }  // namespace

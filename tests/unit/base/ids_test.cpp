@@ -31,7 +31,8 @@ TEST(EventId, LeadsBackToItsSeq) {
 TEST(EventId, SortsByTimeThenSeq) {
   std::vector<std::string> ids;
   for (int64_t time : {int64_t{0}, int64_t{1}, kNow - 1, kNow, kNow + 1, kNow + 1000, kMax48}) {
-    for (int64_t seq : {int64_t{1}, int64_t{2}, int64_t{31}, int64_t{32}, int64_t{33}, int64_t{1} << 33}) ids.push_back(make_event_id(time, seq));
+    for (int64_t seq : {int64_t{1}, int64_t{2}, int64_t{31}, int64_t{32}, int64_t{33}, int64_t{1} << 33})
+      ids.push_back(make_event_id(time, seq));
   }
   EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
 }
@@ -41,10 +42,11 @@ TEST(EventId, OfOtherStoresDiffers) { EXPECT_NE(make_event_id(kNow, 7), make_eve
 TEST(EventId, IsRefusedWhenMalformed) {
   const std::string good = make_event_id(kNow, 7);
   ASSERT_TRUE(seq_of_event_id(good));
-  for (const std::string& bad : {std::string(), std::string("evt_"), good.substr(0, 29), good + "0", good.substr(4), "dlv_" + good.substr(4),
-                                 "EVT_" + good.substr(4), " " + good, good + " ", good + '\0', good.substr(0, 29) + "i", good.substr(0, 29) + "l",
-                                 good.substr(0, 29) + "o", good.substr(0, 29) + "u", good.substr(0, 29) + "A", good.substr(0, 29) + "-",
-                                 good.substr(0, 29) + "\xff", good.substr(0, 29) + '\0'}) {
+  for (const std::string& bad :
+       {std::string(), std::string("evt_"), good.substr(0, 29), good + "0", good.substr(4), "dlv_" + good.substr(4),
+        "EVT_" + good.substr(4), " " + good, good + " ", good + '\0', good.substr(0, 29) + "i", good.substr(0, 29) + "l",
+        good.substr(0, 29) + "o", good.substr(0, 29) + "u", good.substr(0, 29) + "A", good.substr(0, 29) + "-", good.substr(0, 29) + "\xff",
+        good.substr(0, 29) + '\0'}) {
     EXPECT_FALSE(seq_of_event_id(bad)) << bad;
   }
 }

@@ -13,8 +13,8 @@ const std::string kReplacement = "\xef\xbf\xbd";  // U+FFFD
 TEST(JsonText, KeepsValidTextAsItIs) {
   std::string all_ascii;
   for (int c = 0; c < 0x80; ++c) all_ascii += static_cast<char>(c);
-  for (const std::string& text : {std::string(), std::string("plain"), std::string("a\"b\\c/d"), all_ascii, std::string("héllo 世界 \U0001F600"),
-                                  std::string("\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf")}) {
+  for (const std::string& text : {std::string(), std::string("plain"), std::string("a\"b\\c/d"), all_ascii,
+                                  std::string("héllo 世界 \U0001F600"), std::string("\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf")}) {
     EXPECT_EQ(nlohmann::json::parse(json_string(text)), text);
   }
 }

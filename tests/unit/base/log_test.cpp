@@ -47,7 +47,9 @@ class Log : public ::testing::Test {
 };
 
 TEST_F(Log, WritesOneObjectALine) {
-  auto lines = json_lines(Level::kInfo, [] { info("hello", {{"path", "/a"}, {"status", 200}, {"bytes", uint64_t{UINT64_MAX}}, {"left", -1}}); });
+  auto lines = json_lines(Level::kInfo, [] {
+    info("hello", {{"path", "/a"}, {"status", 200}, {"bytes", uint64_t{UINT64_MAX}}, {"left", -1}});
+  });
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0]["message"], "hello");
   EXPECT_EQ(lines[0]["level"], "info");
@@ -63,7 +65,8 @@ TEST_F(Log, WritesOneObjectALine) {
 // Attack: input that ends the line, or the string, and writes one of its own.
 TEST_F(Log, CannotBeForgedByInput) {
   std::mt19937 random(7);
-  std::vector<std::string> hostile = {"a\n{\"level\":\"error\"}", "\",\"request_id\":\"x", "\x1b[2J\r", std::string("a\0b", 3), "\xff\xfe", "{} {fmt} %s %v"};
+  std::vector<std::string> hostile = {
+      "a\n{\"level\":\"error\"}", "\",\"request_id\":\"x", "\x1b[2J\r", std::string("a\0b", 3), "\xff\xfe", "{} {fmt} %s %v"};
   for (int i = 0; i < 200; ++i) {
     std::string& text = hostile.emplace_back(random() % 30, '\0');
     for (char& c : text) c = static_cast<char>(random());
@@ -106,7 +109,8 @@ TEST_F(Log, CarriesTheRequestAtHand) {
   });
   ASSERT_EQ(lines.size(), 5u);
   auto mark = [&](size_t i) { return lines[i]["request_id"].get<std::string>() + "/" + lines[i].value("plugin", "none"); };
-  EXPECT_THAT((std::vector{mark(0), mark(1), mark(2), mark(3), mark(4)}), ElementsAre("req_1/none", "dlv_2/p", "dlv_2/q", "req_1/none", "-/none"));
+  EXPECT_THAT((std::vector{mark(0), mark(1), mark(2), mark(3), mark(4)}),
+              ElementsAre("req_1/none", "dlv_2/p", "dlv_2/q", "req_1/none", "-/none"));
 }
 
 TEST_F(Log, WritesOnlyWhatIsAskedFor) {

@@ -1,9 +1,9 @@
+// Calls that end well or are tried again, and how they are ended early.
 #include "tests/unit/client/client_harness.h"
 
 #include <gmock/gmock.h>
 
 #include <atomic>
-#include <fstream>
 #include <thread>
 
 namespace postern::client {
@@ -126,239 +126,6 @@ TEST_F(ClientTest, ARetryAfterThatIsGarbageIsNone) {
   EXPECT_EQ(answer.attempts, 2u);
 }
 
-TEST_F(ClientTest, NobodyListens) {
-  uint16_t port = UpstreamServer([](Conversation&) {}).port();
-  Upstream upstream = quick();
-  upstream.base_url = "http://127.0.0.1:" + std::to_string(port);
-  Outcome answer = get(add(upstream));
-  EXPECT_EQ(answer.kind, Kind::kConnect);
-  EXPECT_EQ(answer.attempts, 3u);
-  EXPECT_EQ(answer.status, 0);
-}
-
-TEST_F(ClientTest, ANameThatDoesNotResolve) {
-  Upstream upstream = quick();
-  upstream.base_url = "http://nobody.invalid";
-  upstream.attempts = 1;
-  EXPECT_EQ(get(add(upstream)).kind, Kind::kConnect);
-}
-
-TEST_F(ClientTest, AnUpstreamThatNeverAnswersEndsWithTheAttempt) {
-  serve([](Conversation& c) { c.hold(); });
-  Upstream upstream = quick();
-  upstream.attempt_ms = 100;
-  upstream.attempts = 2;
-  int64_t began = steady_ms();
-  Outcome answer = get(add(upstream));
-  EXPECT_EQ(answer.kind, Kind::kTimeout);
-  EXPECT_EQ(answer.attempts, 2u);
-  EXPECT_GE(steady_ms() - began, 200);
-  EXPECT_LT(steady_ms() - began, 3000);
-}
-
-TEST_F(ClientTest, TheDeadlineIsOverAllAttempts) {
-  serve([](Conversation& c) { c.hold(); });
-  Upstream upstream = quick();
-  upstream.attempt_ms = 150;
-  upstream.attempts = 100;
-  upstream.deadline_ms = 500;
-  int64_t began = steady_ms();
-  Outcome answer = get(add(upstream));
-  EXPECT_EQ(answer.kind, Kind::kTimeout);
-  EXPECT_GE(answer.attempts, 2u);
-  EXPECT_LT(steady_ms() - began, 2500);
-}
-
-TEST_F(ClientTest, ATricklingAnswerEndsWithTheAttempt) {
-  serve([](Conversation& c) {
-    c.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
-    while (c.send("x")) std::this_thread::sleep_for(milliseconds(10));
-  });
-  Upstream upstream = quick();
-  upstream.attempt_ms = 200;
-  upstream.attempts = 1;
-  int64_t began = steady_ms();
-  EXPECT_EQ(get(add(upstream)).kind, Kind::kTimeout);
-  EXPECT_LT(steady_ms() - began, 3000);
-}
-
-long resident_kib() {
-  std::ifstream file("/proc/self/status");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("VmHWM:")) return std::stol(line.substr(6));
-  }
-  return 0;
-}
-
-TEST_F(ClientTest, AnAnswerOfAGigabyteIsCutOff) {
-  constexpr uint64_t kGigabyte = 1ull << 30;
-  serve([](Conversation& c) {
-    c.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(kGigabyte) + "\r\n\r\n");
-    std::string block(1 << 20, 'x');
-    for (uint64_t i = 0; i < kGigabyte / block.size() && c.send(block); ++i) {
-    }
-  });
-  long before = resident_kib();
-  Outcome answer = get(add(quick()));
-  EXPECT_EQ(answer.kind, Kind::kTooLarge);
-  EXPECT_EQ(answer.verdict(), Outcome::Verdict::kDead);
-  EXPECT_EQ(answer.attempts, 1u);
-  EXPECT_TRUE(answer.body.empty());
-  EXPECT_THAT(answer.error, HasSubstr("over 1048576 bytes"));
-  EXPECT_LT(server_->bytes_sent(), 64u << 20) << "it must be cut off, not read and thrown away";
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  EXPECT_LT(resident_kib() - before, 16 * 1024);
-#else
-  static_cast<void>(before);
-#endif
-}
-
-TEST_F(ClientTest, HeadersWithoutEndAreCutOff) {
-  serve([](Conversation& c) {
-    c.send("HTTP/1.1 200 OK\r\n");
-    while (c.send("X-More: " + std::string(1000, 'y') + "\r\n")) {
-    }
-  });
-  Outcome answer = get(add(quick()));
-  EXPECT_EQ(answer.kind, Kind::kTooLarge);
-  EXPECT_THAT(answer.error, HasSubstr("headers"));
-}
-
-TEST_F(ClientTest, InterimAnswersWithoutEndAreCutOff) {
-  serve([](Conversation& c) {
-    while (c.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")) {
-    }
-  });
-  EXPECT_EQ(get(add(quick())).kind, Kind::kTooLarge);
-}
-
-TEST_F(ClientTest, ALargeAnswerOfABadServerMayPass) {
-  serve([](Conversation& c) { c.request.number == 1 ? c.answer(500, std::string(2 << 20, 'x')) : c.answer(200); });
-  EXPECT_EQ(get(add(quick())).kind, Kind::kOk);
-}
-
-TEST_F(ClientTest, AnAnswerThatBreaksOffIsTriedAgain) {
-  serve([](Conversation& c) {
-    if (c.request.number > 1) return c.answer(200, "whole");
-    c.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
-    c.close();
-  });
-  Outcome answer = get(add(quick()));
-  EXPECT_EQ(answer.body, "whole");
-  EXPECT_EQ(answer.attempts, 2u);
-}
-
-TEST_F(ClientTest, WhatIsNoHttpIsBroken) {
-  serve([](Conversation& c) {
-    c.send("220 mail.example.com ESMTP\r\n\r\n");
-    c.close();
-  });
-  Upstream upstream = quick();
-  upstream.attempts = 1;
-  EXPECT_EQ(get(add(upstream)).kind, Kind::kBroken);
-}
-
-TEST_F(ClientTest, ConnectionsArePooled) {
-  serve([](Conversation& c) { c.answer(200, "x"); });
-  auto api = add(quick());
-  for (int i = 0; i < 50; ++i) ASSERT_EQ(get(api).kind, Kind::kOk);
-  EXPECT_EQ(server_->connections(), 1u);
-}
-
-TEST_F(ClientTest, APooledConnectionThatTheServerClosedIsReplaced) {
-  serve([](Conversation& c) {
-    c.answer(200, "x");
-    c.close();
-  });
-  auto api = add(quick());
-  for (int i = 0; i < 10; ++i) ASSERT_EQ(get(api).kind, Kind::kOk);
-}
-
-TEST_F(ClientTest, ManyAtOnceStayWithinTheBounds) {
-  std::atomic<int> inside{0}, most{0};
-  serve([&](Conversation& c) {
-    int now = ++inside;
-    for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
-    }
-    std::this_thread::sleep_for(milliseconds(2));
-    --inside;
-    c.answer(200, c.request.target);
-  });
-  Upstream upstream = quick();
-  upstream.max_in_flight = 4;
-  upstream.max_waiting = 1000;
-  upstream.deadline_ms = 60'000;
-  auto api = add(upstream);
-  std::atomic<int> right{0}, ended{0};
-  for (int i = 0; i < 500; ++i) {
-    Request request;
-    request.url = "/" + std::to_string(i);
-    auto taken = client_->submit(api, request, [&, url = request.url](Outcome outcome) {
-      right += outcome.body == url ? 1 : 0;
-      ++ended;
-    });
-    ASSERT_TRUE(taken) << taken.status().message();
-  }
-  EXPECT_TRUE(eventually(milliseconds(60'000), [&] { return ended == 500; }));
-  EXPECT_EQ(right, 500);
-  EXPECT_LE(most, 4);
-  EXPECT_LE(server_->connections(), 4u);
-  EXPECT_EQ(status().in_flight + status().waiting, 0u);
-}
-
-TEST_F(ClientTest, MoreThanTheBoundsAreRefused) {
-  serve([](Conversation& c) { c.hold(); });
-  Upstream upstream = quick();
-  upstream.max_in_flight = 2;
-  upstream.max_waiting = 3;
-  auto api = add(upstream);
-  std::atomic<int> ended{0};
-  Request request;
-  request.url = "/";
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(client_->submit(api, request, [&](Outcome) { ++ended; }));
-  auto sixth = client_->submit(api, request, [&](Outcome) { FAIL(); });
-  EXPECT_EQ(sixth.status().code(), Code::kLimit);
-  Outcome busy = client_->call(api, request);
-  EXPECT_EQ(busy.kind, Kind::kBusy);
-  EXPECT_EQ(busy.verdict(), Outcome::Verdict::kRetry);
-  EXPECT_TRUE(eventually(milliseconds(5000), [&] { return status().in_flight == 2 && status().waiting == 3; }));
-  client_->stop();
-  EXPECT_EQ(ended, 5);
-  EXPECT_EQ(status().in_flight + status().waiting, 0u);
-  EXPECT_EQ(client_->submit(api, request, [](Outcome) { FAIL(); }).status().code(), Code::kGone);
-}
-
-TEST_F(ClientTest, TooManyBytesAreRefused) {
-  serve([](Conversation& c) { c.hold(); });
-  Client::Options options;
-  options.max_request_bytes = 1000;
-  start(options);
-  auto api = add(quick());
-  Request request;
-  request.method = "POST";
-  request.url = "/";
-  request.body = std::string(600, 'x');
-  ASSERT_TRUE(client_->submit(api, request, [](Outcome) {}));
-  EXPECT_EQ(client_->submit(api, request, [](Outcome) {}).status().code(), Code::kLimit);
-  request.body.resize(Client::kMaxBody + 1);
-  EXPECT_EQ(client_->submit(api, request, [](Outcome) {}).status().code(), Code::kInvalid);
-}
-
-TEST_F(ClientTest, OneThatWaitsForRoomEndsWithItsDeadline) {
-  serve([](Conversation& c) { c.hold(); });
-  Upstream upstream = quick();
-  upstream.max_in_flight = 1;
-  auto api = add(upstream);
-  Request request;
-  request.url = "/";
-  ASSERT_TRUE(client_->submit(api, request, [](Outcome) {}));
-  request.deadline_ms = 100;
-  Outcome second = client_->call(api, request);
-  EXPECT_EQ(second.kind, Kind::kTimeout);
-  EXPECT_EQ(second.attempts, 0u);
-  EXPECT_THAT(second.error, HasSubstr("no room"));
-}
-
 TEST_F(ClientTest, ACancelledRequestEndsAtOnce) {
   serve([](Conversation& c) { c.hold(); });
   auto api = add(quick());
@@ -410,8 +177,9 @@ TEST_F(ClientTest, RequestsThatCannotBeSentAreRefused) {
   auto refused = [&](Request request) { return client_->call(api, std::move(request)); };
   Request fine;
   fine.url = "/";
-  for (const Headers& headers : {Headers{{"Host", "other"}}, Headers{{"Content-Length", "5"}}, Headers{{"a b", "c"}}, Headers{{"a", "b\r\nc: d"}},
-                                 Headers{{"", "x"}}, Headers{{"x", std::string(40'000, 'x')}}, Headers(101, {"x", "y"})}) {
+  for (const Headers& headers :
+       {Headers{{"Host", "other"}}, Headers{{"Content-Length", "5"}}, Headers{{"a b", "c"}}, Headers{{"a", "b\r\nc: d"}},
+        Headers{{"", "x"}}, Headers{{"x", std::string(40'000, 'x')}}, Headers(101, {"x", "y"})}) {
     Request request = fine;
     request.headers = headers;
     EXPECT_EQ(refused(request).kind, Kind::kRefused) << headers[0].first;

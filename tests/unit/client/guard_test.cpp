@@ -47,11 +47,11 @@ Code refusal(const Upstream& upstream, const std::string& url) { return destinat
 TEST(UrlTest, WhatIsNoWebAddressIsInvalid) {
   Upstream any;
   any.any_host = any.allow_http = true;
-  for (const char* url : {"", "example.com", "ftp://example.com/", "file:///etc/passwd", "gopher://example.com/", "//example.com/", "https://",
-                          "https://user@example.com/", "https://user:pass@example.com/", "https://:pass@example.com/",
-                          "https://example.com:0/", "https://example.com:99999/", "https://exa mple.com/", "https://example.com/a b",
-                          "https://example.com/\r\nX: y", "https://example.com\\@127.0.0.1/", "https://[::1", "javascript:alert(1)",
-                          "https://example.com:abc/"}) {
+  for (const char* url :
+       {"", "example.com", "ftp://example.com/", "file:///etc/passwd", "gopher://example.com/", "//example.com/", "https://",
+        "https://user@example.com/", "https://user:pass@example.com/", "https://:pass@example.com/", "https://example.com:0/",
+        "https://example.com:99999/", "https://exa mple.com/", "https://example.com/a b", "https://example.com/\r\nX: y",
+        "https://example.com\\@127.0.0.1/", "https://[::1", "javascript:alert(1)", "https://example.com:abc/"}) {
     EXPECT_EQ(refusal(any, url), Code::kInvalid) << url;
   }
   EXPECT_EQ(refusal(any, "https://example.com/" + std::string(9000, 'x')), Code::kInvalid);
@@ -61,8 +61,8 @@ TEST(UrlTest, WhatIsNoWebAddressIsInvalid) {
 
 TEST(UrlTest, OnlyAllowedHostsAndPorts) {
   Upstream media = allowing({"api.example.com", "*.cdn.example.com", "odd.example.com:8443"});
-  for (const char* url : {"https://api.example.com/x", "https://API.example.com./x", "https://a.cdn.example.com/", "https://a.b.cdn.example.com/",
-                          "https://odd.example.com:8443/", "https://api.example.com:80/"}) {
+  for (const char* url : {"https://api.example.com/x", "https://API.example.com./x", "https://a.cdn.example.com/",
+                          "https://a.b.cdn.example.com/", "https://odd.example.com:8443/", "https://api.example.com:80/"}) {
     EXPECT_EQ(refusal(media, url), Code::kOk) << url;
   }
   for (const char* url : {"http://api.example.com/x", "https://example.com/", "https://cdn.example.com/", "https://xcdn.example.com/",
@@ -194,7 +194,8 @@ TEST_F(GuardTest, OtherSpellingsOfItNeither) {
   serve([](Conversation& c) { c.answer(200); });
   Upstream upstream = guarded("*.any");
   std::string port = ":" + std::to_string(server_->port());
-  for (const char* host : {"127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "127.0.0.1.", "[::ffff:127.0.0.1]", "[::1]", "0"}) {
+  for (const char* host :
+       {"127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "127.0.0.1.", "[::ffff:127.0.0.1]", "[::1]", "0"}) {
     upstream.allow_hosts.push_back(std::string(host) + port);
   }
   upstream.allow_hosts.push_back("127.0.0.1" + port);
@@ -202,7 +203,8 @@ TEST_F(GuardTest, OtherSpellingsOfItNeither) {
   upstream.attempts = 1;
   upstream.breaker_failures = 100;
   auto api = add(upstream);
-  for (const char* host : {"127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "127.0.0.1.", "[::ffff:127.0.0.1]", "[::1]", "0"}) {
+  for (const char* host :
+       {"127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "127.0.0.1.", "[::ffff:127.0.0.1]", "[::1]", "0"}) {
     Outcome answer = get(api, to(host));
     EXPECT_NE(answer.kind, Kind::kOk) << host;
     EXPECT_NE(answer.kind, Kind::kConnect) << host << ": " << answer.error;

@@ -314,6 +314,58 @@ TEST(Config, DefaultsAndEmptySections) {
   EXPECT_EQ(c.plugin_dir, "/usr/lib/postern/plugins");
 }
 
+TEST(Config, ListenersWithTlsAndProxyProtocol) {
+  const Loaded loaded = load_text(R"(gateway:
+  trusted_proxies: [10.0.0.1]
+  listen:
+    - 127.0.0.1:80
+    - {address: 127.0.0.1:443, tls: {certificate: a.pem, key: a.key}}
+    - address: 127.0.0.1:444
+      proxy_protocol: true
+      tls:
+        certificates: [{certificate: a.pem, key: a.key}, {certificate: b.pem, key: b.key}]
+        client_ca: ca.pem
+        client_certificate: optional
+        min_version: 1.3
+admin: {listen: {address: 127.0.0.1:81, tls: {certificate: c.pem, key: c.key, client_ca: ca.pem}}, token: a}
+)");
+  ASSERT_THAT(told(loaded), ElementsAre());
+  const Config& c = loaded.config;
+  ASSERT_EQ(c.listen.size(), 3u);
+  EXPECT_FALSE(c.listen[0].tls);
+  EXPECT_FALSE(c.listen[1].proxy_protocol);
+  ASSERT_TRUE(c.listen[1].tls);
+  ASSERT_EQ(c.listen[1].tls->identities.size(), 1u);
+  EXPECT_EQ(c.listen[1].tls->identities[0].certificate.path, "a.pem");
+  EXPECT_EQ(c.listen[1].tls->identities[0].key.path, "a.key");
+  EXPECT_EQ(c.listen[1].tls->identities[0].key.mark.line, 5);
+  EXPECT_FALSE(c.listen[1].tls->only_1_3);
+  EXPECT_EQ(c.listen[1].tls->client_ca.path, "");
+  EXPECT_TRUE(c.listen[2].proxy_protocol);
+  ASSERT_TRUE(c.listen[2].tls);
+  ASSERT_EQ(c.listen[2].tls->identities.size(), 2u);
+  EXPECT_EQ(c.listen[2].tls->identities[1].certificate.path, "b.pem");
+  EXPECT_EQ(c.listen[2].tls->client_ca.path, "ca.pem");
+  EXPECT_FALSE(c.listen[2].tls->client_certificate_required);
+  EXPECT_TRUE(c.listen[2].tls->only_1_3);
+  EXPECT_EQ(c.admin.listen, "127.0.0.1:81");
+  ASSERT_TRUE(c.admin.tls);
+  EXPECT_TRUE(c.admin.tls->client_certificate_required);
+}
+
+TEST(Config, WhatOneClientMayAskFor) {
+  const Loaded loaded = load_text(
+      "gateway: {listen: 127.0.0.1:0, max_connections_per_client: 0, rate_per_client: 30/m, min_body_rate: 2KiB}\n"
+      "plugins: [{name: a, library: a.so, routes: {/x: {rate_per_client: 5/s}, /y: {rate: 5/s}}}]\n");
+  ASSERT_TRUE(loaded.faults.empty()) << loaded.faults.front().message;
+  EXPECT_EQ(loaded.config.max_connections_per_client, 0u);
+  EXPECT_EQ(loaded.config.rate_per_client, 0.5);
+  EXPECT_EQ(loaded.config.min_body_rate, 2048u);
+  EXPECT_EQ(loaded.config.plugins[0].routes[0].rate_per_client, 5);
+  EXPECT_FALSE(loaded.config.plugins[0].routes[0].rate);
+  EXPECT_FALSE(loaded.config.plugins[0].routes[1].rate_per_client);
+}
+
 TEST(Config, TwoListenersMayBothLetTheSystemChoose) {
   EXPECT_THAT(told(load_text("gateway: {listen: [127.0.0.1:0, 127.0.0.1:0]}\n")), ElementsAre());
 }
@@ -404,6 +456,10 @@ TEST(Config, ShippedCommentsAreSound) {
   EXPECT_EQ(c.loops, defaults.loops);
   EXPECT_EQ(c.max_body, defaults.max_body);
   EXPECT_EQ(c.max_connections, defaults.max_connections);
+  EXPECT_EQ(c.max_connections_per_client, defaults.max_connections_per_client);
+  EXPECT_EQ(c.rate_per_client, 20);
+  EXPECT_EQ(c.plugins[0].routes[0].rate_per_client, 20);
+  EXPECT_EQ(c.min_body_rate, defaults.min_body_rate);
   EXPECT_EQ(c.deadlines.head, defaults.deadlines.head);
   EXPECT_EQ(c.deadlines.body, defaults.deadlines.body);
   EXPECT_EQ(c.deadlines.write, defaults.deadlines.write);

@@ -48,7 +48,8 @@ TEST(PostponeDelay, JitterOnlyLengthensIt) {
 }
 
 TEST(PostponeDelay, CannotSpin) {
-  for (auto [times, least] : {std::pair{0u, 1000}, {1u, 1000}, {2u, 2000}, {3u, 4000}, {4u, 8000}, {7u, 64000}, {8u, 64000}, {UINT32_MAX, 64000}}) {
+  for (auto [times, least] :
+       {std::pair{0u, 1000}, {1u, 1000}, {2u, 2000}, {3u, 4000}, {4u, 8000}, {7u, 64000}, {8u, 64000}, {UINT32_MAX, 64000}}) {
     EXPECT_EQ(postpone_delay_ms(policy(), times, 0, kMiddle), least) << times;
   }
   config::Retry quick = policy();

@@ -69,7 +69,9 @@ class Refusing final : public store::Upkeep {
   Result<store::Job> add_job(const store::NewJob& job) override { return store_.add_job(job); }
   Result<std::vector<store::Job>> jobs(bool running_only) override { return store_.jobs(running_only); }
   Result<store::Job> job(int64_t id) override { return store_.job(id); }
-  Result<std::vector<store::ListedDelivery>> listed(int64_t job, int64_t after, size_t limit) override { return store_.listed(job, after, limit); }
+  Result<std::vector<store::ListedDelivery>> listed(int64_t job, int64_t after, size_t limit) override {
+    return store_.listed(job, after, limit);
+  }
   Result<store::Job> cancel_job(int64_t id) override { return store_.cancel_job(id); }
   Result<std::vector<store::OpenDelivery>> replayed_deliveries(int64_t after, size_t limit) override {
     return store_.replayed_deliveries(after, limit);

@@ -155,13 +155,14 @@ TEST_F(SuspectsTest, OneThatWantsToBeTriedAgainHoldsUpNobody) {
 TEST_F(SuspectsTest, OneThatHangsIsWaitedForUntilItsDeadline) {
   roster_->subscribers.front().policies.deadline = milliseconds(50);
   act_ = [this](Delivery& d) {
-    while (d.seq() == 1 && d.attempt() == 1 && !go_on_.load()) std::this_thread::sleep_for(milliseconds(1));
+    if (d.seq() == 1 && d.attempt() == 1) go_on_.wait(false);
     return HandlerResult{};
   };
   for (int i = 0; i < 5; ++i) store_.add();
   start({1});
   EXPECT_TRUE(store_.wait_for_seen(6));  // its timeout, and all five done
   go_on_ = true;
+  go_on_.notify_all();
   EXPECT_THAT(first(2), ElementsAre("try 1", "run 1"));
   EXPECT_THAT(watch_.all(), IsSupersetOf({"acquit 1"}));
 }
@@ -193,10 +194,18 @@ TEST_F(SuspectsTest, OneThatWasReplayedComesOnce) {
   store_.add();
   store_.add();
   auto again = store_.reopen(1);
+  act_ = [this](Delivery& d) {
+    if (d.seq() == 1) go_on_.wait(false);  // not settled before it comes again
+    return HandlerResult{};
+  };
   start({1});
   dispatcher_->requeue({again});
+  go_on_ = true;
+  go_on_.notify_all();
   ASSERT_TRUE(store_.wait_for_seen(2));
   EXPECT_THAT(first(3), ElementsAre("try 1", "run 1", "acquit 1"));
+  // The store tells the dispatcher of a settlement before anybody can replay it.
+  ASSERT_TRUE(eventually(milliseconds(10'000), [this] { return dispatcher_->status().loaded == 0; }));
   dispatcher_->requeue({store_.reopen(1)});  // once more, later
   ASSERT_TRUE(store_.wait_for_seen(3));
   std::vector<std::string> all = watch_.all();

@@ -85,7 +85,7 @@ TEST_F(TimerRunnerTest, OneThatIsSetLaterWakesIt) {
   set("soon", 200);
   ASSERT_TRUE(have_fired(1));
   int64_t took = steady_ms() - before;
-  EXPECT_GE(took, 200);
+  EXPECT_GE(took, 200 - 2);  // due by the wall clock, measured by the steady one, both in whole milliseconds
   EXPECT_LT(took, 8'000) << "its own longest pause is ten seconds";
   EXPECT_THAT(fired(), ElementsAre("soon"));
   EXPECT_EQ(runner_->status().late, 0u);

@@ -99,7 +99,8 @@ class ClientTable : public ::testing::Test {
 
 TEST_F(ClientTable, UpstreamsAreAddedInInitAlone) {
   postern_upstream_desc d = desc();
-  for (auto phase : {postern_host::Phase::kCreated, postern_host::Phase::kReady, postern_host::Phase::kActive, postern_host::Phase::kDown}) {
+  for (auto phase :
+       {postern_host::Phase::kCreated, postern_host::Phase::kReady, postern_host::Phase::kActive, postern_host::Phase::kDown}) {
     host_.phase = phase;
     EXPECT_EQ(table().add_upstream(&host_, &d, &upstream_), POSTERN_E_STATE);
   }
@@ -246,7 +247,8 @@ class ClientForDelivery : public ClientTable {
     return std::make_shared<dispatch::Delivery>(7, 1, std::make_shared<store::StoredEvent>(), subscriber_, store_,
                                                 [](auto, auto) {});
   }
-  postern_client_request request_of(dispatch::Delivery& delivery, std::string_view method, std::string_view url, std::string_view body = "") {
+  postern_client_request request_of(dispatch::Delivery& delivery, std::string_view method, std::string_view url,
+                                    std::string_view body = "") {
     auto r = request(url);
     r.method = str(method);
     r.body = str(body);

@@ -112,7 +112,8 @@ TEST_F(MetricsTable, RefusesWhatIsNotThere) {
 }
 
 TEST_F(MetricsTable, ChecksNames) {
-  for (const char* name : {"", "Things_total", "1_total", "_total", "a-b_total", "a b_total", "a\n_total", "a{}_total", "caf\xc3\xa9_total"}) {
+  for (const char* name :
+       {"", "Things_total", "1_total", "_total", "a-b_total", "a b_total", "a\n_total", "a{}_total", "caf\xc3\xa9_total"}) {
     EXPECT_THAT(refused({.name = name}), HasSubstr("name")) << name;
   }
   EXPECT_THAT(refused({.name = std::string(60, 'a') + "_total"}), HasSubstr("60"));
@@ -140,7 +141,8 @@ TEST_F(MetricsTable, ChecksTextsLabelsAndBuckets) {
     EXPECT_THAT(refused({.labels = {"a"}, .series = {{value}}}), HasSubstr("value"));
   }
   Description histogram{.kind = POSTERN_METRIC_HISTOGRAM, .name = "wait_seconds"};
-  for (const std::vector<double>& buckets : {std::vector<double>{2, 1}, {1, 1}, {std::nan("")}, {1, std::numeric_limits<double>::infinity()}}) {
+  for (const std::vector<double>& buckets :
+       {std::vector<double>{2, 1}, {1, 1}, {std::nan("")}, {1, std::numeric_limits<double>::infinity()}}) {
     histogram.buckets = buckets;
     EXPECT_THAT(refused(histogram), HasSubstr("ascend"));
   }

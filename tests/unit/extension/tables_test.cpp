@@ -64,8 +64,8 @@ TEST(Tables, AreComplete) {
 }
 
 TEST(Tables, AreThereOnlyUnderTheirOwnName) {
-  for (std::string_view id : {"", "postern.events", "postern.events/2", "postern.events/", "postern.events/11", "Postern.events/1", " postern.events/1",
-                              "postern.crystal_ball/1"}) {
+  for (std::string_view id : {"", "postern.events", "postern.events/2", "postern.events/", "postern.events/11", "Postern.events/1",
+                              " postern.events/1", "postern.crystal_ball/1"}) {
     EXPECT_EQ(host_api().get_extension(nullptr, str(id)), nullptr) << id;
     EXPECT_FALSE(has_extension(id)) << id;
   }

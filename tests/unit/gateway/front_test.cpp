@@ -167,6 +167,29 @@ TEST_F(FrontTest, TakesNoBodyForHealth) {
   EXPECT_EQ(client_->read_answer().status, 413);
 }
 
+// Whatever it asks for: paths that are tried, health, and what a body follows.
+TEST_F(FrontTest, CountsEveryRequestOfAClient) {
+  on_loop([this] { generation_->rate_per_client = std::make_shared<admission::ClientRate>(1.0 / 3600); });
+  EXPECT_EQ(ask("/try").status, 404);
+  for (const char* path : {"/try", "/health", "/api/health/"}) {
+    Client::Answer answer = ask(path);
+    EXPECT_EQ(answer.status, 429) << path;
+    EXPECT_TRUE(answer.has("Retry-After: 3600\r\n")) << answer.head;
+  }
+  EXPECT_EQ(ask("/health", "X-Forwarded-For: 192.0.2.1\r\n").status, 429) << "anybody can write it";
+  EXPECT_EQ(ask("/who", "Content-Length: 5\r\n", "POST").status, 429) << "without its body";
+}
+
+TEST_F(FrontTest, CountsTheClientsOfATrustedProxyEachByItself) {
+  set(urls_.trusted_proxies, {"127.0.0.1/32"});
+  on_loop([this] { generation_->rate_per_client = std::make_shared<admission::ClientRate>(1.0 / 3600); });
+  for (const char* client : {"192.0.2.1", "192.0.2.2"}) {
+    const std::string from = "X-Forwarded-For: " + std::string(client) + "\r\n";
+    EXPECT_EQ(ask("/health", from).status, 200);
+    EXPECT_EQ(ask("/health", from).status, 429);
+  }
+}
+
 TEST_F(FrontTest, ShowsDetailsToNobodyUnlessSaid) { EXPECT_EQ(details(), kNone); }
 
 TEST_F(FrontTest, ShowsDetailsToThoseWhoMay) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <stdexcept>
 #include <thread>
 
@@ -76,7 +77,14 @@ TEST_F(GenerationsTest, WhatNobodyTookEndsWithAll) {
 
 class ReloaderTest : public GenerationsTest {
  protected:
-  void TearDown() override { EXPECT_TRUE(reloader_.stop(10'000)); }
+  void TearDown() override {
+    let_go();
+    EXPECT_TRUE(reloader_.stop(10'000));
+  }
+  void let_go() {
+    hold_ = false;
+    hold_.notify_all();
+  }
   bool ended(uint64_t number) {
     return eventually(kSoon, [&] { return reloader_.last().number >= number; });
   }
@@ -88,7 +96,7 @@ class ReloaderTest : public GenerationsTest {
   Reloader reloader_{generations_,
                      [this] {
                        ++reloads_;
-                       while (hold_) std::this_thread::sleep_for(milliseconds(1));
+                       hold_.wait(true);
                        if (throws_) throw std::runtime_error("no memory");
                        MutexLock lock(mutex_);
                        return result_;
@@ -123,7 +131,7 @@ TEST_F(ReloaderTest, AskedForOftenMeanwhileComesOnceMore) {
   EXPECT_EQ(reloader_.ask(), 1u);
   ASSERT_TRUE(eventually(kSoon, [&] { return reloader_.last().under_way == 1; }));
   for (int i = 0; i < 5; ++i) EXPECT_EQ(reloader_.ask(), 2u);
-  hold_ = false;
+  let_go();
   ASSERT_TRUE(ended(2));
   EXPECT_EQ(reloads_, 2);
 }
@@ -151,7 +159,6 @@ TEST_F(ReloaderTest, TellsWhenItHangs) {
   reloader_.ask();
   ASSERT_TRUE(eventually(kSoon, [&] { return reloads_ == 1; }));
   EXPECT_FALSE(reloader_.stop(1));
-  hold_ = false;
 }
 
 }  // namespace

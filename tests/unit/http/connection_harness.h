@@ -105,7 +105,8 @@ class Client {
     answer.head = buffer_.substr(0, end + 4);
     buffer_.erase(0, end + 4);
     size_t length = 0;
-    if (size_t at = answer.head.find("Content-Length: "); at != std::string::npos && !head_only) length = std::stoul(answer.head.substr(at + 16));
+    if (size_t at = answer.head.find("Content-Length: "); at != std::string::npos && !head_only)
+      length = std::stoul(answer.head.substr(at + 16));
     while (buffer_.size() < length) {
       if (!read_more()) return answer;
     }
@@ -256,12 +257,15 @@ class ConnectionTest : public ::testing::Test {
   std::vector<std::shared_ptr<Exchange>> kept_;  // the loop's
   std::promise<void> kept_count_;                // the loop's
   int opened_ = 0, closed_ = 0;
+  std::function<std::unique_ptr<net::Stream>(Poco::Net::StreamSocket)> make_stream_ = [](Poco::Net::StreamSocket socket) {
+    return std::make_unique<net::PlainStream>(std::move(socket));
+  };
 
  private:
   std::unique_ptr<Client> serve(int server, int client) {
     ++opened_;
     on_loop([&] {
-      auto stream = std::make_unique<net::PlainStream>(Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(server)));
+      auto stream = make_stream_(Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(server)));
       connections_.open(loop_, std::move(stream), service_, timeouts_, budget_);
     });
     return std::make_unique<Client>(client);

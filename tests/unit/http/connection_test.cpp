@@ -89,6 +89,23 @@ TEST_F(Pipelining, DoesNotNest) {
   }
 }
 
+// Attack: thousands of requests in one read, each answered at once, while everybody else on the loop waits.
+TEST_F(Pipelining, GivesOthersTheirTurn) {
+  size_t served = 0, served_before_others = 0;
+  on_loop([&] {
+    service_.request = [&](const std::shared_ptr<Exchange>& exchange) {
+      if (served++ == 0) loop_.post([&] { served_before_others = served; });
+      exchange->respond(Response::json(200, std::string(exchange->request.target())));
+    };
+  });
+  EXPECT_TRUE(run(3000));
+  on_loop([&] {
+    EXPECT_EQ(served, 3000u);
+    EXPECT_GT(served_before_others, 0u);
+    EXPECT_LE(served_before_others, 64u);
+  });
+}
+
 // Attack: what waits behind the request at hand is moved about for each of many.
 TEST_F(Pipelining, CostsNoMoreThanItsBytes) {
   for (bool later : {false, true}) {
@@ -235,6 +252,19 @@ TEST_F(Ends, AsRequestAndAnswerSay) {
   }
 }
 
+// The answer to `Connection: close` is the last one; a reset, for what came behind, would eat it.
+TEST_F(Ends, AfterAnAnswerThatIsTheLastWhateverComesBehind) {
+  auto client = connect_tcp();
+  const std::string all = get("/1", "Connection: close\r\n") + std::string(16 << 20, 'x');
+  EXPECT_EQ(client->send(all), all.size()) << "the sender was cut off";
+  EXPECT_EQ(client->read_answer().body, "/1");
+  bool orderly = false;
+  EXPECT_EQ(client->read_all(&orderly), "");
+  EXPECT_TRUE(orderly);
+  client->close();
+  EXPECT_TRUE(all_closed_within(milliseconds(5000)));
+}
+
 TEST_F(Ends, AfterAnAnswerThatSaysSo) {
   keep_requests();
   auto client = connect();
@@ -344,6 +374,21 @@ TEST_F(Refusals, AreReadableAlthoughTheBodyWasNotRead) {
   EXPECT_EQ(client->read_all(&orderly), "");
   EXPECT_TRUE(orderly) << "a reset may eat the answer";
   EXPECT_TRUE(all_closed_within(milliseconds(5000)));
+}
+
+// Attack: heads in two parts that are refused without a body, again and again: what they took of the budget must come back.
+TEST_F(Refusals, GiveBackWhatTheirHeadsTook) {
+  on_loop([this] { service_.head = [](Exchange&, const Request&) { return Service::Admission{true, Response::error(404, "no"), 0}; }; });
+  for (bool lingers : {false, true}) {
+    auto client = connect();
+    const std::string head = "GET /no HTTP/1.1\r\nHost: h\r\nX: " + std::string(30'000, 'x') + (lingers ? "\r\nContent-Length: 5" : "") + "\r\n";
+    client->send(head);
+    while (budget_used() < 30'000) std::this_thread::yield();
+    client->send("\r\n");
+    EXPECT_EQ(client->read_answer().status, 404);
+    on_loop([] {});
+    EXPECT_EQ(budget_used(), 0u) << "while the connection is open still";
+  }
 }
 
 // What follows a refused head is its body: it must never be read as a request.

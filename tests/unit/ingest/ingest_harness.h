@@ -123,7 +123,8 @@ class IngestHarness : public http::testing::ConnectionTest {
   }
   void SetUp() override {
     ConnectionTest::SetUp();
-    ingest_ = std::make_unique<Ingest>(loop_, Ingest::Parts{std::make_shared<Ingest::Tables>(Ingest::Tables{routes_, targets_, kWindowMs, urls_}), sink_, board_});
+    ingest_ = std::make_unique<Ingest>(
+        loop_, Ingest::Parts{std::make_shared<Ingest::Tables>(Ingest::Tables{routes_, targets_, kWindowMs, urls_}), sink_, board_});
     on_loop([this] {
       service_.head = [this](http::Exchange& e, const http::Request& head) { return ingest_->on_head(e, head); };
       service_.request = [this](std::shared_ptr<http::Exchange> e) { ingest_->on_request(std::move(e)); };

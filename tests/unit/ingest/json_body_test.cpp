@@ -168,6 +168,24 @@ TEST(JsonParserTest, WhatIsNotOneJsonTextIsRefused) {
   EXPECT_FALSE(parses(std::string("[") + kLongNumber + ",01]"));
 }
 
+// nlohmann-json takes it for the end of the text.
+TEST(JsonParserTest, NothingBehindANul) {
+  JsonParser parser;
+  for (const std::string number : {"1", kLongNumber}) {
+    for (const std::string tail : {"", "{}", "\"", " "}) {
+      const std::string text = "{\"n\":" + number + "}" + std::string(1, '\0') + tail;
+      EXPECT_FALSE(parser.parse(text).is_ok()) << number << tail;
+      EXPECT_FALSE(check_json(text).is_ok()) << number << tail;
+      EXPECT_FALSE(is_json(text)) << number << tail;
+    }
+  }
+}
+
+TEST(JsonParserTest, NumbersBeyondADoubleAreJson) {
+  EXPECT_TRUE(is_json("{\"n\":1e999}"));
+  EXPECT_TRUE(is_json("[" + std::string(kLongNumber) + "]"));
+}
+
 TEST(JsonParserTest, NumbersOfAnySize) {
   JsonParser parser;
   for (const std::string number : {kLongNumber, "-123456789012345678901234567890", "18446744073709551616", "1e999",

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -249,6 +250,85 @@ TEST_F(ListenerTest, OutlivesAShortageOfFiles) {
   ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
   EXPECT_EQ(WEXITSTATUS(status), 0);
   for (int fd : clients) ::close(fd);
+}
+
+// With all files but the spare one in use: each client is told so at once, and the loop has nothing to do in between.
+int refuse_without_files(const Listener& listener, int told, int go_on) {
+  EventLoop loop;
+  if (!loop.open()) return 20;
+  int accepted = 0, refused = 0;
+  Acceptor acceptor(loop, listener, [&](std::unique_ptr<Stream>) {
+    ++accepted;
+    loop.stop();
+  });
+  acceptor.when_out_of_files([&] {
+    ++refused;
+    return std::string_view("no files\n");
+  });
+  if (!acceptor.start()) return 21;
+  rlimit few{64, 64};
+  if (::setrlimit(RLIMIT_NOFILE, &few) != 0) return 22;
+  std::vector<int> fill;
+  for (int fd; (fd = ::dup(0)) >= 0;) fill.push_back(fd);
+  timespec cpu{};
+  Timer relief([&] {
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    for (int fd : fill) ::close(fd);
+    char byte = 'f';
+    if (::write(told, &byte, 1) != 1) ::_exit(24);
+  });
+  class Go final : public EventLoop::Watcher {
+   public:
+    explicit Go(std::function<void()> f) : f_(std::move(f)) {}
+    void on_ready(uint32_t) override { f_(); }
+
+   private:
+    std::function<void()> f_;
+  } go([&] {
+    loop.unwatch(go_on);
+    loop.timers().arm(relief, loop.now_ms() + 300);
+  });
+  if (!loop.watch(go_on, EPOLLIN, go)) return 25;
+  Timer too_late([] { ::_exit(23); });
+  loop.timers().arm(too_late, loop.now_ms() + 20'000);
+  loop.run();
+  if (refused != 100) return 26;
+  if (accepted != 1) return 27;
+  return cpu.tv_sec > 0 || cpu.tv_nsec > 300'000'000 ? 28 : 0;
+}
+
+TEST_F(ListenerTest, TellsThoseForWhomThereIsNoFile) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "UBSan, which comes with it, looks at a type for the first time through a pipe";
+#endif
+  auto listener = Listener::open("127.0.0.1:0");
+  ASSERT_TRUE(listener);
+  int told[2], go_on[2];
+  ASSERT_EQ(::pipe(told), 0);
+  ASSERT_EQ(::pipe(go_on), 0);
+  pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) ::_exit(refuse_without_files(**listener, told[1], go_on[0]));
+  ::close(told[1]);
+  ::close(go_on[0]);
+  for (int i = 0; i < 100; ++i) {
+    int client = connect_tcp(port_of(**listener));
+    timeval limit{10, 0};
+    ::setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    char answer[64];
+    ssize_t n = ::recv(client, answer, sizeof answer, MSG_WAITALL);
+    EXPECT_EQ(std::string_view(answer, n > 0 ? static_cast<size_t>(n) : 0), "no files\n");
+    ::close(client);
+  }
+  char byte = 0;
+  ASSERT_EQ(::write(go_on[1], "g", 1), 1);
+  ASSERT_EQ(::read(told[0], &byte, 1), 1) << "it ended before";
+  int client = connect_tcp(port_of(**listener));
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  for (int fd : {client, told[0], go_on[1]}) ::close(fd);
 }
 
 // As a service manager hands it over: bound and listening, on a descriptor like any other.

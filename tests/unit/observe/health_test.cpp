@@ -7,7 +7,6 @@
 #include <future>
 #include <latch>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 namespace postern::observe {
 namespace {
@@ -17,7 +16,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kOften(1);
 constexpr milliseconds kOnce(3'600'000);
 
-HealthReport healthy(const std::string& message = "fine", const std::string& details = "{}") { return {Health::kHealthy, message, details}; }
+HealthReport healthy(const std::string& message = "fine", const std::string& details = "{}") {
+  return {Health::kHealthy, message, details};
+}
 
 // A check that runs often, and a moment when its first result is to be seen: when it is called again.
 class Seen {
@@ -178,24 +179,26 @@ TEST(HealthBoard, StopsAtOnceBetweenChecks) {
 
 TEST(HealthBoard, AnswersWhileChecksComeAndGo) {
   HealthBoard board;
-  for (int i = 0; i < 4; ++i) board.add("c" + std::to_string(i), milliseconds(0), [i] { return healthy(std::string(100, static_cast<char>('a' + i))); });
+  for (int i = 0; i < 4; ++i)
+    board.add("c" + std::to_string(i), milliseconds(0), [i] { return healthy(std::string(100, static_cast<char>('a' + i))); });
   board.start();
   for (int i = 0; i < 500; ++i) ASSERT_EQ(answer(board)["integrations"].size(), 4u);
   EXPECT_TRUE(board.stop());
 }
 
 TEST(HealthBoard, ChecksOfPluginsAreReplaced) {
-  Seen first, second;
+  Seen own, first, second, held;
   HealthBoard board;
-  board.add("database", kOnce, [] { return healthy("own"); });
+  board.add("database", kOften, own.check(healthy("own")));
   board.set({{"mail", kOften, first.check(healthy("of the first"))}, {"gone", kOnce, [] { return healthy(); }}});
   board.start();
+  own.wait();
   first.wait();
   std::promise<void> may_go_on;
   auto wait = may_go_on.get_future().share();
-  board.set({{"mail", kOnce, [wait] {
+  board.set({{"mail", kOften, [wait, check = held.check(healthy("of the second"))] {
                 wait.wait();
-                return healthy("of the second");
+                return check();
               }},
              {"call-log", kOften, second.check(healthy("new"))}});
   second.wait();
@@ -205,27 +208,23 @@ TEST(HealthBoard, ChecksOfPluginsAreReplaced) {
   EXPECT_EQ(json["mail"]["message"], "of the first") << "until it has one of its own";
   EXPECT_EQ(json["call_log"]["message"], "new");
   may_go_on.set_value();
-  auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (answer(board)["integrations"]["mail"]["message"] != "of the second") {
-    ASSERT_LT(std::chrono::steady_clock::now(), until);
-    std::this_thread::sleep_for(milliseconds(1));
-  }
+  held.wait();
+  EXPECT_EQ(answer(board)["integrations"]["mail"]["message"], "of the second");
   EXPECT_TRUE(board.stop());
 }
 
 // A plugin is in it.
 TEST(HealthBoard, ACheckThatWasReplacedIsLetGo) {
+  std::promise<void> let_go;
   HealthBoard board;
-  auto plugin = std::make_shared<int>();
-  std::weak_ptr<int> held = plugin;
+  std::shared_ptr<int> plugin(new int(7), [&](int* gone) {
+    delete gone;
+    let_go.set_value();
+  });
   board.set({{"mail", kOnce, [plugin = std::move(plugin)] { return healthy(std::to_string(*plugin)); }}});
   board.start();
   board.set({});
-  auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!held.expired()) {
-    ASSERT_LT(std::chrono::steady_clock::now(), until);
-    std::this_thread::sleep_for(milliseconds(1));
-  }
+  EXPECT_EQ(let_go.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
   EXPECT_TRUE(board.stop());
 }
 

@@ -52,16 +52,72 @@ class FailureTest : public testing::StoreTest {
   FaultyVfs vfs_;  // made before the store, gone after it
 };
 
+// What is committed when a sync begins is durable when it ends; the next transaction may be there by then.
 TEST_F(FailureTest, AnsweredOnlyWhenTheLogIsSynced) {
+  auto count = [this](const char* sql) { return std::stoll(Sql(path()).one(sql)); };
+  int64_t events = 0, settled = 0, durable_events = 0, durable_settled = 0;
+  FaultyVfs::before_log_sync = [&] {
+    events = count("SELECT ifnull(max(seq), 0) FROM event");
+    settled = count("SELECT count(*) FROM delivery WHERE state = 'done'");
+  };
+  FaultyVfs::after_log_sync = [&] {
+    durable_events = events;
+    durable_settled = settled;
+  };
   testing::Committed committed;
-  size_t dirty = 0;
-  committed.look = [&](const auto&) { dirty += FaultyVfs::log_is_dirty; };
-  settled_.look = [&](const auto&) { dirty += FaultyVfs::log_is_dirty; };
+  size_t too_early = 0, told = 0;
+  committed.look = [&](const auto& batch) {
+    for (const auto& event : batch) too_early += event->seq > durable_events;
+  };
+  settled_.look = [&](const auto& batch) {
+    told += batch.size();
+    too_early += static_cast<int64_t>(told) > durable_settled;
+  };
   for (uint64_t i = 0; i < 500; ++i) store_->submit(pending(new_event(i, {{"acme", "handlers"}}), committed));
   ASSERT_TRUE(settled_.deliveries.wait_for(500));
   for (const OpenDelivery& d : settled_.deliveries.take()) store_->submit_settlement(settlement(d.seq, Kind::kDone));
   ASSERT_TRUE(settled_.settlements.wait_for(500));
-  EXPECT_EQ(dirty, 0u);
+  EXPECT_EQ(too_early, 0u);
+  FaultyVfs::before_log_sync = FaultyVfs::after_log_sync = nullptr;  // they hold what is of this test
+}
+
+TEST_F(FailureTest, TheNextBatchIsWrittenWhileOneIsSynced) {
+  testing::Committed committed;
+  put(new_event(1));
+  std::promise<void> go_on;
+  auto gate = go_on.get_future().share();
+  std::atomic<int> syncs{0};
+  testing::HeldCommitter held(*store_);
+  FaultyVfs::before_log_sync = [&] {
+    if (++syncs == 1) gate.wait();
+  };
+  for (uint64_t i = 10; i < 10 + 4096 + 5; ++i) store_->submit(pending(new_event(i), committed));  // more than a batch takes
+  held.release();
+  while (testing::Sql(path()).one("SELECT count(*) FROM event") != std::to_string(2 + 4096 + 5)) std::this_thread::yield();
+  EXPECT_EQ(committed.events.size(), 0u) << "though another batch is written, the first one is not durable";
+  go_on.set_value();
+  ASSERT_TRUE(committed.events.wait_for(4096 + 5));
+  EXPECT_EQ(committed.batches.size(), 2u);
+  EXPECT_EQ(committed.events.values().front()->seq, 3);
+  EXPECT_EQ(committed.events.values().back()->seq, 2 + 4096 + 5) << "told in their order";
+  FaultyVfs::before_log_sync = nullptr;
+}
+
+// Nobody knows what the sync of a later batch has brought to the disk of an earlier one.
+TEST_F(FailureTest, AfterAFailedSyncTheBatchThatWasWrittenMeanwhileFailsToo) {
+  testing::Committed committed;
+  put(new_event(1));
+  testing::HeldCommitter held(*store_);
+  FaultyVfs::before_log_sync = [] { FaultyVfs::log_sync = SQLITE_IOERR_FSYNC; };  // from the next one on
+  for (uint64_t i = 10; i < 10 + 3 * 4096; ++i) store_->submit(pending(new_event(i), committed));
+  held.release();
+  ASSERT_TRUE(committed.events.wait_for(3 * 4096));
+  auto stored = std::count_if(committed.events.values().begin(), committed.events.values().end(),
+                              [](const auto& event) { return event->outcome == Outcome::kStored; });
+  EXPECT_EQ(stored, 4096);
+  EXPECT_EQ(fatal_.size(), 1u);
+  FaultyVfs::before_log_sync = nullptr;
+  fatal_.take();
 }
 
 TEST_F(FailureTest, ManyEventsShareOneSync) {

@@ -25,7 +25,7 @@ class FaultyVfs {
   inline static std::atomic<uint64_t> log_writes{0};
   inline static std::atomic<uint64_t> database_writes{0};
   inline static std::atomic<bool> log_is_dirty{false};       // written and not synced yet
-  inline static std::function<void()> before_database_sync;  // set it while nothing syncs
+  inline static std::function<void()> before_database_sync, before_log_sync, after_log_sync;  // set them while nothing syncs
 
   FaultyVfs() {
     real_ = sqlite3_vfs_find(nullptr);
@@ -38,7 +38,7 @@ class FaultyVfs {
     log_syncs = database_syncs = 0;
     database_writes_that_fit = INT64_MAX;
     log_is_dirty = false;
-    before_database_sync = nullptr;
+    before_database_sync = before_log_sync = after_log_sync = nullptr;
     sqlite3_vfs_register(&vfs_, 1);
   }
   ~FaultyVfs() {
@@ -72,8 +72,10 @@ class FaultyVfs {
     if (file->is_log) ++log_syncs;
     if (file->is_database) ++database_syncs;
     if (file->is_database && before_database_sync) before_database_sync();
+    if (file->is_log && before_log_sync) before_log_sync();
     int code = file->real()->pMethods->xSync(file->real(), flags);
     if (file->is_log) log_is_dirty = false;
+    if (file->is_log && after_log_sync) after_log_sync();
     return code;
   }
   static int write(sqlite3_file* f, const void* data, int size, sqlite3_int64 at) {

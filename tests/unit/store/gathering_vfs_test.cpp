@@ -74,6 +74,44 @@ TEST_F(GatheringVfsTest, WhatIsSyncedNeedNotBeSyncedAgain) {
   EXPECT_GT(FaultyVfs::log_syncs, before);
 }
 
+TEST_F(GatheringVfsTest, TheSyncOfACommitCanBePutOff) {
+  run(kPages);
+  uint64_t before = FaultyVfs::log_syncs;
+  EXPECT_FALSE(vfs_.take_log_sync()) << "none was put off";
+  vfs_.put_off_log_sync(true);
+  run(kPages);
+  run(kPages);
+  EXPECT_EQ(FaultyVfs::log_syncs, before);
+  EXPECT_EQ(seen_by_others("SELECT count(*) FROM t"), "300") << "it is written";
+  auto sync = vfs_.take_log_sync();
+  ASSERT_TRUE(sync);
+  EXPECT_FALSE(vfs_.take_log_sync()) << "one is enough";
+  FaultyVfs::log_sync = SQLITE_IOERR_FSYNC;
+  EXPECT_EQ(sync(), SQLITE_IOERR_FSYNC);
+  FaultyVfs::log_sync = SQLITE_OK;
+  EXPECT_EQ(sync(), SQLITE_OK);
+  EXPECT_EQ(FaultyVfs::log_syncs, before + 1);
+}
+
+// Frames behind a header that is not on the disk yet could be taken for those of the log before.
+TEST_F(GatheringVfsTest, TheSyncOfANewHeaderIsNotPutOff) {
+  run(kPages);
+  run("PRAGMA wal_checkpoint(RESTART)");
+  uint64_t before = FaultyVfs::log_syncs;
+  int waited = 0;
+  vfs_.before_sync([&waited] { ++waited; });
+  vfs_.put_off_log_sync(true);
+  run("INSERT INTO t (x) VALUES ('the log starts over')");
+  EXPECT_EQ(FaultyVfs::log_syncs, before + 1);
+  EXPECT_EQ(waited, 1) << "for a sync that is under way";
+  EXPECT_TRUE(vfs_.take_log_sync()) << "that of the commit";
+  vfs_.put_off_log_sync(false);
+  run("PRAGMA wal_checkpoint(PASSIVE)");
+  EXPECT_EQ(FaultyVfs::log_syncs, before + 2) << "before its frames are copied";
+  EXPECT_EQ(waited, 2);
+  vfs_.before_sync(nullptr);
+}
+
 TEST_F(GatheringVfsTest, UnlessSomebodySaysSoEachSyncIsDone) {
   run(kPages);
   uint64_t before = FaultyVfs::log_syncs;

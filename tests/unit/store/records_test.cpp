@@ -82,7 +82,8 @@ TEST_F(RecordsTest, AVersionNeverComesBack) {
 }
 
 TEST_F(RecordsTest, ManyInOneTransaction) {
-  EXPECT_TRUE(write({{"things", "a", "1", 0}, {"things", "b", "1", 0}, {"things", "a", "", 1}, {"things", "a", "2", 0}, {"things", "a", "3", 1}}));
+  EXPECT_TRUE(
+      write({{"things", "a", "1", 0}, {"things", "b", "1", 0}, {"things", "a", "", 1}, {"things", "a", "2", 0}, {"things", "a", "3", 1}}));
   EXPECT_THAT(page(), ElementsAre("a=3", "b=1"));
   EXPECT_EQ(write({{"things", "b", "2", 1}, {"things", "a", "4", 99}}).code(), Code::kConflict);
   EXPECT_THAT(page(), ElementsAre("a=3", "b=1")) << "all of them or none";

@@ -60,7 +60,8 @@ TEST_F(SchemaTest, TakesOverOlderVersions) {
   put(new_event(3, {{"acme", "handlers"}, {"acme", "mail"}}));
   put(new_event(4, {{"acme", "handlers"}}));
   settle(testing::settlement(4, Kind::kDead));
-  for (int version : {1, 2, 3, 4, 5}) {
+  Sql(path(), false).run("INSERT INTO record VALUES ('acme', 'things', 'b', '2', 4, 5), ('acme', 'things', 'a', '1', 2, 3)");
+  for (int version : {1, 2, 3, 4, 5, 6}) {
     close();
     testing::downgrade(path(), version);
     open();
@@ -68,6 +69,8 @@ TEST_F(SchemaTest, TakesOverOlderVersions) {
     EXPECT_THAT(Sql(path()).rows("SELECT first_delivery, deliveries FROM event ORDER BY seq"), ElementsAre("1|1", "0|0", "2|2", "4|1"));
     EXPECT_THAT(Sql(path()).rows("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"),
                 ElementsAre("delivery_dead", "delivery_replayed", "timer_due"));
+    EXPECT_THAT(Sql(path()).rows("SELECT * FROM record ORDER BY key"), ElementsAre("acme|things|a|1|2|3", "acme|things|b|2|4|5"));
+    EXPECT_EQ((*store_->record("acme", "things", "b"))->version, 4u);
     EXPECT_EQ(store_->find({}, false, {})->rows.size(), 1u);
     EXPECT_TRUE(store_->jobs(false)->empty());
     EXPECT_EQ(one("SELECT count(*) FROM timer"), "0");

@@ -219,9 +219,15 @@ class Sql {
   sqlite3* db_ = nullptr;
 };
 
-// Makes a closed store what a gateway of schema version 1 to 5 would have left: see schema.cpp.
+// Makes a closed store what a gateway of schema version 1 to 6 would have left: see schema.cpp.
 inline void downgrade(const std::string& path, int version) {
   Sql sql(path, false);
+  sql.run(
+      "ALTER TABLE record RENAME TO newer;"
+      "CREATE TABLE record (plugin TEXT NOT NULL, collection TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+      " version INTEGER NOT NULL, updated_at INTEGER NOT NULL, PRIMARY KEY (plugin, collection, key)) WITHOUT ROWID;"
+      "INSERT INTO record SELECT * FROM newer; DROP TABLE newer; PRAGMA user_version = 6");
+  if (version == 6) return;
   sql.run("DROP TABLE crash; PRAGMA user_version = 5");
   if (version == 5) return;
   sql.run("DROP TABLE timer; PRAGMA user_version = 4");
