@@ -100,6 +100,9 @@ class Builder : public YAML::EventHandler {
                 const std::string& value) override {
     auto node = make(Kind::kScalar, mark);
     check_tag(tag, "str", node->mark);
+    // The file is UTF-8, but yaml-cpp gives Latin-1 for the escapes \N and \_: a byte that no message and no JSON may carry.
+    if (!simdjson::validate_utf8(value.data(), value.size()))
+      throw Refused{node->mark, R"(the escapes \N and \_ are not supported; write \u0085 and \u00a0)"};
     node->plain = tag == "?";
     node->text = value;
     node->bytes = value.size();

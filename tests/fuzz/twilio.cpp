@@ -21,13 +21,13 @@ namespace {
 using testing::FakeHost;
 using testing::Request;
 
-constexpr const char* kToken = "12345";
+constexpr std::string_view kToken = "S3cret-tok3n";  // not what a digest in hexadecimal digits could spell
 constexpr const char* kForm = "application/x-www-form-urlencoded";
 
 FakeHost& host() {
   static FakeHost* const started = [] {
     auto* host = new FakeHost(postern_entry, {.name = "twilio", .public_url = "https://hooks.example.org"});
-    EXPECT(host->start(R"({"auth_tokens":["12345"]})").ok());
+    EXPECT(host->start(R"({"auth_tokens":["S3cret-tok3n"]})").ok());
     return host;
   }();
   return *started;
@@ -45,7 +45,7 @@ std::string parameters_of(const http::Form& form) {
 
 std::string sign(const std::string& message) {
   unsigned char mac[20];
-  HMAC(EVP_sha1(), kToken, 5, reinterpret_cast<const unsigned char*>(message.data()), message.size(), mac, nullptr);
+  HMAC(EVP_sha1(), kToken.data(), static_cast<int>(kToken.size()), reinterpret_cast<const unsigned char*>(message.data()), message.size(), mac, nullptr);
   unsigned char text[29];
   EVP_EncodeBlock(text, mac, sizeof mac);
   return reinterpret_cast<const char*>(text);

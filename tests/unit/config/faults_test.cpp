@@ -73,6 +73,7 @@ TEST(Faults, KeysAndTypes) {
       {"\"\\e[31m\\u009b\": 1\n",
        {"2:1 unknown key '\\x1b[31m\\x9b'; known: gateway, admin, store, dispatch, dedupe, health, plugin_dir, plugins, "
         "subscriptions"}},
+      {"store: {path: \"/data\\N_1\"}\n", {"2:15 the escapes \\N and \\_ are not supported; write \\u0085 and \\u00a0"}},
   });
 }
 
