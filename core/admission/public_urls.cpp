@@ -72,12 +72,14 @@ void add_url(std::vector<std::string>& urls, std::string url) {
 std::vector<std::string> public_urls(const http::Request& request, const std::string& peer, const UrlSource& source) {
   std::vector<std::string> urls;
   const std::string target = raw_target(request);
-  if (!source.public_url.empty()) add_url(urls, source.public_url + target);
+  if (!source.public_url.empty()) {
+    add_url(urls, source.public_url + target);
+    return urls;
+  }
   if (!is_trusted(peer, source.trusted_proxies)) return urls;
   Told told = told_by_proxies(request);
-  // Many proxies pass the Host on as the client wrote it. Where public_url says who we are, that is not needed.
   auto host = request.header("host");
-  if (source.public_url.empty() && told.hosts.empty() && host && http::is_authority(*host)) add(told.hosts, *host);
+  if (told.hosts.empty() && host && http::is_authority(*host)) add(told.hosts, *host);
   if (told.schemes.empty()) told.schemes = {"https", "http"};
   for (const std::string& scheme : told.schemes) {
     for (const std::string& host : told.hosts) {

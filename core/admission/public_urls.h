@@ -15,10 +15,11 @@ struct UrlSource {
   AddressList trusted_proxies;
 };
 
-// The likeliest first, at most kMaxUrls: public_url with the raw target behind it; then scheme, host and port as a trusted peer
-// forwarded them (Forwarded, RFC 7239; X-Forwarded-Proto, -Host and -Port; the Host header only where neither they nor public_url
-// name a host). What an untrusted peer claims is never looked at: a request that was signed for somebody else's URL could be sent
-// here. A unix socket's peer is trusted where there are trusted proxies at all.
+// public_url with the raw target behind it, and no other: most proxies pass on what a client wrote into the headers that they do not
+// write themselves, and a request that was signed for another URL could be sent here with that URL in them. Without a public_url, the
+// likeliest first and at most kMaxUrls: scheme, host and port as a trusted peer forwarded them (Forwarded, RFC 7239; X-Forwarded-Proto,
+// -Host and -Port; the Host header where they name no host). What an untrusted peer claims is never looked at. A unix socket's peer is
+// trusted where there are trusted proxies at all.
 constexpr size_t kMaxUrls = 8;
 std::vector<std::string> public_urls(const http::Request& request, const std::string& peer, const UrlSource& source);
 

@@ -37,7 +37,7 @@ std::optional<Rules::Refused> Rules::refuse(const http::Request& head, const std
     if (int64_t seconds = rate_per_client->take(client, now_us); seconds > 0) return Refused{Why::kClientRate, too_many_requests(seconds)};
   }
   if (rate) {
-    if (int64_t seconds = rate->take(now_us); seconds > 0) return Refused{Why::kRate, too_many_requests(seconds)};
+    if (int64_t seconds = rate->look(now_us); seconds > 0) return Refused{Why::kRate, too_many_requests(seconds)};
   }
   // A signature covers the bytes that were sent; an encoded body would be other bytes than its JSON.
   for (size_t n = 0; auto encoding = head.header("content-encoding", n); ++n) {
@@ -45,6 +45,12 @@ std::optional<Rules::Refused> Rules::refuse(const http::Request& head, const std
   }
   if (!right_content_type(head, content_types)) return unfit("this content type is not accepted");
   return std::nullopt;
+}
+
+std::optional<Rules::Refused> Rules::refuse_verified(int64_t now_us) const {
+  const int64_t seconds = rate ? rate->take(now_us) : 0;
+  if (seconds == 0) return std::nullopt;
+  return Refused{Why::kRate, too_many_requests(seconds)};
 }
 
 }  // namespace postern::admission

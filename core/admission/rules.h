@@ -1,5 +1,6 @@
 // Rules: what a request must meet before anything costly is done for it: its client's address, that client's rate and the route's, its
-// content type and encoding. Cheap refusals first.
+// content type and encoding. Cheap refusals first. The route's rate is looked at before the body is read, but only a request whose signature
+// is right takes from it: else anybody could use up the rate of the provider.
 // Thread-safety: any thread.
 #pragma once
 
@@ -32,6 +33,8 @@ struct Rules {
   };
   // The refusal, or nothing. `client`: its numeric address.
   std::optional<Refused> refuse(const http::Request& head, const std::string& client, int64_t now_us) const;
+  // Of a verified request: takes from the route's rate. The refusal where others were faster.
+  std::optional<Refused> refuse_verified(int64_t now_us) const;
 };
 
 }  // namespace postern::admission

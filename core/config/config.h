@@ -14,6 +14,9 @@ namespace postern::config {
 
 using std::chrono::milliseconds;
 
+// The most that max_body may be. All requests on their way share 256 MiB, of which one alone gets half (http::MemoryBudget).
+constexpr uint64_t kMaxBody = 100ull << 20;
+
 // A place in a file: 1-based, as editors count.
 struct Mark {
   int line = 0;

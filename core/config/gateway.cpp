@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr uint64_t kMaxBody = 1ull << 30;
+constexpr uint64_t kMaxRate = 1ull << 30;
 
 // "unix:./a" and "unix:a" stay different: only a listener's bind() can tell that two paths are one file.
 bool same_address(const std::string& a, const std::string& b) {
@@ -103,9 +103,8 @@ void read_gateway(Section& gateway, Config& config) {
   gateway.size("max_body", config.max_body, {1, kMaxBody});
   gateway.count("max_connections", config.max_connections, Range<uint32_t>{1, 1000000});
   gateway.count("max_connections_per_client", config.max_connections_per_client, Range<uint32_t>{0, 1000000});
-  if (const Member* rate = gateway.find("rate_per_client"))
-    config.rate_per_client = read_value(gateway.context(), *rate->value, gateway.path("rate_per_client"), parse_rate);
-  gateway.size("min_body_rate", config.min_body_rate, {0, kMaxBody});
+  gateway.rate("rate_per_client", config.rate_per_client);
+  gateway.size("min_body_rate", config.min_body_rate, {0, kMaxRate});
   gateway.section("deadlines", [&](Section& deadlines) { read_deadlines(deadlines, config.deadlines); });
   gateway.choice("log_level", config.log_level, {"trace", "debug", "info", "warn", "error"});
   gateway.flag("core_dumps", config.core_dumps);

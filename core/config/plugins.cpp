@@ -19,7 +19,6 @@ constexpr size_t kMaxName = 32;
 constexpr size_t kMaxRoutePath = 1024;
 constexpr size_t kMaxType = 256;
 constexpr std::string_view kGateway = "postern";  // the provider of the gateway's own events
-constexpr uint64_t kMaxBody = 1ull << 30;
 
 bool is_name(std::string_view name) {
   const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
@@ -31,10 +30,13 @@ void read_name(Section& entry, const Config& config, Plugin& plugin) {
   const Member* name = entry.require("name");
   if (!name || !entry.text("name", plugin.name)) return;
   plugin.mark = name->value->mark;
-  if (!is_name(plugin.name))
+  if (!is_name(plugin.name)) {
+    plugin.name.clear();  // a reference may stand for a secret that was put here by mistake; other faults list the names
     entry.fault(name->value->mark, "name",
                 fmt::format("{} is not a plugin's name; it is a lower-case letter, then at most {} of a-z, 0-9 and _",
                             quote(name->value->text), kMaxName - 1));
+    return;
+  }
   if (plugin.name == kGateway)
     entry.fault(name->value->mark, "name", quote(plugin.name) + " is the gateway's own name; give the plugin another");
   for (const Plugin& other : config.plugins)
@@ -64,10 +66,8 @@ RouteOverride read_route(Section& section, const Member& member) {
   if (section.duration("wait", wait, {0ms, 1h})) route.wait = wait;
   std::chrono::milliseconds deadline{0};
   if (section.duration("deadline", deadline, {100ms, 1h})) route.deadline = deadline;
-  if (const Member* rate = section.find("rate"))
-    route.rate = read_value(section.context(), *rate->value, section.path("rate"), parse_rate);
-  if (const Member* rate = section.find("rate_per_client"))
-    route.rate_per_client = read_value(section.context(), *rate->value, section.path("rate_per_client"), parse_rate);
+  section.rate("rate", route.rate);
+  section.rate("rate_per_client", route.rate_per_client);
   section.ranges("allow", route.allow);
   uint64_t max_body = 0;
   if (section.size("max_body", max_body, {1, kMaxBody})) route.max_body = max_body;

@@ -182,6 +182,14 @@ bool Section::size(std::string_view key, uint64_t& out, Range<uint64_t> range) {
   return ranged<uint64_t>(key, out, range, parse_size, As::kText, show_size);
 }
 
+bool Section::rate(std::string_view key, std::optional<double>& out) {
+  const Member* member = find(key);
+  if (!member) return false;
+  const std::optional<double> value = read_value(context_, *member->value, path(key), parse_rate);
+  if (value) out = value;
+  return value.has_value();
+}
+
 bool Section::choice(std::string_view key, std::string& out, const std::vector<std::string>& allowed) {
   const Member* member = find(key);
   std::string value;

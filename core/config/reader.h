@@ -76,6 +76,7 @@ class Section {
   bool real(std::string_view key, double& out, Range<double> range);
   bool duration(std::string_view key, std::chrono::milliseconds& out, Range<std::chrono::milliseconds> range);
   bool size(std::string_view key, uint64_t& out, Range<uint64_t> range);
+  bool rate(std::string_view key, std::optional<double>& out);  // as "100/s"; in times a second
   bool choice(std::string_view key, std::string& out, const std::vector<std::string>& allowed);
   bool parsed(std::string_view key, std::string& out, Result<std::string> (*parse)(std::string_view));
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/config/config.h"
 #include "core/extension/convert.h"
 #include "core/extension/handles.h"
 #include "core/extension/reply_handles.h"
@@ -101,7 +102,7 @@ Status describe(const postern_host& host, const postern_route_desc& desc, Route&
   route.method = copy(desc.method);
   route.path = copy(desc.path);
   route.rules.content_types = split_list(view(desc.content_types));
-  route.max_body = desc.max_body;
+  route.max_body = std::min(desc.max_body, config::kMaxBody);
   route.wait_ms = desc.wait_ms;
   route.dedupe_window_ms = static_cast<int64_t>(std::min(desc.dedupe_window_ms, kLongestWindowMs));
   route.ordered = (desc.flags & POSTERN_ROUTE_UNORDERED) == 0;

@@ -44,6 +44,12 @@ std::optional<http::Response> Front::refuse_client(const http::Exchange& exchang
   return admission::too_many_requests(seconds);
 }
 
+// Attack: a handshake costs as much as ten requests, and whoever ends the connection then has asked for nothing.
+bool Front::may_shake_hands(const std::string& peer) {
+  admission::ClientRate* rate = generation_->tls_connections_per_client.get();
+  return rate == nullptr || rate->take(peer, steady_us()) == 0;
+}
+
 void Front::turned_away(ingest::Refusal reason, const std::string& peer) {
   ingest_.meter().refused(503, reason);
   uint64_t suppressed = 0;

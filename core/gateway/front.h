@@ -26,6 +26,8 @@ class Front final : public http::Service {
   // Whose word on its clients is believed.
   const admission::AddressList& trusted_proxies() const { return generation_->url_source.trusted_proxies; }
   // A connection that is not taken. For log and metrics.
+  // Takes from the rate of the client's connections to listeners with TLS.
+  bool may_shake_hands(const std::string& peer);
   void turned_away(ingest::Refusal reason, const std::string& peer);
   // One that failed before it began. For metrics; the log has it.
   void bad_start(net::BadStart how);

@@ -170,6 +170,8 @@ Status Gateway::serve_admin(Loop& loop, const net::Listener& listener, const std
       token, open_metrics));
   admin::AdminService& service = *loop.admins.back();
   auto on_accept = [this, &loop, &service](std::unique_ptr<net::Stream> stream) {
+    // Attack: whoever can reach the listener needs no token to hold connections.
+    if (service.connections().size() >= kMaxAdminConnections) service.connections().close_oldest_waiting();
     if (service.connections().size() >= kMaxAdminConnections) return;
     service.connections().open(loop.loop, std::move(stream), service, loop.front->timeouts(), budget_);
   };

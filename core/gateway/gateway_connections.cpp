@@ -66,6 +66,9 @@ void Gateway::accept(Loop& loop, std::unique_ptr<net::Stream> stream, bool is_pl
     if (is_plain) turn_away(*stream, loop.loop.scratch());
   };
   if (!room_for_connection()) return refuse(ingest::Refusal::kConnections);
+  if (!is_plain && counts_alone(loop, stream->peer()) && !loop.front->may_shake_hands(stream->peer())) {
+    return refuse(ingest::Refusal::kClientRate);
+  }
   auto slot = count_client(loop, stream->peer());
   if (!slot) return refuse(ingest::Refusal::kClientConnections);
   loop.front->connections().open(loop.loop, std::move(stream), *loop.front, loop.front->timeouts(), budget_, std::move(*slot));

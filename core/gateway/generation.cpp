@@ -18,7 +18,9 @@ Result<std::unique_ptr<Generation>> Generation::make(config::Config config, std:
   made->since = wall_ms();
   if (config.rate_per_client) {
     bool same = before != nullptr && before->rate_per_client && before->rate_per_client->rate() == *config.rate_per_client;
-    made->rate_per_client = same ? before->rate_per_client : std::make_shared<admission::ClientRate>(*config.rate_per_client);
+    auto fresh = [&] { return std::make_shared<admission::ClientRate>(*config.rate_per_client); };
+    made->rate_per_client = same ? before->rate_per_client : fresh();
+    made->tls_connections_per_client = same ? before->tls_connections_per_client : fresh();
   }
   made->config = std::move(config);
   made->assembly = std::move(assembly);

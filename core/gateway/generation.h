@@ -26,6 +26,7 @@ struct Generation {
   admission::AddressList details_for;  // who sees health details
   admission::UrlSource url_source;     // with the trusted proxies
   std::shared_ptr<admission::ClientRate> rate_per_client;  // of all requests; null: unlimited
+  std::shared_ptr<admission::ClientRate> tls_connections_per_client;  // the same rate, counted by itself
   std::unique_ptr<const ingest::Ingest::Tables> tables;
   uint64_t number = 1;     // 1 at the start
   int64_t since = 0;       // Unix milliseconds

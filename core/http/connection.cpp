@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kMaxPending = 64 * 1024;           // read ahead of the request at hand
 constexpr int kReadsPerTurn = 4;                    // so that a fast sender does not starve the others
 constexpr int kRequestsPerTurn = 32;
+constexpr const char* kTooMuch = "too many requests are on their way";
 constexpr size_t kLingerBytes = 64 * 1024 * 1024;  // so much a refused sender may go on with before it is cut off
 
 }  // namespace
@@ -87,14 +88,11 @@ void Connection::on_readable() {
 }
 
 void Connection::consume(std::string_view data) {
-  if (phase_ == Phase::kServing) {
-    pending_.append(data);
-    return;
-  }
-  if (waits_for_its_turn()) pending_.append(std::exchange(data, {}));
+  if (phase_ == Phase::kServing) return read_ahead(data);
+  if (waits_for_its_turn()) read_ahead(std::exchange(data, {}));
   consuming_ = true;  // an answer given at once must not read the next request inside this call: pipelines would nest
   size_t used = read_on(data);
-  if (used < data.size() && (phase_ == Phase::kServing || phase_ == Phase::kIdle)) pending_.append(data.substr(used));
+  if (used < data.size() && (phase_ == Phase::kServing || phase_ == Phase::kIdle)) read_ahead(data.substr(used));
   read_pending();
   consuming_ = false;
   bool waits = phase_ == Phase::kIdle || phase_ == Phase::kHead || phase_ == Phase::kBody;
@@ -104,7 +102,25 @@ void Connection::consume(std::string_view data) {
 // Whole requests are here, and others have their turn first.
 bool Connection::waits_for_its_turn() const { return phase_ == Phase::kIdle && pending_at_ < pending_.size(); }
 
-bool Connection::is_full() const { return phase_ == Phase::kServing && pending_.size() - pending_at_ >= kMaxPending; }
+bool Connection::is_full() const {
+  return phase_ == Phase::kServing && (close_after_answer_ || pending_.size() - pending_at_ >= kMaxPending);
+}
+
+// Of a client that pipelines, as far as there is room for it: else the answer at hand is the last (RFC 9112 §9.3.2 has it ask again).
+void Connection::read_ahead(std::string_view data) {
+  if (data.empty()) return;
+  pending_.append(data);
+  if (hold()) return;
+  drop_pending();
+  close_after_answer_ = linger_after_answer_ = true;
+  if (phase_ == Phase::kIdle) refuse_malformed(503, kTooMuch);
+}
+
+void Connection::drop_pending() {
+  pending_ = std::string();  // thousands of idle connections must not each keep a buffer
+  pending_at_ = 0;
+  hold();
+}
 
 // Attack: ten thousand requests of 26 bytes are in a few reads, and each that is answered at once would be answered in this turn.
 // An offset moves through the pipelined requests, so that many small ones cost no more than their bytes.
@@ -116,10 +132,11 @@ void Connection::read_pending() {
   if (pending_at_ < pending_.size() && (phase_ == Phase::kServing || phase_ == Phase::kIdle)) {
     if (pending_at_ < kMaxPending / 2) return;
     pending_.erase(0, pending_at_);
+    pending_at_ = 0;
+    hold();
   } else if (!pending_.empty()) {
-    pending_ = std::string();  // thousands of idle connections must not each keep a buffer
+    drop_pending();
   }
-  pending_at_ = 0;
 }
 
 // Reads up to the end of one request; returns how many bytes that took.
@@ -145,16 +162,16 @@ size_t Connection::read_on(std::string_view data) {
         return used;
     }
     if (used < data.size()) continue;
-    if (!hold()) refuse_malformed(503, "too many requests are on their way");
+    if (!hold()) refuse_malformed(503, kTooMuch);
     return used;
   }
 }
 
-// Takes from the budget what the reader holds by now.
+// Has of the budget what is held by now. False when there is no room for more; less always succeeds.
 bool Connection::hold() {
-  size_t holds = reader_.held();
-  if (holds <= held_) return true;
-  if (!budget_.take(holds - held_)) return false;
+  const size_t holds = reader_.held() + pending_.size();
+  if (holds < held_) budget_.give(held_ - holds);
+  if (holds > held_ && !budget_.take(held_, holds - held_)) return false;
   held_ = holds;
   return true;
 }
@@ -198,7 +215,7 @@ bool Connection::on_head_complete(bool more_came) {
 
 void Connection::serve() {
   exchange_->request = reader_.take();
-  let_go();
+  hold();
   fresh_ = false;
   enter(Phase::kServing);
   exchange_->connection_ = shared_from_this();
@@ -222,7 +239,7 @@ void Connection::refuse(Response response) {
   if (!reader_.has_body()) {
     reader_.begin_body(0);
     exchange_->request = reader_.take();
-    let_go();
+    hold();
     enter(Phase::kServing);
     return answer(std::move(response));
   }
@@ -275,7 +292,7 @@ void Connection::on_written() {
 // A close with unread bytes would send a reset, and a reset may eat the answer before the client has read it.
 void Connection::start_lingering() {
   reader_ = RequestReader();  // nothing more is read as a request, and there may be many who linger
-  let_go();
+  consuming_ ? static_cast<void>(hold()) : drop_pending();  // what is being read goes when it was
   stream_->shutdown_write();
   enter(Phase::kLingering);
   if (read_closed_) return close();

@@ -74,7 +74,7 @@ struct Timeouts {  // milliseconds, but for the rate; what they cover is told in
 
 class Connection final : public net::EventLoop::Watcher, public std::enable_shared_from_this<Connection> {
  public:
-  // `budget` is shared by all connections and outlives them.
+  // `budget` is shared by all connections and outlives them; a request for which it has no room is answered 503.
   Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service, const Timeouts& timeouts,
              MemoryBudget& budget);
   ~Connection() override;
@@ -86,6 +86,8 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   void close_after_answer() { draining_ = true; }
   // Nothing has come yet.
   bool is_new() const { return fresh_ && phase_ == Phase::kIdle; }
+  // A request is being answered.
+  bool is_serving() const { return phase_ == Phase::kServing; }
   void close();
 
  private:
@@ -107,6 +109,8 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   void refuse(Response response);
   void refuse_malformed(int status, const char* why);
   void new_exchange();
+  void read_ahead(std::string_view data);
+  void drop_pending();
   bool hold();
   void let_go();
   void answer(Response response);

@@ -21,7 +21,7 @@ class ConnectionSet {
     bool waited_for = !draining_;
     (waited_for ? size_ : newcomers_).fetch_add(1, std::memory_order_relaxed);
     const Connection* key = connection.get();
-    connections_.emplace(key, Entry{std::move(connection), std::move(slot), waited_for});
+    connections_.emplace(key, Entry{std::move(connection), std::move(slot), waited_for, ++opened_});
   }
   void remove(const Connection& connection) {
     auto found = connections_.find(&connection);
@@ -44,6 +44,18 @@ class ConnectionSet {
       newcomers_.fetch_add(1, std::memory_order_relaxed);
     }
   }
+  // Makes room where there is little: of those that no request of is being answered, the oldest goes. A client that asks at once is
+  // answered before its turn comes, however many wait in silence.
+  void close_oldest_waiting() {
+    std::shared_ptr<Connection> oldest;
+    uint64_t number = UINT64_MAX;
+    for (const auto& [key, entry] : connections_) {
+      if (entry.connection->is_serving() || entry.number > number) continue;
+      number = entry.number;
+      oldest = entry.connection;
+    }
+    if (oldest) oldest->close();
+  }
   void close() {
     for (auto& connection : all()) connection->close();
   }
@@ -57,6 +69,7 @@ class ConnectionSet {
     std::shared_ptr<Connection> connection;
     ConnectionCounts::Slot slot;
     bool waited_for;
+    uint64_t number;  // in the order in which they were opened
   };
   // A copy: closing removes.
   std::vector<std::shared_ptr<Connection>> all() const {
@@ -67,6 +80,7 @@ class ConnectionSet {
 
   std::unordered_map<const Connection*, Entry> connections_;
   std::atomic<size_t> size_{0}, newcomers_{0};
+  uint64_t opened_ = 0;
   bool draining_ = false;
 };
 

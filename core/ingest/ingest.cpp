@@ -148,6 +148,10 @@ void Ingest::on_verdict(std::shared_ptr<http::Exchange> exchange, const signatur
 void Ingest::on_verified(std::shared_ptr<http::Exchange> exchange, const signature::Scheme* scheme) {
   auto& routed = static_cast<Routed&>(*exchange->context);
   const Route& route = *routed.route;
+  if (auto late = route.rules.refuse_verified(steady_us())) {
+    note_refusal(*exchange, late->response.status, to_refusal(late->why), "admission");
+    return exchange->respond(std::move(late->response));
+  }
   auto event = identify(route, scheme, exchange->request, routed.path, parser_);
   if (!event) {
     note_refusal(*exchange, 422, Refusal::kBody, "the body is not what the route needs");

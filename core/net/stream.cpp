@@ -15,8 +15,8 @@ std::string peer_of(const Poco::Net::StreamSocket& socket) {
   try {
     const SocketAddress peer = socket.peerAddress();
     return peer.family() == SocketAddress::UNIX_LOCAL ? "unix" : peer.host().toString();
-  } catch (const Poco::Exception&) {  // a peer that has reset already has no address any more
-    return socket.address().family() == SocketAddress::UNIX_LOCAL ? "unix" : "unknown";
+  } catch (const Poco::Exception&) {
+    return socket.address().family() == SocketAddress::UNIX_LOCAL ? "unix" : kGone;
   }
 }
 

@@ -69,7 +69,8 @@ class PlainStream final : public SocketStream {
   void shutdown_write() override;
 };
 
-// The numeric address of whoever is connected; "unix"; "unknown" when it has gone already.
+// The numeric address of whoever is connected; "unix"; kGone when it has reset already and has no address any more.
+inline constexpr const char* kGone = "unknown";
 std::string peer_of(const Poco::Net::StreamSocket& socket);
 
 }  // namespace postern::net

@@ -28,6 +28,7 @@ void tell_untrusted(const std::string& peer) {
 std::unique_ptr<Stream> StreamFactory::make(Poco::Net::StreamSocket socket) const {
   if (!is_trusted_proxy) return make_inner(tls, std::move(socket), {}, on_bad_start);
   const std::string peer = peer_of(socket);
+  if (peer == kGone) return nullptr;
   if (!is_trusted_proxy(peer)) {
     tell_untrusted(peer);
     if (on_bad_start) on_bad_start(BadStart::kUntrustedProxy);

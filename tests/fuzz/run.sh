@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the fuzzers. Usage: tests/fuzz/run.sh [OPTION…] [NAME…]
-#   --seconds N   for each, by the clock (default 30)
-#   --minutes N   for each, of CPU time
+#   --seconds N   for each, by the clock (default 30), from the same seed each time: a change is not judged by luck
+#   --minutes N   for each, of CPU time, from a new seed
 #   --jobs J      at a time (default 2)
 #   --keep        what reached something new goes into tests/fuzz/corpus, made small again; else it is thrown away
 #   --control     first, builds that are broken on purpose: each must be found out, from an empty corpus
@@ -78,7 +78,7 @@ run_one() {
     done
     wait "$pid" || status=$?
   else
-    (fuzz "$name" "$name" -max_total_time="$seconds" -artifact_prefix="$here/findings/$name/" "${folders[@]}") || status=$?
+    (fuzz "$name" "$name" -seed=1 -max_total_time="$seconds" -artifact_prefix="$here/findings/$name/" "${folders[@]}") || status=$?
   fi
   echo "$status" >"$work/$name.result"
 }

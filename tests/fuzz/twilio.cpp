@@ -57,8 +57,7 @@ bool accepts(const Request& request) {
   EXPECT_THAT(in_service.status == explained.status, request.body);
   EXPECT_THAT(in_service.status == POSTERN_OK || in_service.status == POSTERN_E_DENIED, in_service.error);
   for (const std::string& line : explained.lines) {
-    EXPECT_THAT(line.find(kToken) == std::string::npos || request.body.find(kToken) != std::string::npos ||
-                    request.urls[0].find(kToken) != std::string::npos, line);
+    EXPECT_THAT(line.find(kToken) == std::string::npos, line);
     EXPECT(std::all_of(line.begin(), line.end(), [](char c) { return c >= 0x20 && c < 0x7f; }));
   }
   EXPECT_THAT(host().misuses().empty(), host().misuses().empty() ? "" : host().misuses()[0]);
@@ -97,6 +96,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_parts(url, body);
   for (std::string* text : {&url, &type}) {
     std::erase_if(*text, [](char c) { return c <= 0x20 || c >= 0x7f; });  // as the request reader would have it
+  }
+  // libFuzzer learns the token from the comparisons; what the request itself spells may be told.
+  for (const std::string& text : {url, type, given, body}) {
+    if (text.find(kToken) != std::string::npos) return 0;
   }
   if (!twilio::split_url(url) || url.find('@') != std::string::npos) url = "https://h.example/a";
 

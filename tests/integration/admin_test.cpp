@@ -59,6 +59,17 @@ TEST_F(AdminTest, NothingWithoutTheToken) {
   EXPECT_EQ(gateway().log().find(wrong), std::string::npos) << "a guess may be a mistyped token";
 }
 
+// Attack: to hold connections takes no token. Some are silent, some have asked in vain, some are in the middle of a request.
+TEST_F(AdminTest, ThoseWhoWaitAreNotInTheWay) {
+  std::vector<WireClient> waiting;
+  for (int i = 0; i < 120; ++i) {
+    waiting.push_back(WireClient::tcp("127.0.0.1", admin_port_));
+    if (i % 3 == 1) waiting.back().send(request_text("GET", "/admin/v1/status", {}));
+    if (i % 3 == 2) waiting.back().send("GET /admin/v1/status HTTP/1.1\r\n");
+  }
+  EXPECT_EQ(get("/admin/v1/status").status, 200);
+}
+
 TEST_F(AdminTest, EverythingWithIt) {
   const std::string id = new_event_id();
   const std::string event_id = event_id_of(gateway().post_signed(id, message_body(id)));

@@ -47,6 +47,16 @@ class TlsListener : public ::testing::Test {
   TlsMaterial::Pair pair_ = material_.pair(authority_, "first", "DNS:a.test,DNS:localhost,IP:127.0.0.1");
 };
 
+// Attack: handshakes cost more than requests, and whoever ends the connection then never asks for anything.
+TEST_F(TlsListener, CountsConnectionsAgainstTheClientsRate) {
+  std::string yaml = gateway_.config();
+  gateway_.write_config(yaml.insert(yaml.find("admin:"), "  rate_per_client: 2/h\n"));
+  gateway_.start();
+  EXPECT_FALSE(WireClient::tcp("127.0.0.1", port_).closes_silently(milliseconds(200))) << "the first is waited for";
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(WireClient::tcp("127.0.0.1", port_).closes_silently()) << i;
+  EXPECT_THAT(refusals_of(gateway_), HasSubstr("postern_refusals_total{status=\"503\",reason=\"client_rate\"} 5"));
+}
+
 TEST_F(TlsListener, ServesCurlOfEachVersion) {
   gateway_.start();
   for (const char* version : {"1.2", "1.3"}) {

@@ -32,7 +32,9 @@ std::string tail(const std::string& text) { return text.size() > 4000 ? "…" + 
 std::string yaml(const GatewayOptions& options, const std::string& folder, uint16_t port) {
   const std::string address = "127.0.0.1:" + std::to_string(port);
   const std::string public_url = options.public_url.empty() ? "http://" + address : options.public_url;
-  std::string text = "gateway:\n  listen: [" + address + "]\n  public_url: " + public_url + "\n" + options.gateway;
+  std::string text = "gateway:\n  listen: [" + address + "]\n";
+  if (public_url != "none") text += "  public_url: " + public_url + "\n";
+  text += options.gateway;
   if (!text.ends_with('\n')) text += '\n';
   text += "admin: {socket: " + folder + "/admin.sock" + (options.admin.empty() ? "" : ", " + options.admin) + "}\n";
   text += "store: {kind: sqlite, path: " + folder + "/events.db}\n";

@@ -20,7 +20,7 @@ inline constexpr std::string_view kOpenphonePath = "/api/v1/webhooks/openphone";
 
 // Pieces of YAML, each put where its name says.
 struct GatewayOptions {
-  std::string public_url{};     // default: the address that it listens on
+  std::string public_url{};     // default: the address that it listens on; "none": not set
   std::string gateway{};        // lines of the mapping `gateway:`, indented by two spaces
   std::string admin{};          // inside the braces of `admin: {…}`, after the socket
   std::string dispatch{};       // inside the braces of `dispatch: {…}`

@@ -9,6 +9,7 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Le;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
@@ -25,17 +26,17 @@ std::vector<std::string> urls(const std::string& headers, const UrlSource& from,
   return public_urls(http::Request::from_parts("POST", target, headers, ""), peer, from);
 }
 
-TEST(PublicUrls, BeginWithTheConfiguredOne) {
+// Attack: nginx and haproxy pass on an X-Forwarded-Host, -Port or Forwarded that the client wrote, unless they are told not to.
+TEST(PublicUrls, AreTheConfiguredOneAlone) {
   EXPECT_THAT(urls("", source(kPublic, {})), ElementsAre("https://hooks.acme.io/call?a=1"));
-  EXPECT_THAT(urls("X-Forwarded-Host: a.test\r\nX-Forwarded-Proto: https\r\n", source(kPublic)),
-              ElementsAre("https://hooks.acme.io/call?a=1", "https://a.test/call?a=1"));
+  const std::string claims = "X-Forwarded-Host: evil.test\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 444\r\nForwarded: host=evil.test\r\n";
+  EXPECT_THAT(urls(claims, source(kPublic)), ElementsAre("https://hooks.acme.io/call?a=1"));
   EXPECT_THAT(urls("", source("https://acme.io/base")), ElementsAre("https://acme.io/base/call?a=1"));
 }
 
 // Many proxies pass the Host on as the client wrote it, and without one of ours there is nothing else to go by.
 TEST(PublicUrls, TakeTheHostOnlyWhereNothingElseIsKnown) {
   const std::string host = "Host: evil.test\r\nX-Forwarded-Proto: https\r\n";
-  EXPECT_THAT(urls(host, source(kPublic)), ElementsAre("https://hooks.acme.io/call?a=1"));
   EXPECT_THAT(urls(host + "X-Forwarded-Host: a.test\r\n", source("")), ElementsAre("https://a.test/call?a=1"));
   EXPECT_THAT(urls(host, source("")), ElementsAre("https://evil.test/call?a=1"));
 }
@@ -174,11 +175,6 @@ TEST(PublicUrls, KeepTheTargetAsItWasSent) {
   }
 }
 
-TEST(PublicUrls, AreToldOnce) {
-  EXPECT_THAT(urls("X-Forwarded-Proto: https\r\nX-Forwarded-Host: hooks.acme.io\r\n", source(kPublic)),
-              ElementsAre("https://hooks.acme.io/call?a=1"));
-}
-
 // Attack: each URL costs the plugin a MAC over the body.
 TEST(PublicUrls, AreFew) {
   std::string hosts, forwarded;
@@ -188,9 +184,8 @@ TEST(PublicUrls, AreFew) {
   }
   auto found = urls("Forwarded: " + forwarded + "\r\nX-Forwarded-Host: " + hosts +
                         "\r\nX-Forwarded-Proto: https,http\r\nX-Forwarded-Port: 1\r\n",
-                    source(kPublic));
-  EXPECT_THAT(found, SizeIs(kMaxUrls));
-  EXPECT_EQ(found.front(), "https://hooks.acme.io/call?a=1") << "the likeliest is not pushed out";
+                    source(""));
+  EXPECT_THAT(found, SizeIs(Le(kMaxUrls)));
   EXPECT_THAT(found, Each(StartsWith("http")));
 }
 

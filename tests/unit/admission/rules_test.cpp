@@ -16,6 +16,13 @@ int refusal(const Rules& rules, const std::string& headers, const std::string& c
   return refused ? refused->response.status : 0;
 }
 
+// One whose signature is right.
+int genuine(const Rules& rules, const std::string& client = "192.0.2.1") {
+  if (int status = refusal(rules, "", client); status != 0) return status;
+  auto refused = rules.refuse_verified(kNow);
+  return refused ? refused->response.status : 0;
+}
+
 TEST(Rules, LetEverythingPassWhenThereAreNone) {
   EXPECT_EQ(refusal({}, ""), 0);
   EXPECT_EQ(refusal({}, "Content-Type: text/plain\r\n", "unix"), 0);
@@ -58,14 +65,15 @@ TEST(Rules, KnowTheAddress) {
 TEST(Rules, TellWhenToTryAgain) {
   Rules rules;
   rules.rate = std::make_shared<TokenBucket>(0.1);
-  EXPECT_EQ(refusal(rules, ""), 0);
-  auto refused = rules.refuse(head(""), "192.0.2.1", kNow);
-  ASSERT_TRUE(refused);
-  const http::Response* response = &refused->response;
-  EXPECT_EQ(response->status, 429);
-  ASSERT_EQ(response->headers.size(), 1u);
-  EXPECT_EQ(response->headers[0].first, "Retry-After");
-  EXPECT_EQ(response->headers[0].second, "10");
+  EXPECT_EQ(genuine(rules), 0);
+  for (const auto& refused : {rules.refuse(head(""), "192.0.2.1", kNow), rules.refuse_verified(kNow)}) {
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->why, Rules::Why::kRate);
+    EXPECT_EQ(refused->response.status, 429);
+    ASSERT_EQ(refused->response.headers.size(), 1u);
+    EXPECT_EQ(refused->response.headers[0].first, "Retry-After");
+    EXPECT_EQ(refused->response.headers[0].second, "10");
+  }
 }
 
 // Somebody who may not call at all must not use up the rate of those who may.
@@ -74,8 +82,8 @@ TEST(Rules, AskForTheAddressBeforeTheRate) {
   rules.allow = *AddressList::parse({"192.0.2.0/24"});
   rules.rate = std::make_shared<TokenBucket>(1);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(refusal(rules, "", "198.51.100.1"), 403);
-  EXPECT_EQ(refusal(rules, "", "192.0.2.1"), 0);
-  EXPECT_EQ(refusal(rules, "", "192.0.2.1"), 429);
+  EXPECT_EQ(genuine(rules), 0);
+  EXPECT_EQ(genuine(rules), 429);
   EXPECT_EQ(refusal(rules, "", "198.51.100.1"), 403);
 }
 
@@ -84,27 +92,29 @@ TEST(Rules, AskForTheClientsRateBeforeThatOfAll) {
   Rules rules;
   rules.rate_per_client = std::make_shared<ClientRate>(1);
   rules.rate = std::make_shared<TokenBucket>(2);
-  EXPECT_EQ(refusal(rules, "", "192.0.2.1"), 0);
+  EXPECT_EQ(genuine(rules), 0);
   for (int i = 0; i < 10; ++i) {
     auto refused = rules.refuse(head(""), "192.0.2.1", kNow);
     ASSERT_TRUE(refused);
     EXPECT_EQ(refused->why, Rules::Why::kClientRate);
   }
-  EXPECT_EQ(refusal(rules, "", "192.0.2.2"), 0);
+  EXPECT_EQ(genuine(rules, "192.0.2.2"), 0);
   auto refused = rules.refuse(head(""), "192.0.2.3", kNow);
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->why, Rules::Why::kRate);
   EXPECT_EQ(refused->response.status, 429);
 }
 
-// What is refused for its content type counts: a flood of it is a flood.
-TEST(Rules, AskForTheRateBeforeTheContent) {
+// Attack: a flood of requests that nobody signed must not use up the rate of the provider.
+TEST(Rules, TakeFromTheRateForVerifiedRequestsOnly) {
   Rules rules;
-  rules.content_types = {"application/json"};
-  rules.rate = std::make_shared<TokenBucket>(2);
-  EXPECT_EQ(refusal(rules, "Content-Type: text/plain\r\n"), 415);
-  EXPECT_EQ(refusal(rules, "Content-Encoding: gzip\r\n"), 415);
-  EXPECT_EQ(refusal(rules, "Content-Type: text/plain\r\n"), 429);
+  rules.content_types = {"text/plain"};
+  rules.rate = std::make_shared<TokenBucket>(1);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(refusal(rules, "Content-Type: text/plain\r\n"), 0);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(refusal(rules, kJson), 415);
+  EXPECT_FALSE(rules.refuse_verified(kNow));
+  EXPECT_TRUE(rules.refuse_verified(kNow)) << "read at the same time as the first";
+  EXPECT_EQ(refusal(rules, "Content-Type: text/plain\r\n"), 429) << "before its body is read";
 }
 
 TEST(Rules, TellNothingOfTheRequest) {

@@ -200,7 +200,7 @@ TEST(Faults, Gateway) {
       {"gateway: {listen: 127.0.0.1:0, max_body: 1mb}\n",
        {"1:42 gateway.max_body: '1mb' is not a size; write it like 512, 64KiB, 1MiB or 5MB"}},
       {"gateway: {listen: 127.0.0.1:0, max_body: 0}\n",
-       {"1:42 gateway.max_body: '0' is out of range; it goes from 1 to 1024MiB"}},
+       {"1:42 gateway.max_body: '0' is out of range; it goes from 1 to 100MiB"}},
       {"gateway: {listen: 127.0.0.1:0, max_connections: 0}\n",
        {"1:49 gateway.max_connections: '0' is out of range; it goes from 1 to 1000000"}},
       {"gateway: {listen: 127.0.0.1:0, max_connections_per_client: -1}\n",
@@ -324,7 +324,7 @@ TEST(Faults, AllInOnePassInTheOrderOfTheFile) {
                      "  trusted_proxies: [10.0.0.0/99]\n"
                      "store: {kind: mysql}\n"
                      "store: {}\n")),
-      ElementsAre("2:23 subscriptions[0].plugin: no plugin is named 'nobody'; known: Bad",
+      ElementsAre("2:23 subscriptions[0].plugin: no plugin is named 'nobody'",
                   "4:5 plugins[0].library is missing", HasSubstr("4:11 plugins[0].name: 'Bad' is not"),
                   "5:19 plugins[0].config/key: environment variable POSTERN_TEST_UNSET is not set; export it or "
                   "use ${file:…}",

@@ -27,6 +27,13 @@ namespace postern::http::testing {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+inline std::string get(const std::string& target, const std::string& headers = "") {
+  return "GET " + target + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n";
+}
+inline std::string post(const std::string& target, const std::string& body, const std::string& headers = "") {
+  return "POST " + target + " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
+}
+
 // Everything in it runs on the loop's thread.
 class ScriptedService final : public Service {
  public:
@@ -247,11 +254,19 @@ class ConnectionTest : public ::testing::Test {
   }
 
   uint64_t budget_used() const { return budget_.used(); }
+  // Leaves less than 2 KiB of it to everybody else; returns how much that took.
+  uint64_t use_up_budget() {
+    uint64_t taken = 0;
+    for (uint64_t piece = 1 << 20; piece >= 1024; piece /= 2) {
+      while (budget_.take(0, piece)) taken += piece;
+    }
+    return taken;
+  }
 
   net::EventLoop loop_;
   std::thread thread_;
   ScriptedService service_;
-  MemoryBudget budget_{1 << 20};
+  MemoryBudget budget_{2 << 20};
   ConnectionSet connections_;
   Timeouts timeouts_{20'000, 20'000, 20'000, 20'000};
   std::vector<std::shared_ptr<Exchange>> kept_;  // the loop's

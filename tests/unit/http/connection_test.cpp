@@ -16,13 +16,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-std::string get(const std::string& target, const std::string& headers = "") {
-  return "GET " + target + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n";
-}
-std::string post(const std::string& target, const std::string& body, const std::string& headers = "") {
-  return "POST " + target + " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
-}
-
 // ---- pipelining
 
 class Pipelining : public ConnectionTest {
@@ -358,122 +351,6 @@ TEST_F(Answers, DoNotTellToGoOnWhatIsRefused) {
 }
 
 // ---- refusals
-
-using Refusals = ConnectionTest;
-
-TEST_F(Refusals, AreReadableAlthoughTheBodyWasNotRead) {
-  on_loop([this] { service_.head = [](Exchange&, const Request&) { return Service::Admission{true, Response::error(403, "no"), 0}; }; });
-  auto client = connect_tcp();
-  const std::string body(16 << 20, 'x');
-  EXPECT_EQ(client->send(post("/p", body)), post("/p", body).size()) << "the sender was cut off";
-  client->half_close();
-  Client::Answer answer = client->read_answer();
-  EXPECT_EQ(answer.status, 403);
-  EXPECT_TRUE(answer.has("Connection: close\r\n"));
-  bool orderly = false;
-  EXPECT_EQ(client->read_all(&orderly), "");
-  EXPECT_TRUE(orderly) << "a reset may eat the answer";
-  EXPECT_TRUE(all_closed_within(milliseconds(5000)));
-}
-
-// Attack: heads in two parts that are refused without a body, again and again: what they took of the budget must come back.
-TEST_F(Refusals, GiveBackWhatTheirHeadsTook) {
-  on_loop([this] { service_.head = [](Exchange&, const Request&) { return Service::Admission{true, Response::error(404, "no"), 0}; }; });
-  for (bool lingers : {false, true}) {
-    auto client = connect();
-    const std::string head = "GET /no HTTP/1.1\r\nHost: h\r\nX: " + std::string(30'000, 'x') + (lingers ? "\r\nContent-Length: 5" : "") + "\r\n";
-    client->send(head);
-    while (budget_used() < 30'000) std::this_thread::yield();
-    client->send("\r\n");
-    EXPECT_EQ(client->read_answer().status, 404);
-    on_loop([] {});
-    EXPECT_EQ(budget_used(), 0u) << "while the connection is open still";
-  }
-}
-
-// What follows a refused head is its body: it must never be read as a request.
-TEST_F(Refusals, DoNotTakeTheBodyForARequest) {
-  int asked = 0;
-  on_loop([&] {
-    service_.head = [&](Exchange&, const Request&) {
-      ++asked;
-      return Service::Admission{true, Response::error(413, "large"), 0};
-    };
-  });
-  auto client = connect();
-  client->send(post("/p", get("/smuggled")));
-  client->half_close();
-  EXPECT_EQ(client->read_answer().status, 413);
-  EXPECT_TRUE(client->at_end());
-  on_loop([&] { EXPECT_EQ(asked, 1); });
-}
-
-// Attack: a refused sender that never stops sending.
-TEST_F(Refusals, LingerOnlyForSoManyBytes) {
-  on_loop([this] { service_.head = [](Exchange&, const Request&) { return Service::Admission{true, Response::error(403, "no"), 0}; }; });
-  auto client = connect();
-  client->send("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999999\r\n\r\n");
-  const std::string block(1 << 20, 'x');
-  size_t sent = 0;
-  while (sent < (512u << 20)) {
-    size_t n = client->send(block);
-    sent += n;
-    if (n < block.size()) break;
-  }
-  EXPECT_LT(sent, 80u << 20);
-  EXPECT_TRUE(all_closed_within(milliseconds(5000)));
-}
-
-TEST_F(Refusals, OfABodyThatGrowsTooLarge) {
-  on_loop([this] { service_.head = [](Exchange&, const Request&) { return Service::Admission{false, {}, 10}; }; });
-  auto client = connect();
-  client->send("POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\naaaaa\r\n");
-  client->send("6\r\nbbbbbb\r\n0\r\n\r\n");
-  client->half_close();
-  EXPECT_EQ(client->read_answer().status, 413);
-  EXPECT_TRUE(client->at_end());
-  on_loop([&] { EXPECT_THAT(service_.malformed, ::testing::ElementsAre(413)); });
-}
-
-// Attack: many bodies held back before their end. Each is within its own limit; together they are not (the harness allows 1 MiB).
-TEST_F(Refusals, OfWhatIsTooMuchInAll) {
-  on_loop([this] { service_.head = [](Exchange&, const Request&) { return Service::Admission{false, {}, 1u << 20}; }; });
-  const std::string head = "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 600000\r\n\r\n";
-  auto patient = connect(), late = connect();
-  patient->send(head + std::string(599'999, 'b'));
-  while (budget_used() < 599'999) std::this_thread::yield();
-  late->send(head + std::string(599'999, 'b'));
-  Client::Answer refusal = late->read_answer();
-  EXPECT_EQ(refusal.status, 503);
-  EXPECT_TRUE(refusal.has("Retry-After: "));
-  late->close();
-  patient->send("b");
-  EXPECT_EQ(patient->read_answer().status, 200) << "whoever was there first goes on";
-  patient->close();
-  EXPECT_TRUE(all_closed_within(milliseconds(5000)));
-  EXPECT_EQ(budget_used(), 0u);
-}
-
-TEST_F(Refusals, KnowNothingOfEarlierRequests) {
-  auto client = connect();
-  client->send("HEAD /1 HTTP/1.1\r\nHost: h\r\n\r\n");
-  Client::Answer head = client->read_answer(true);
-  EXPECT_THAT(head.request_id(), StartsWith("req_"));
-  client->send("\x01 nonsense\r\n\r\n");
-  client->half_close();
-  Client::Answer refusal = client->read_answer();
-  EXPECT_EQ(refusal.status, 400);
-  EXPECT_THAT(refusal.body, HasSubstr("\"error\"")) << "it was taken for an answer to HEAD";
-  EXPECT_NE(refusal.request_id(), head.request_id());
-  EXPECT_TRUE(client->at_end());
-}
-
-TEST_F(Refusals, GiveEachRequestItsOwnId) {
-  auto client = connect();
-  client->send(get("/1") + get("/2"));
-  std::string first = client->read_answer().request_id(), second = client->read_answer().request_id();
-  EXPECT_NE(first, second);
-}
 
 }  // namespace
 }  // namespace postern::http::testing

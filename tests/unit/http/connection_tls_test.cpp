@@ -155,7 +155,7 @@ TEST_F(ConnectionTlsTest, ReadsOnAfterATurnsWorth) {
 }
 
 TEST_F(ConnectionTlsTest, LargeBodiesBothWaysThroughSmallBuffers) {
-  const std::string large(900'000, 'x');  // below the budget of all requests
+  const std::string large(900'000, 'x');  // of the budget of all requests, one alone gets half
   on_loop([&] {
     service_.head = [](Exchange&, const Request&) { return Service::Admission{false, {}, 64 << 20}; };
     service_.request = [&](const std::shared_ptr<Exchange>& exchange) {

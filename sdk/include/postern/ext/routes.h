@@ -55,7 +55,7 @@ typedef struct postern_route_desc {
   postern_str order_key_from;   /* EXPRESSION; events with equal keys are handled in order of arrival; empty: unordered */
   postern_str required;         /* EXPRESSIONS divided by ','; a request without any of them is answered 422 */
   postern_str unsigned_id_from; /* EXPRESSION; the id where the route has no schemes */
-  uint64_t max_body;            /* bytes; 0: the gateway's max_body */
+  uint64_t max_body;            /* bytes, at most 100 MiB; 0: the gateway's max_body */
   uint32_t wait_ms;             /* event routes: answer only when handled, or after this long; 0: answer when durable */
   uint32_t flags;               /* POSTERN_ROUTE_… */
   uint32_t deadline_ms;         /* reply routes: answer 504 after this long; 0: 10 s */
