@@ -59,14 +59,16 @@ void Connection::close_when_idle() {
 void Connection::on_ready(uint32_t events) {
   if (phase_ == Phase::kClosed) return;
   auto self = shared_from_this();
-  // A client that closed only its own side shows as EPOLLIN; these two mean that no answer can reach it any more.
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0) return close();
+  // A client that closed only its own side shows as EPOLLIN; these two mean that no answer can reach it any more. Where both sides have
+  // closed, what it sent last is still read, or the close would be a reset.
+  if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && phase_ != Phase::kLingering)) return close();
+  if (phase_ == Phase::kLingering) return linger();
   if (written_ < out_.size() && (events & stream_->write_events()) != 0) flush();
   if (phase_ != Phase::kClosed && !read_closed_ && (events & stream_->read_events()) != 0) on_readable();
 }
 
 void Connection::on_readable() {
-  if (phase_ == Phase::kLingering) return linger();
+  if (phase_ == Phase::kLingering) return linger();  // a posted read
   if (waits_for_its_turn()) consume({});
   auto& scratch = loop_.scratch();
   for (int i = 0; i < kReadsPerTurn && !read_closed_ && phase_ != Phase::kClosed && phase_ != Phase::kLingering; ++i) {

@@ -1,5 +1,5 @@
 // ProxyStream: a connection that must begin with a PROXY header (proxy_header.h); behind that it is the stream that `next` makes, for the
-// client that the header names. Without one, or with a malformed one, it is closed.
+// client that the header names; "unknown" where it names none. Without a header, or with a malformed one, it is closed.
 // Thread-safety: one thread (the loop's).
 #pragma once
 
@@ -14,7 +14,7 @@ namespace postern::net {
 
 class ProxyStream final : public Stream {
  public:
-  // `client`: empty where the socket's own peer counts.
+  // `client`: its numeric address, or "unknown".
   using Next = std::function<std::unique_ptr<Stream>(Poco::Net::StreamSocket socket, std::string client)>;
 
   // Asked for each client that a header names: what it gives is kept as long as the connection; null closes it.

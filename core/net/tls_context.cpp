@@ -56,6 +56,17 @@ Status set_up(SSL_CTX* context, int min_version) {
   return Status::ok();
 }
 
+Status use(SSL_CTX* context, const TlsIdentity& identity) {
+  const auto& certificates = identity.chain.certificates;
+  if (SSL_CTX_use_certificate(context, certificates.front().get()) != 1 || SSL_CTX_use_PrivateKey(context, identity.key.get()) != 1) {
+    return failed("the certificate of " + identity.chain.subject + " cannot be used");
+  }
+  for (size_t i = 1; i < certificates.size(); ++i) {
+    if (SSL_CTX_add1_chain_cert(context, certificates[i].get()) != 1) return failed("the certificate chain cannot be used");
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& settings) {
@@ -64,22 +75,38 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   for (const TlsIdentity& identity : settings.identities) {
     if (Status s = made->add(settings, identity); !s) return s;
   }
-  if (made->contexts_.empty()) return Status(Code::kInvalid, "TLS needs a certificate");
+  if (made->served_.empty()) return Status(Code::kInvalid, "TLS needs a certificate");
   return std::shared_ptr<const TlsContext>(std::move(made));
 }
 
 Status TlsContext::add(const TlsSettings& settings, const TlsIdentity& identity) {
-  ContextPtr made(SSL_CTX_new(TLS_server_method()));
-  if (!made) return failed("TLS cannot be set up");
-  SSL_CTX* context = made.get();
+  const int key_type = EVP_PKEY_get_base_id(identity.key.get());
+  Served* served = with_other_key(identity);
+  if (served == nullptr) {
+    ContextPtr made(SSL_CTX_new(TLS_server_method()));
+    if (!made) return failed("TLS cannot be set up");
+    if (Status s = prepare(settings, made.get()); !s) return s;
+    for (const std::string& name : identity.chain.names) by_name_.try_emplace(name, made.get());
+    served = &served_.emplace_back(Served{std::move(made), identity.chain.names, {}});
+  }
+  served->key_types.push_back(key_type);
+  return use(served->context.get(), identity);
+}
+
+// Of the same names, and without one of this kind yet.
+TlsContext::Served* TlsContext::with_other_key(const TlsIdentity& identity) {
+  const int key_type = EVP_PKEY_get_base_id(identity.key.get());
+  const auto& names = identity.chain.names;
+  for (Served& served : served_) {
+    const bool same_names = std::is_permutation(names.begin(), names.end(), served.names.begin(), served.names.end());
+    const bool has_type = std::find(served.key_types.begin(), served.key_types.end(), key_type) != served.key_types.end();
+    if (same_names && !names.empty() && !has_type) return &served;
+  }
+  return nullptr;
+}
+
+Status TlsContext::prepare(const TlsSettings& settings, SSL_CTX* context) {
   if (Status s = set_up(context, settings.min_version); !s) return s;
-  const auto& certificates = identity.chain.certificates;
-  if (SSL_CTX_use_certificate(context, certificates.front().get()) != 1 || SSL_CTX_use_PrivateKey(context, identity.key.get()) != 1) {
-    return failed("the certificate of " + identity.chain.subject + " cannot be used");
-  }
-  for (size_t i = 1; i < certificates.size(); ++i) {
-    if (SSL_CTX_add1_chain_cert(context, certificates[i].get()) != 1) return failed("the certificate chain cannot be used");
-  }
   if (Status s = ask_for_client_certificates(settings, context); !s) return s;
   SSL_CTX_set_tlsext_servername_callback(context, choose);
   SSL_CTX_set_tlsext_servername_arg(context, this);
@@ -87,8 +114,6 @@ Status TlsContext::add(const TlsSettings& settings, const TlsIdentity& identity)
     SSL_CTX_set_app_data(context, tickets_.get());
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, use_ticket_key);
   }
-  for (const std::string& name : identity.chain.names) by_name_.try_emplace(name, context);
-  contexts_.push_back(std::move(made));
   return Status::ok();
 }
 
@@ -134,7 +159,7 @@ int TlsContext::choose(SSL* ssl, int*, void* self) {
 }
 
 TlsContext::SslPtr TlsContext::new_session() const {
-  SslPtr ssl(SSL_new(contexts_.front().get()));
+  SslPtr ssl(SSL_new(served_.front().context.get()));
   if (ssl) SSL_set_accept_state(ssl.get());
   return ssl;
 }

@@ -1,6 +1,8 @@
 // TlsContext: how a listener speaks TLS: its certificates, which of them a client gets, which clients it believes. A reload makes a new
 // one; connections go on with the one that they began with.
 //
+// A certificate with an RSA key beside one for the same names with an ECDSA key: the client's algorithms choose. Else the first that is
+// for a name serves it.
 // TLS 1.2 and 1.3 with Mozilla's intermediate ciphers; ALPN http/1.1 alone; tickets for resumption; no renegotiation, no compression, no
 // early data (which could be replayed). OpenSSL's own API: Poco::Net::Context knows neither SNI and ALPN of a server nor ticket keys.
 // Thread-safety: make() on any thread; a made one is const, for any thread.
@@ -47,13 +49,21 @@ class TlsContext {
  private:
   using ContextPtr = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
 
+  struct Served {
+    ContextPtr context;
+    std::vector<std::string> names;
+    std::vector<int> key_types;  // one certificate of each
+  };
+
   TlsContext() = default;
   Status add(const TlsSettings& settings, const TlsIdentity& identity);
+  Status prepare(const TlsSettings& settings, SSL_CTX* context);
+  Served* with_other_key(const TlsIdentity& identity);
   Status ask_for_client_certificates(const TlsSettings& settings, SSL_CTX* context) const;
   SSL_CTX* find(std::string_view host) const;
   static int choose(SSL* ssl, int* alert, void* self);
 
-  std::vector<ContextPtr> contexts_;  // one for each identity
+  std::vector<Served> served_;  // one for each identity, or two of them
   std::map<std::string, SSL_CTX*, std::less<>> by_name_;
   std::shared_ptr<TicketKeys> tickets_;
 };

@@ -186,17 +186,42 @@ TEST_F(TlsListener, TheProxyProtocolNamesTheClientBeforeTheHandshake) {
   EXPECT_THAT(refusals_of(gateway_), HasSubstr(R"({status="other",reason="proxy_header"} 1)"));
 }
 
-TEST(ProxyProtocol, TheClientThatItNamesHasItsShareOfConnections) {
-  Gateway gateway({.gateway = "  max_connections_per_client: 2\n  trusted_proxies: [127.0.0.1]\n"});
+// Restarts it with a second listener, which wants a PROXY header; returns its port.
+uint16_t listen_behind_proxy(Gateway& gateway) {
   std::string yaml = gateway.config();
+  const uint16_t port = free_port();
   const std::string address = "127.0.0.1:" + std::to_string(gateway.port());
-  const size_t at = yaml.find("listen: ["), end = yaml.find('\n', at), port = free_port();
+  const size_t at = yaml.find("listen: ["), end = yaml.find('\n', at);
   yaml.replace(at, end - at, "listen: [" + address + ", {address: \"127.0.0.1:" + std::to_string(port) + "\", proxy_protocol: true}]");
   gateway.write_config(yaml);
   gateway.restart();
+  return port;
+}
+
+// Attack: a header that names nobody leaves the proxy's own address, which is trusted: the client could choose its own by HTTP.
+TEST(ProxyProtocol, AClientThatItDoesNotNameHasNoSay) {
+  Gateway gateway({.gateway = "  trusted_proxies: [127.0.0.1]\n  rate_per_client: 2/h\n"});
+  const uint16_t port = listen_behind_proxy(gateway);
+  auto ask = [&](const std::string& proxy_header, const std::string& forwarded_for) {
+    WireClient client = WireClient::tcp("127.0.0.1", port);
+    client.send(proxy_header + request_text("GET", "/health", {{"X-Forwarded-For", forwarded_for}}));
+    auto response = client.read_response();
+    return response ? response->status : 0;
+  };
+  const std::string local("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16);
+  EXPECT_EQ(ask("PROXY UNKNOWN\r\n", "192.0.2.1"), 200);
+  EXPECT_EQ(ask("PROXY UNKNOWN\r\n", "192.0.2.2"), 429) << "all of them are one";
+  EXPECT_EQ(ask(local, "192.0.2.3"), 429);
+  EXPECT_EQ(ask("PROXY TCP4 192.0.2.4 192.0.2.250 4711 80\r\n", "192.0.2.5"), 200);
+  EXPECT_EQ(ask("PROXY TCP4 192.0.2.4 192.0.2.250 4711 80\r\n", "192.0.2.6"), 429);
+}
+
+TEST(ProxyProtocol, TheClientThatItNamesHasItsShareOfConnections) {
+  Gateway gateway({.gateway = "  max_connections_per_client: 2\n  trusted_proxies: [127.0.0.1]\n"});
+  const uint16_t port = listen_behind_proxy(gateway);
   std::vector<WireClient> open;
   auto serves = [&](const std::string& client) {
-    open.push_back(WireClient::tcp("127.0.0.1", static_cast<uint16_t>(port)));
+    open.push_back(WireClient::tcp("127.0.0.1", port));
     open.back().send("PROXY TCP4 " + client + " 192.0.2.250 4711 80\r\n" + request_text("GET", "/health", {}));
     auto response = open.back().read_response();
     return response && response->status == 200;

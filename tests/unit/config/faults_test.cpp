@@ -279,7 +279,7 @@ TEST(Faults, Plugins) {
         "7:28 plugins[0].routes['/y'].rate: '0/s' would let nothing through; a rate is at least 1/h",
         "7:41 plugins[0].routes['/y'].allow[0]: 'x' is not an address range; write it like 10.0.0.0/8, ::1/128 or "
         "192.0.2.7",
-        "7:55 plugins[0].routes['/y'].max_body: '0' is out of range; it goes from 1 to 1024MiB",
+        "7:55 plugins[0].routes['/y'].max_body: '0' is out of range; it goes from 1 to 100MiB",
         "7:67 plugins[0].routes['/y'].ordered: '1' is neither true nor false"}},
       {"plugins: [{name: a, library: a.so, routes: {/x: {deadline: 99ms}, /y: {deadline: 61m}, /z: {deadlines: 1s}}}]\n",
        {"2:60 plugins[0].routes['/x'].deadline: '99ms' is out of range; it goes from 100ms to 1h",

@@ -230,7 +230,7 @@ TEST_F(FrontTest, TellsPluginsTheClientAndTheUrlsThatATrustedProxyForwards) {
   on_loop([this] { urls_.public_url = ""; });
   EXPECT_EQ(ask("/who?x", headers, "POST").body, "203.0.113.9 https://a.test/who?x");
   set(urls_.trusted_proxies, {"203.0.113.9/32"});
-  EXPECT_EQ(ask("/who?x", headers, "POST").body, "127.0.0.1 ")
+  EXPECT_EQ(ask("/who?x", headers, "POST").body, "127.0.0.1")
       << "whom a stranger claims to be is no proxy";
 }
 

@@ -31,7 +31,7 @@ TEST(MemoryBudget, KeepsRoomForSmallOnes) {
       grew = true;
     }
   }
-  EXPECT_TRUE(budget.take(0, 200 << 10));
+  EXPECT_TRUE(budget.take(0, 100 << 10));
 }
 
 TEST(MemoryBudget, KnowsItsEnd) {

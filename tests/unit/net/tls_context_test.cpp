@@ -126,6 +126,23 @@ TEST_F(TlsContextTest, AnRsaCertificateServesBothVersions) {
   }
 }
 
+TEST_F(TlsContextTest, TheClientsAlgorithmsChooseTheKeyOfAName) {
+  auto rsa = material_.pair(authority_, "rsa", "IP:127.0.0.1,DNS:*.wild.test,DNS:a.test", 3600, true);
+  auto unlike = material_.pair(authority_, "unlike", "DNS:a.test", 3600, true);
+  auto server = context({first_, unlike, rsa});
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    for (auto [algorithms, subject] : {std::pair("ECDSA+SHA256", "first"), std::pair("RSA-PSS+SHA256", "rsa")}) {
+      auto client = client_context();
+      SSL_CTX_set_max_proto_version(client.get(), version);
+      ASSERT_EQ(SSL_CTX_set1_sigalgs_list(client.get(), algorithms), 1);
+      Session session(server, client, sni("a.test"));
+      // The client cannot check the authority's own signature then.
+      session.shake_hands();
+      EXPECT_EQ(session.server_subject(), subject) << algorithms;
+    }
+  }
+}
+
 TEST_F(TlsContextTest, NeitherRenegotiationNorCompressionNorEarlyData) {
   auto client = client_context();
   SSL_CTX_set_max_proto_version(client.get(), TLS1_2_VERSION);
