@@ -71,6 +71,12 @@ SchemePtr choose(const std::vector<SchemePtr>& schemes, const http::Request& req
   return *found;
 }
 
+const char* how_forwarded_counts(const admission::UrlSource& source) {
+  if (!source.public_url.empty()) return "not looked at, gateway.public_url says the address";
+  if (source.trusted_proxies.empty()) return "not believed, gateway.trusted_proxies is empty";
+  return "believed, as from one of gateway.trusted_proxies; --peer ADDRESS says who really sent them";
+}
+
 // By which URLs the provider may have called: as the gateway would find out, unless the person says it.
 std::vector<std::string> urls_for(const Ready& ready, const http::Request& request, const VerifyOptions& wanted, Outcome& outcome) {
   auto trusted = admission::AddressList::parse(ready.config.trusted_proxies);
@@ -79,18 +85,13 @@ std::vector<std::string> urls_for(const Ready& ready, const http::Request& reque
   if (!wanted.url.empty()) {
     source.public_url = wanted.url;
     while (source.public_url.ends_with('/')) source.public_url.pop_back();
-    peer = "-";  // the URL alone counts
+    return admission::public_urls(request, "-", source);
   }
   if (peer.empty()) {
     peer = "unix";  // a trusted one
     bool forwarded = false;
     for (const char* name : {"forwarded", "x-forwarded-host", "x-forwarded-proto"}) forwarded = forwarded || request.count(name) > 0;
-    if (forwarded && source.trusted_proxies.empty())
-      outcome.steps.emplace_back("forwarded headers: not believed, gateway.trusted_proxies is empty");
-    if (forwarded && !source.trusted_proxies.empty()) {
-      outcome.steps.emplace_back(
-          "forwarded headers: believed, as from one of gateway.trusted_proxies; --peer ADDRESS says who really sent them");
-    }
+    if (forwarded) outcome.steps.emplace_back(std::string("forwarded headers: ") + how_forwarded_counts(source));
   }
   return admission::public_urls(request, peer, source);
 }

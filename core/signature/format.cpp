@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/base/encoding.h"
 #include "core/http/characters.h"
-#include "core/signature/encoding.h"
 
 namespace postern::signature {
 namespace {

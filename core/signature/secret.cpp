@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/signature/encoding.h"
+#include "core/base/encoding.h"
 
 namespace postern::signature {
 namespace {

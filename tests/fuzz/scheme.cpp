@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/signature/described_scheme.h"
-#include "core/signature/encoding.h"
+#include "core/base/encoding.h"
 #include "core/signature/format.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,5 +1,6 @@
 // The functions of a scheme, called as the gateway, `postern verify` and `postern send` call them.
 #include <chrono>
+#include <deque>
 
 #include "host_state.h"
 
@@ -31,6 +32,18 @@ void note_shown_secrets(HostState& host, const std::vector<std::string>& secrets
   for (const std::string& secret : secrets) {
     if (secret.size() >= 8 && text.find(secret) != std::string_view::npos) host.misuses.push_back("a secret was shown");
   }
+}
+
+// With the mutex held.
+template <typename Ended>
+void forget_old(std::deque<Ended>& kept, bool (*has_ended)(const Ended&)) {
+  constexpr size_t kKept = 1000;
+  while (kept.size() > kKept && has_ended(kept.front())) kept.pop_front();
+}
+void forget_old_calls(HostState& host) {
+  forget_old<RequestView>(host.requests, [](const RequestView& view) { return view.ended == "after verify" || view.ended == "after sign"; });
+  forget_old<ExplainState>(host.explains, [](const ExplainState& state) { return state.ended; });
+  forget_old<SigningState>(host.signings, [](const SigningState& state) { return state.ended; });
 }
 
 }  // namespace
@@ -74,6 +87,7 @@ Verified FakeHost::verify(std::string_view name, const Request& request, std::op
     }
     if (!secrets) secrets = scheme->secrets;
     functions = s.scheme_functions.at(scheme->name);
+    forget_old_calls(s);
     view = &s.view_of(with_urls(s, request));
     lines = &s.explains.emplace_back(ExplainState{&s, {}, false});
     s.take_error();
@@ -107,6 +121,7 @@ Signed FakeHost::sign(std::string_view name, const Request& request, int64_t now
     if (!scheme->can_sign) return {POSTERN_E_UNSUPPORTED, {}, "the scheme cannot sign"};
     secret = scheme->secrets.front();
     functions = s.scheme_functions.at(scheme->name);
+    forget_old_calls(s);
     view = &s.view_of(with_urls(s, request));
     signing = &s.signings.emplace_back(SigningState{&s, {}, false});
     s.take_error();

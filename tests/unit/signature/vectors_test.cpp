@@ -1,7 +1,7 @@
 // Published vectors: what the senders' own documents say is right must be right here. The source is named at each.
 #include <gtest/gtest.h>
 
-#include "core/signature/encoding.h"
+#include "core/base/encoding.h"
 #include "core/signature/mac.h"
 #include "tests/unit/signature/scheme_support.h"
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace postern::signature {
+namespace postern {
 
 // `text` has exactly two digits for each byte of `out`, of either case. On false `out` holds nothing of use.
 bool decode_hex(std::string_view text, std::span<unsigned char> out);
@@ -29,4 +29,4 @@ std::string encode_base64(std::span<const unsigned char> bytes);
 // The number of characters that `bytes` bytes take in padded base64.
 constexpr size_t base64_encoded_size(size_t bytes) { return (bytes + 2) / 3 * 4; }
 
-}  // namespace postern::signature
+}  // namespace postern

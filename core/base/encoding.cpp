@@ -1,8 +1,8 @@
-#include "core/signature/encoding.h"
+#include "core/base/encoding.h"
 
 #include <openssl/evp.h>
 
-namespace postern::signature {
+namespace postern {
 namespace {
 
 // All ones where low <= c <= high, else 0. The shift is arithmetic (C++20).
@@ -82,4 +82,4 @@ std::string encode_base64(std::span<const unsigned char> bytes) {
   return text;
 }
 
-}  // namespace postern::signature
+}  // namespace postern
