@@ -38,6 +38,10 @@ void Gateway::drain() {
     for (auto& acceptor : loop.acceptors) {
       if (acceptor->listener().is_adopted()) acceptor->stop();
     }
+    loop.front->ingest().refuse_new_events();
+  });
+  // Only now: who is answered on one loop because of the stop must not find another that has not heard of it.
+  on_every_loop([](Loop& loop) {
     loop.front->ingest().start_draining();
     loop.front->connections().drain();
   });

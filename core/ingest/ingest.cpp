@@ -219,7 +219,7 @@ void Ingest::on_committed(std::vector<std::unique_ptr<PendingEvent>> events) {
 }
 
 void Ingest::start_draining() {
-  draining_ = true;
+  refuse_new_events();
   while (!waiting_.empty()) {
     int64_t seq = waiting_.begin()->first;
     parts_.results.forget(seq);

@@ -46,7 +46,9 @@ class Ingest final : public CommitObserver {
   void on_request(std::shared_ptr<http::Exchange> exchange);
   // From the next request on.
   void adopt(std::shared_ptr<const Tables> tables);
-  // From now on new events are answered 503, and nobody waits for a result any more: those events are safe.
+  // From now on new events are answered 503.
+  void refuse_new_events() { draining_ = true; }
+  // The same, and nobody waits for a result any more: those events are safe.
   void start_draining();
   // The loop is about to end: whoever still waits for a plugin is answered without it.
   void end_calls();
