@@ -54,9 +54,19 @@ void EventLoop::run() {
       run_posted();
     }
     timers_.advance(now_ms_);
-    graveyard_.clear();
+    end_turn();
   }
   run_posted();
+  end_turn();
+}
+
+void EventLoop::end_turn() {
+  std::vector<Task> tasks;
+  while (!at_end_.empty()) {
+    tasks.swap(at_end_);
+    for (Task& task : tasks) task();
+    tasks.clear();
+  }
   graveyard_.clear();
 }
 

@@ -1,0 +1,52 @@
+#include "core/websocket/outbox.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace postern::websocket {
+
+bool Outbox::put(Kind kind, std::string_view data, Class what) {
+  if (what == Class::kMedia) {
+    if (data.size() > max_bytes_) {
+      ++dropped_;
+      return true;
+    }
+    if (bytes_ + data.size() > max_bytes_) drop_oldest_media(max_bytes_ - data.size());
+    if (bytes_ + data.size() > max_bytes_) {  // control messages fill it
+      ++dropped_;
+      return true;
+    }
+  } else if (bytes_ + data.size() > 4 * max_bytes_) {
+    return false;
+  }
+  bytes_ += data.size();
+  messages_.push_back({kind, what, std::string(data)});
+  return true;
+}
+
+Outbox::Message Outbox::take() {
+  Message oldest = std::move(messages_.front());
+  messages_.pop_front();
+  bytes_ -= oldest.data.size();
+  return oldest;
+}
+
+void Outbox::drop_media() { drop_oldest_media(0); }
+
+void Outbox::clear() {
+  messages_.clear();
+  bytes_ = 0;
+}
+
+// In one pass, so that a full box with control messages before its media costs no more than its length.
+void Outbox::drop_oldest_media(size_t until_bytes) {
+  const auto keep = std::remove_if(messages_.begin(), messages_.end(), [&](const Message& message) {
+    if (message.what != Class::kMedia || bytes_ <= until_bytes) return false;
+    bytes_ -= message.data.size();
+    ++dropped_;
+    return true;
+  });
+  messages_.erase(keep, messages_.end());
+}
+
+}  // namespace postern::websocket
