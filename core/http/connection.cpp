@@ -23,9 +23,19 @@ void Exchange::respond(Response response) {
   if (auto connection = std::move(connection_)) connection->answer(std::move(response));
 }
 
-Connection::Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service,
-                       const Timeouts& timeouts, MemoryBudget& budget)
-    : loop_(loop), stream_(std::move(stream)), service_(service), timeouts_(timeouts), budget_(budget), deadline_([this] {
+void Exchange::upgrade(std::string head, std::function<void(Upgraded)> taker) {
+  if (auto connection = std::move(connection_)) connection->upgrade(std::move(head), std::move(taker));
+}
+
+Connection::Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service, const Timeouts& timeouts,
+                       MemoryBudget& budget, ConnectionCounts::Slot slot)
+    : loop_(loop),
+      stream_(std::move(stream)),
+      service_(service),
+      timeouts_(timeouts),
+      budget_(budget),
+      slot_(std::move(slot)),
+      deadline_([this] {
         auto self = shared_from_this();
         on_deadline();
       }) {}
@@ -43,8 +53,10 @@ void Connection::close() {
   if (phase_ == Phase::kClosed) return;
   phase_ = Phase::kClosed;
   deadline_.cancel();
-  loop_.unwatch(stream_->fd());
+  if (stream_) loop_.unwatch(stream_->fd());
   stream_.reset();  // closes the socket
+  taker_ = nullptr;
+  slot_ = {};
   let_go();
   exchange_.reset();
   loop_.bury(shared_from_this());
@@ -97,6 +109,7 @@ void Connection::consume(std::string_view data) {
   if (used < data.size() && (phase_ == Phase::kServing || phase_ == Phase::kIdle)) read_ahead(data.substr(used));
   read_pending();
   consuming_ = false;
+  if (taker_ && out_.empty()) return give_away();
   bool waits = phase_ == Phase::kIdle || phase_ == Phase::kHead || phase_ == Phase::kBody;
   if (waits && read_closed_ && !waits_for_its_turn()) close();  // nothing more can come, and a part of a request is none
 }
@@ -236,6 +249,26 @@ void Connection::refuse_malformed(int status, const char* why) {
   answer(std::move(response));
 }
 
+void Connection::upgrade(std::string head, std::function<void(Upgraded)> taker) {
+  if (phase_ != Phase::kServing) return;
+  taker_ = std::move(taker);
+  out_ = std::move(head);
+  written_ = 0;
+  exchange_.reset();
+  flush();
+}
+
+// Unless there was no room for what came behind the request (read_ahead()): without that, frames would begin in the middle.
+void Connection::give_away() {
+  auto self = shared_from_this();
+  if (close_after_answer_) return close();
+  loop_.unwatch(stream_->fd());
+  Upgraded given{std::move(stream_), pending_.substr(pending_at_), std::move(slot_)};
+  auto taker = std::move(taker_);
+  close();
+  taker(std::move(given));
+}
+
 // Before the body was read: the answer, a bounded linger, the end. Where no body follows, the connection may live on.
 void Connection::refuse(Response response) {
   if (!reader_.has_body()) {
@@ -282,6 +315,10 @@ void Connection::flush() {
 void Connection::on_written() {
   out_.clear();
   written_ = 0;
+  if (taker_ && !close_after_answer_) {
+    if (!consuming_) give_away();  // else when what came behind the request is kept
+    return;
+  }
   // Whoever asked for the close may have sent more behind that request, and so may the one whose answer the close follows (RFC 9112 §9.6).
   if (linger_after_answer_ || (close_after_answer_ && !draining_)) return start_lingering();
   if (close_after_answer_) return close();

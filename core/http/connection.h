@@ -3,10 +3,12 @@
 // Thread-safety: the loop's thread only, Exchange::respond() included.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "core/http/connection_counts.h"
 #include "core/http/memory_budget.h"
 #include "core/http/request_reader.h"
 #include "core/http/response.h"
@@ -16,6 +18,13 @@
 namespace postern::http {
 
 class Connection;
+
+// A connection that speaks HTTP no longer.
+struct Upgraded {
+  std::unique_ptr<net::Stream> stream;  // on no loop
+  std::string first;                    // what came behind the request
+  ConnectionCounts::Slot slot;          // counts for the client as long as it lives
+};
 
 // One request and the promise of its answer.
 class Exchange {
@@ -33,6 +42,8 @@ class Exchange {
 
   // Exactly once. An answer for a client that has gone is dropped.
   void respond(Response response);
+  // Instead: sends `head`, a whole 101, and then gives the connection away. `taker` is not called when the client has gone.
+  void upgrade(std::string head, std::function<void(Upgraded)> taker);
 
  private:
   friend class Connection;
@@ -76,7 +87,7 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
  public:
   // `budget` is shared by all connections and outlives them; a request for which it has no room is answered 503.
   Connection(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service, const Timeouts& timeouts,
-             MemoryBudget& budget);
+             MemoryBudget& budget, ConnectionCounts::Slot slot = {});
   ~Connection() override;
 
   Status start();
@@ -114,6 +125,8 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   bool hold();
   void let_go();
   void answer(Response response);
+  void upgrade(std::string head, std::function<void(Upgraded)> taker);
+  void give_away();
   void queue(const Response& response, bool keep_alive, bool head_only);
   void flush();
   void on_written();
@@ -128,6 +141,7 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   Service& service_;
   Timeouts timeouts_;
   MemoryBudget& budget_;
+  ConnectionCounts::Slot slot_;
   size_t held_ = 0;  // taken from the budget
   net::Timer deadline_;
   Phase phase_ = Phase::kIdle;
@@ -137,6 +151,7 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   size_t pending_at_ = 0;
   std::string out_;
   size_t written_ = 0;
+  std::function<void(Upgraded)> taker_;  // once out_ is sent
   size_t lingered_ = 0;
   int64_t body_until_ms_ = 0;    // of the body that arrives
   uint64_t window_bytes_ = 0;    // that have come since its window began

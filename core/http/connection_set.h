@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "core/http/connection.h"
-#include "core/http/connection_counts.h"
 
 namespace postern::http {
 
@@ -15,13 +14,13 @@ class ConnectionSet {
  public:
   void open(net::EventLoop& loop, std::unique_ptr<net::Stream> stream, Service& service, const Timeouts& timeouts,
             MemoryBudget& budget, ConnectionCounts::Slot slot = {}) {
-    auto connection = std::make_shared<Connection>(loop, std::move(stream), service, timeouts, budget);
+    auto connection = std::make_shared<Connection>(loop, std::move(stream), service, timeouts, budget, std::move(slot));
     if (!connection->start()) return;
     if (draining_) connection->close_after_answer();
     bool waited_for = !draining_;
     (waited_for ? size_ : newcomers_).fetch_add(1, std::memory_order_relaxed);
     const Connection* key = connection.get();
-    connections_.emplace(key, Entry{std::move(connection), std::move(slot), waited_for, ++opened_});
+    connections_.emplace(key, Entry{std::move(connection), waited_for, ++opened_});
   }
   void remove(const Connection& connection) {
     auto found = connections_.find(&connection);
@@ -67,7 +66,6 @@ class ConnectionSet {
  private:
   struct Entry {
     std::shared_ptr<Connection> connection;
-    ConnectionCounts::Slot slot;
     bool waited_for;
     uint64_t number;  // in the order in which they were opened
   };

@@ -40,7 +40,7 @@ TEST(Faults, Shape) {
        {"2:1 a second document; a configuration is one document"}},
       {"gateway: {listen: [127.0.0.1:0]}\n  bad: [\n", {"2:3 YAML: end of map not found"}},
       {"gateway:\n\tlisten: x\n", {"2:8 YAML: illegal map value; the line is indented with a tab, use spaces"}},
-      {"a: \"\\é\"\n", {"1:6 YAML: unknown escape character: \\xc3"}},
+      {"a: \"\\é\"\n", {"1:7 YAML: unknown escape character: \\xc3"}},
       {"a: *nowhere\n", {"1:4 YAML: the referenced anchor is not defined"}},
       {"a: &a [*a]\n", {"1:8 an alias inside the value that it stands for"}},
       {"ä: [1, 2\n", {"2:1 YAML: end of sequence flow not found"}},

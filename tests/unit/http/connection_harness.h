@@ -268,6 +268,7 @@ class ConnectionTest : public ::testing::Test {
   ScriptedService service_;
   MemoryBudget budget_{2 << 20};
   ConnectionSet connections_;
+  ConnectionCounts::Slot slot_;  // of the next connection
   Timeouts timeouts_{20'000, 20'000, 20'000, 20'000};
   std::vector<std::shared_ptr<Exchange>> kept_;  // the loop's
   std::promise<void> kept_count_;                // the loop's
@@ -281,7 +282,7 @@ class ConnectionTest : public ::testing::Test {
     ++opened_;
     on_loop([&] {
       auto stream = make_stream_(Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(server)));
-      connections_.open(loop_, std::move(stream), service_, timeouts_, budget_);
+      connections_.open(loop_, std::move(stream), service_, timeouts_, budget_, std::move(slot_));
     });
     return std::make_unique<Client>(client);
   }
