@@ -31,9 +31,19 @@ void tell_failed_handshake(const std::string& peer, const std::string& why) {
 TlsStream::TlsStream(Poco::Net::StreamSocket socket, std::shared_ptr<const TlsContext> context, std::string peer,
                      OnBadStart on_bad_start)
     : SocketStream(std::move(socket), std::move(peer)),
-      context_(std::move(context)),
+      is_client_(false),
+      context_(context),
       on_bad_start_(std::move(on_bad_start)),
-      ssl_(context_->new_session()) {
+      ssl_(context->new_session()) {
+  begin();
+}
+
+TlsStream::TlsStream(Poco::Net::StreamSocket socket, std::shared_ptr<const TlsClient> client, const std::string& host)
+    : SocketStream(std::move(socket)), is_client_(true), context_(client), ssl_(client->new_session(host)) {
+  begin();
+}
+
+void TlsStream::begin() {
   BIO* bio = ssl_ ? BIO_new(socket_method()) : nullptr;
   failed_ = bio == nullptr;
   if (failed_) return;
@@ -113,10 +123,14 @@ Stream::Outcome TlsStream::why_not(int result, bool reading) {
 
 void TlsStream::fail() {
   // What fails later is a reset, or a client that breaks the protocol: daily bread. An end in the middle of a handshake has no error.
-  bool told = SSL_is_init_finished(ssl_.get()) == 0 && ERR_peek_last_error() != 0;
+  const bool in_handshake = SSL_is_init_finished(ssl_.get()) == 0;
+  const bool has_error = ERR_peek_last_error() != 0;
+  const long verdict = SSL_get_verify_result(ssl_.get());
   std::string why = take_tls_error();
   failed_ = true;
-  if (!told) return;
+  if (!in_handshake) return;
+  failure_ = !has_error ? "the connection ended" : verdict == X509_V_OK ? why : X509_verify_cert_error_string(verdict);
+  if (is_client_ || !has_error) return;
   tell_failed_handshake(peer(), why);
   if (on_bad_start_) on_bad_start_(BadStart::kHandshake);
 }

@@ -1,5 +1,5 @@
-// TlsStream: a server's side of TLS on a socket that never waits. Reading drives the handshake; until it is over nothing comes out, and
-// whoever holds the stream bounds the time for it as for the first bytes of a request.
+// TlsStream: one side of TLS on a socket that never waits. Reading drives the handshake, a client's first write too; until it is over nothing
+// comes out, and whoever holds the stream bounds the time for it as for the first bytes of a request.
 // Thread-safety: one thread (the loop's).
 #pragma once
 
@@ -9,14 +9,18 @@
 #include <string>
 
 #include "core/net/stream.h"
+#include "core/net/tls_client.h"
 #include "core/net/tls_context.h"
 
 namespace postern::net {
 
 class TlsStream final : public SocketStream {
  public:
+  // A server's side.
   TlsStream(Poco::Net::StreamSocket socket, std::shared_ptr<const TlsContext> context, std::string peer = {},
             OnBadStart on_bad_start = nullptr);
+  // A client's, which lets nobody pass but who has a certificate for `host`.
+  TlsStream(Poco::Net::StreamSocket socket, std::shared_ptr<const TlsClient> client, const std::string& host);
   ~TlsStream() override;
 
   Transfer read(char* data, size_t size) override;
@@ -27,11 +31,14 @@ class TlsStream final : public SocketStream {
   uint32_t write_events() const override { return write_wants_read_ ? EPOLLIN : EPOLLOUT; }
   bool has_buffered() const override;
 
+  // Why the handshake failed; empty: it did not.
+  const std::string& failure() const { return failure_; }
   SSL* ssl() const { return ssl_.get(); }  // for tests
 
  private:
   enum class Closing { kNot, kUnderWay, kDone };
 
+  void begin();
   Outcome why_not(int result, bool reading);
   void fail();
   void go_on_closing();
@@ -42,10 +49,12 @@ class TlsStream final : public SocketStream {
   static int send(BIO* bio, const char* data, int size);
   static long control(BIO* bio, int command, long number, void* pointer);
 
-  std::shared_ptr<const TlsContext> context_;
+  const bool is_client_;
+  std::shared_ptr<const void> context_;  // whose the session is
   OnBadStart on_bad_start_;
   TlsContext::SslPtr ssl_;
   Closing closing_ = Closing::kNot;
+  std::string failure_;
   bool failed_ = false;            // OpenSSL must not be asked any more
   bool ended_ = false;             // nothing more can be read
   bool read_wants_write_ = false;
