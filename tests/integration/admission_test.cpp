@@ -95,22 +95,25 @@ TEST(ClientRates, OfARouteOutlastAReload) {
   EXPECT_EQ(gateway.store().events(), 2);
 }
 
+// Keeps in `open` each connection that is served. What is not is answered 503, told when to come again, and closed.
+bool is_served(const Gateway& gateway, std::vector<WireClient>& open) {
+  WireClient client = gateway.connect();
+  client.send(request_text("GET", "/health", {}));
+  auto response = client.read_response();
+  bool served = response && response->status == 200;
+  if (response && !served) {
+    EXPECT_EQ(response->status, 503);
+    EXPECT_TRUE(response->header("Retry-After"));
+    EXPECT_TRUE(client.closes_silently());
+  }
+  if (served) open.push_back(std::move(client));
+  return served;
+}
+
 TEST(ConnectionCaps, OfOneClient) {
   Gateway gateway({.gateway = "  max_connections_per_client: 3\n"});
   std::vector<WireClient> open;
-  auto connects = [&] {
-    WireClient client = gateway.connect();
-    client.send(request_text("GET", "/health", {}));
-    auto response = client.read_response();
-    bool served = response && response->status == 200;
-    if (response && !served) {
-      EXPECT_EQ(response->status, 503);
-      EXPECT_TRUE(response->header("Retry-After"));
-      EXPECT_TRUE(client.closes_silently());
-    }
-    if (served) open.push_back(std::move(client));
-    return served;
-  };
+  auto connects = [&] { return is_served(gateway, open); };
   // Those with which the start asked may not have ended yet.
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(eventually(kSoon, connects)) << i;
   EXPECT_FALSE(connects());
@@ -133,14 +136,7 @@ TEST(ConnectionCaps, OfOneClientAreNotATrustedProxys) {
 TEST(ConnectionCaps, OfAll) {
   Gateway gateway({.gateway = "  max_connections: 5\n  trusted_proxies: [127.0.0.1/32]\n"});
   std::vector<WireClient> open;
-  auto connects = [&] {
-    WireClient client = gateway.connect();
-    client.send(request_text("GET", "/health", {}));
-    auto response = client.read_response();
-    bool served = response && response->status == 200;
-    if (served) open.push_back(std::move(client));
-    return served;
-  };
+  auto connects = [&] { return is_served(gateway, open); };
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(eventually(kSoon, connects)) << i;
   EXPECT_FALSE(connects());
   EXPECT_THAT(refusals_of(gateway), HasSubstr("postern_refusals_total{status=\"503\",reason=\"connections\"}"));

@@ -117,27 +117,14 @@ void serve_echo(Line& line) {
 
 class ConnectorTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    ASSERT_TRUE(loop_.open());
-    thread_ = std::thread([this] { loop_.run(); });
-  }
   void TearDown() override {
     on_loop([this] {
       if (outcome_.session) outcome_.session->abort("the test ends");
       outcome_ = {};
     });
     resolver_.reset();
-    loop_.stop();
-    thread_.join();
   }
-  void on_loop(const std::function<void()>& task) {
-    std::promise<void> done;
-    loop_.post([&] {
-      task();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void on_loop(const std::function<void()>& task) { thread_.run(task); }
   Destination to(const std::string& url) {
     auto parsed = parse_url(url);
     if (!parsed) throw std::runtime_error(parsed.status().message());
@@ -167,8 +154,8 @@ class ConnectorTest : public ::testing::Test {
     EXPECT_EQ(notes_.ending().code, kNormal) << notes_.ending().reason;
   }
 
-  net::EventLoop loop_;
-  std::thread thread_;
+  net::testing::LoopThread thread_;
+  net::EventLoop& loop_ = thread_.loop();
   std::unique_ptr<net::Resolver> resolver_ = std::make_unique<net::Resolver>([](const std::string& host, uint16_t port) -> Result<net::Addresses> {
     if (host == "a.test") return net::Addresses{{Poco::Net::IPAddress("127.0.0.1"), port}};
     if (host == "two.test") return net::Addresses{{Poco::Net::IPAddress("127.0.0.9"), port}, {Poco::Net::IPAddress("127.0.0.1"), port}};

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/websocket/session.h"
+#include "tests/unit/net/loop_thread.h"
 #include "tests/unit/websocket/frames.h"
 
 namespace postern::websocket::testing {
@@ -130,27 +131,14 @@ class Notes final : public Session::Handler {
 
 class SessionTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    ASSERT_TRUE(loop_.open());
-    thread_ = std::thread([this] { loop_.run(); });
-  }
   void TearDown() override {
     on_loop([this] {
       if (session_) session_->abort("the test ends");
       session_.reset();
     });
-    loop_.stop();
-    thread_.join();
     EXPECT_EQ(notes_.ended(), started_) << "each end is told once";
   }
-  void on_loop(const std::function<void()>& task) {
-    std::promise<void> done;
-    loop_.post([&] {
-      task();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void on_loop(const std::function<void()>& task) { thread_.run(task); }
   // `role` is the session's; the peer has the other.
   void start(const std::string& first = "", Role role = Role::kServer, int buffer = 0) {
     int fds[2];
@@ -171,8 +159,8 @@ class SessionTest : public ::testing::Test {
     return status;
   }
 
-  net::EventLoop loop_;
-  std::thread thread_;
+  net::testing::LoopThread thread_;
+  net::EventLoop& loop_ = thread_.loop();
   Notes notes_;
   Limits limits_{.max_message = 100'000, .max_queued = 10'000, .ping_ms = 60'000, .close_ms = 60'000, .write_ms = 60'000};
   std::unique_ptr<Peer> peer_;
