@@ -15,7 +15,6 @@ constexpr size_t kMaxPending = 64 * 1024;           // read ahead of the request
 constexpr int kReadsPerTurn = 4;                    // so that a fast sender does not starve the others
 constexpr int kRequestsPerTurn = 32;
 constexpr const char* kTooMuch = "too many requests are on their way";
-constexpr size_t kLingerBytes = 64 * 1024 * 1024;  // so much a refused sender may go on with before it is cut off
 
 }  // namespace
 
@@ -237,53 +236,6 @@ void Connection::serve() {
   service_.on_request(exchange_);
 }
 
-// What nobody behind the connection is asked about; nothing more of it is read.
-void Connection::refuse_malformed(int status, const char* why) {
-  if (!exchange_) new_exchange();
-  service_.on_malformed(*exchange_, status, why);
-  Response response = Response::error(status, why);
-  if (status == 503) response.headers.emplace_back("Retry-After", "5");
-  response.close = true;
-  linger_after_answer_ = true;
-  enter(Phase::kServing);
-  answer(std::move(response));
-}
-
-void Connection::upgrade(std::string head, std::function<void(Upgraded)> taker) {
-  if (phase_ != Phase::kServing) return;
-  taker_ = std::move(taker);
-  out_ = std::move(head);
-  written_ = 0;
-  exchange_.reset();
-  flush();
-}
-
-// Unless there was no room for what came behind the request (read_ahead()): without that, frames would begin in the middle.
-void Connection::give_away() {
-  auto self = shared_from_this();
-  if (close_after_answer_) return close();
-  loop_.unwatch(stream_->fd());
-  Upgraded given{std::move(stream_), pending_.substr(pending_at_), std::move(slot_)};
-  auto taker = std::move(taker_);
-  close();
-  taker(std::move(given));
-}
-
-// Before the body was read: the answer, a bounded linger, the end. Where no body follows, the connection may live on.
-void Connection::refuse(Response response) {
-  if (!reader_.has_body()) {
-    reader_.begin_body(0);
-    exchange_->request = reader_.take();
-    hold();
-    enter(Phase::kServing);
-    return answer(std::move(response));
-  }
-  response.close = true;
-  linger_after_answer_ = true;
-  enter(Phase::kServing);
-  answer(std::move(response));
-}
-
 void Connection::answer(Response response) {
   if (phase_ != Phase::kServing) return;
   bool keep_alive = !response.close && !draining_ && !close_after_answer_ && exchange_ && exchange_->request.keep_alive();
@@ -326,83 +278,6 @@ void Connection::on_written() {
   if (consuming_) return;
   consume({});
   update_interest();
-}
-
-// A close with unread bytes would send a reset, and a reset may eat the answer before the client has read it.
-void Connection::start_lingering() {
-  reader_ = RequestReader();  // nothing more is read as a request, and there may be many who linger
-  consuming_ ? static_cast<void>(hold()) : drop_pending();  // what is being read goes when it was
-  stream_->shutdown_write();
-  enter(Phase::kLingering);
-  if (read_closed_) return close();
-  linger();
-}
-
-void Connection::linger() {
-  auto& scratch = loop_.scratch();
-  for (int i = 0; i < kReadsPerTurn; ++i) {
-    auto [outcome, bytes] = stream_->read(scratch.data(), scratch.size());
-    if (outcome == net::Stream::Outcome::kWouldBlock) return update_interest();
-    if (outcome == net::Stream::Outcome::kClosed) return close();
-    lingered_ += bytes;
-    if (lingered_ > kLingerBytes) return close();
-  }
-  update_interest();
-}
-
-void Connection::on_deadline() {
-  switch (phase_) {
-    case Phase::kBody:
-      if (loop_.now_ms() < body_until_ms_) return on_body_window();
-      [[fallthrough]];
-    case Phase::kHead:
-      return refuse_malformed(408, "the request took too long to arrive");
-    case Phase::kIdle:
-    case Phase::kServing:  // only the writing of an answer has a deadline there
-    case Phase::kLingering:
-      return close();
-    case Phase::kClosed:
-      return;
-  }
-}
-
-void Connection::begin_body_window() {
-  window_bytes_ = 0;
-  int64_t until = timeouts_.min_body_rate == 0 ? body_until_ms_ : std::min(body_until_ms_, loop_.now_ms() + timeouts_.rate_window);
-  loop_.timers().arm(deadline_, until);
-}
-
-// Attack: a body that comes byte by byte, where a long deadline is needed for large ones. Each window is judged by itself, so that nobody
-// sends much at first and then nothing.
-void Connection::on_body_window() {
-  on_readable();  // what the loop had no time for until now has come as well
-  if (phase_ != Phase::kBody || deadline_.armed()) return;
-  if (window_bytes_ * 1000 < timeouts_.min_body_rate * static_cast<uint64_t>(timeouts_.rate_window)) {
-    return refuse_malformed(408, "the request came too slowly");
-  }
-  begin_body_window();
-}
-
-// Each phase has one absolute deadline, set when it is entered and not moved by bytes that come.
-void Connection::enter(Phase phase) {
-  phase_ = phase;
-  int64_t now = loop_.now_ms();
-  switch (phase) {
-    case Phase::kIdle:
-      return loop_.timers().arm(deadline_, now + (fresh_ ? timeouts_.head : timeouts_.idle));
-    case Phase::kHead:
-      if (!fresh_) loop_.timers().arm(deadline_, now + timeouts_.head);  // a fresh connection's runs since it was accepted
-      return;
-    case Phase::kBody:
-      body_until_ms_ = now + timeouts_.body;
-      return begin_body_window();
-    case Phase::kServing:
-      return deadline_.cancel();
-    case Phase::kLingering:
-      return loop_.timers().arm(deadline_, now + timeouts_.linger);
-    case Phase::kClosed:
-      return;
-  }
 }
 
 void Connection::update_interest() {
