@@ -30,8 +30,8 @@ typedef struct postern_ext_http {
   postern_status (*form_parameter)(const postern_request* request, size_t nth, postern_str* name, postern_str* value);
 
   /* The URLs by which the provider may have called, the likeliest first, nth from 0: gateway.public_url with the raw target
-   * behind it; scheme, host and port as a trusted proxy forwarded them, with the raw target. Never what an untrusted client
-   * claims. Only in scheme functions and reply handlers; POSTERN_E_NOT_FOUND after the last one. */
+   * behind it, and no other; where that is not set, scheme, host and port as a trusted proxy forwarded them, with the raw target.
+   * Never what an untrusted client claims. Only in scheme functions and reply handlers; POSTERN_E_NOT_FOUND after the last one. */
   postern_status (*url)(const postern_request* request, size_t nth, postern_str* url);
 
   /* [any] From init on. gateway.public_url without a '/' at its end; empty when it is not set. */
