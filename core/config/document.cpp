@@ -264,13 +264,6 @@ bool check_text(Lines& lines, Faults& faults) {
   return false;
 }
 
-// yaml-cpp's messages are ASCII, but for a byte of the file that some of them end with.
-std::string in_ascii(const std::string& message) {
-  std::string out;
-  for (const char c : message) out += c >= 0x20 && c < 0x7f ? std::string(1, c) : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-  return out;
-}
-
 }  // namespace
 
 NodePtr parse_document(std::string_view text, Faults& faults) {
@@ -288,7 +281,7 @@ NodePtr parse_document(std::string_view text, Faults& faults) {
   } catch (const YAML::Exception& e) {
     const Mark mark = e.mark.is_null() ? Mark{1, 1} : lines.mark_at(static_cast<size_t>(std::max(e.mark.pos, 0)));
     const bool tab = lines.indented_with_tab(mark.line);
-    faults.add(mark, "YAML: " + in_ascii(e.msg) + (tab ? "; the line is indented with a tab, use spaces" : ""));
+    faults.add(mark, "YAML: " + e.msg + (tab ? "; the line is indented with a tab, use spaces" : ""));
     return nullptr;
   }
   if (!builder.root() || builder.root()->kind == Kind::kNull) {

@@ -1,6 +1,7 @@
 #include "core/config/faults.h"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <algorithm>
 #include <unordered_set>
@@ -10,10 +11,37 @@ namespace postern::config {
 namespace {
 
 constexpr size_t kMaxQuoted = 60;
+constexpr size_t kMaxMessage = 1000;
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
+// Control characters escaped, U+0080 to U+009F too, which some terminals obey as they obey ESC; where it is not UTF-8, all but ASCII.
+std::string printable(std::string_view text) {
+  const bool is_utf8 = simdjson::validate_utf8(text.data(), text.size());
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    auto c = static_cast<unsigned char>(text[i]);
+    const bool c1 = is_utf8 && c == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (c1) c = static_cast<unsigned char>(text[++i]);
+    const bool plain = c >= 0x20 && c != 0x7F && !c1 && (is_utf8 || c < 0x80);
+    plain ? out.append(1, static_cast<char>(c)) : out.append(fmt::format("\\x{:02x}", c));
+  }
+  return out;
+}
+
+std::string_view cut(std::string_view text, size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && is_continuation(text[most])) --most;
+  return text.substr(0, most);
+}
+
 }  // namespace
+
+void Faults::add(Mark mark, std::string_view message) {
+  const std::string whole = printable(message);
+  const std::string_view told = cut(whole, kMaxMessage);
+  faults_.push_back({mark, told.size() < whole.size() ? std::string(told) + "…" : whole});
+}
 
 std::vector<Fault> Faults::take() {
   std::stable_sort(faults_.begin(), faults_.end(), [](const Fault& a, const Fault& b) { return a.mark < b.mark; });
@@ -28,25 +56,8 @@ std::vector<Fault> Faults::take() {
 }
 
 std::string quote(std::string_view text) {
-  std::string_view shown = text;
-  if (shown.size() > kMaxQuoted) {
-    size_t end = kMaxQuoted;
-    while (end > 0 && is_continuation(text[end])) --end;
-    shown = text.substr(0, end);
-  }
-  std::string out = "'";
-  for (size_t i = 0; i < shown.size(); ++i) {
-    const auto c = static_cast<unsigned char>(shown[i]);
-    const bool c1 = c == 0xC2 && i + 1 < shown.size() && static_cast<unsigned char>(shown[i + 1]) < 0xA0;
-    if (c1) {  // U+0080..U+009F, which some terminals obey as they obey ESC
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(shown[++i]));
-    } else if (c < 0x20 || c == 0x7F) {
-      out += fmt::format("\\x{:02x}", c);
-    } else {
-      out += shown[i];
-    }
-  }
-  return out + (shown.size() < text.size() ? "…'" : "'");
+  const std::string_view shown = cut(text, kMaxQuoted);
+  return "'" + printable(shown) + (shown.size() < text.size() ? "…'" : "'");
 }
 
 std::string to_text(const std::string& file, const Fault& fault) {

@@ -12,7 +12,8 @@ namespace postern::config {
 
 class Faults {
  public:
-  void add(Mark mark, std::string message) { faults_.push_back({mark, std::move(message)}); }
+  // What the file says may be in the message as it is, and so in a path to a key: it is made one printable line of UTF-8, at most 1,000 bytes.
+  void add(Mark mark, std::string_view message);
 
   size_t size() const { return faults_.size(); }
 

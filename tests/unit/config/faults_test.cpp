@@ -78,6 +78,16 @@ TEST(Faults, KeysAndTypes) {
   });
 }
 
+// What the file says is part of the path to a key.
+TEST(Faults, AreOnePrintableLine) {
+  const auto told_of = [](const std::string& key) {
+    return told(load_text(std::string(kGateway) + "plugins: [{name: a, library: a.so, config: {" + key + ": \"${env:POSTERN_TEST_UNSET}\"}}]\n")).at(0);
+  };
+  EXPECT_THAT(told_of("\"a\\t\\e\\x9b\""), HasSubstr("config/a\\x09\\x1b\\x9b: environment"));
+  EXPECT_THAT(told_of("ä"), HasSubstr("config/ä: environment"));
+  EXPECT_LT(told_of(std::string(5'000, 'k')).size(), 1'100u);
+}
+
 TEST(Faults, Ranges) {
   run_after_gateway({
       {"dispatch: {workers: 0}\n", {"2:21 dispatch.workers: '0' is out of range; it goes from 1 to 1024"}},
