@@ -1,5 +1,7 @@
 #include "core/base/json_text.h"
 
+#include <simdjson.h>
+
 #include <nlohmann/json.hpp>
 
 namespace postern {
@@ -29,22 +31,16 @@ std::string json_string(std::string_view text) {
 
 void append_printable(std::string_view text, std::string& out) {
   constexpr char kHex[] = "0123456789abcdef";
-  int follow = 0;  // bytes that still belong to the character at hand
   for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    auto byte = static_cast<unsigned char>(c);
-    auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
-    bool plain = byte >= 0x20 && byte < 0x7f;
-    if ((byte & 0xc0) == 0x80) {
-      plain = follow-- > 0;  // alone it may be a C1 control
-    } else {
-      follow = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : byte >= 0xc2 ? 1 : 0;
-      if (follow > 0) plain = byte != 0xc2 || next >= 0xa0;  // U+0080 to U+009F steer terminals too
-      if (!plain) follow = 0;
-    }
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const size_t length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 1;
+    const std::string_view character = text.substr(i, length);
+    const bool c1 = byte == 0xc2 && character.size() == 2 && static_cast<unsigned char>(character[1]) < 0xa0;  // steer terminals too
+    const bool plain = length == 1 ? byte >= 0x20 && byte < 0x7f : !c1 && simdjson::validate_utf8(character.data(), character.size());
     if (plain) {
-      out += c;
-    } else if (c == '\n') {
+      out += character;
+      i += length - 1;
+    } else if (byte == '\n') {
       out += "\\n";
     } else {
       out += "\\x";

@@ -10,7 +10,8 @@ namespace postern {
 void append_json_string(std::string_view text, std::string& out);
 std::string json_string(std::string_view text);
 
-// Appends `text` with control characters escaped, so that input can neither start a new log line nor steer a terminal.
+// Appends `text` with control characters and bytes that are not UTF-8 escaped, so that input can neither start a new log line nor steer a
+// terminal.
 void append_printable(std::string_view text, std::string& out);
 
 }  // namespace postern

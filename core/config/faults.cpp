@@ -1,10 +1,11 @@
 #include "core/config/faults.h"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include <algorithm>
 #include <unordered_set>
+
+#include "core/base/json_text.h"
 
 namespace postern::config {
 
@@ -15,17 +16,9 @@ constexpr size_t kMaxMessage = 1000;
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-// Control characters escaped, U+0080 to U+009F too, which some terminals obey as they obey ESC; where it is not UTF-8, all but ASCII.
 std::string printable(std::string_view text) {
-  const bool is_utf8 = simdjson::validate_utf8(text.data(), text.size());
   std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto c = static_cast<unsigned char>(text[i]);
-    const bool c1 = is_utf8 && c == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (c1) c = static_cast<unsigned char>(text[++i]);
-    const bool plain = c >= 0x20 && c != 0x7F && !c1 && (is_utf8 || c < 0x80);
-    plain ? out.append(1, static_cast<char>(c)) : out.append(fmt::format("\\x{:02x}", c));
-  }
+  append_printable(text, out);
   return out;
 }
 

@@ -77,6 +77,10 @@ TEST(Printable, EscapesControlCharactersBeyondAscii) {
   EXPECT_EQ(printable("a\xc2\x9b" "2J").find("\xc2\x9b"), std::string::npos);
   EXPECT_EQ(printable("a\x9b" "2J").find('\x9b'), std::string::npos);
   EXPECT_EQ(printable("\xc2\xa0"), "\xc2\xa0") << "the character after them is none";
+  for (const char* cut : {"\xc3", "\xe4\xb8", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80"}) {
+    EXPECT_EQ(printable(cut).substr(0, 2), "\\x") << "no UTF-8";
+    EXPECT_EQ(printable(cut).find_first_of("\x80\xaf\xb8\xc0\xc3\xe4\xed\xf5"), std::string::npos);
+  }
 }
 
 }  // namespace

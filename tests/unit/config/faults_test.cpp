@@ -72,7 +72,7 @@ TEST(Faults, KeysAndTypes) {
       {"plugins:\n  -\n  - {name: a, library: a.so}\n",
        {"3:3 plugins[0].name is missing", "3:3 plugins[0].library is missing"}},
       {"\"\\e[31m\\u009b\": 1\n",
-       {"2:1 unknown key '\\x1b[31m\\x9b'; known: gateway, admin, store, dispatch, dedupe, health, plugin_dir, plugins, "
+       {"2:1 unknown key '\\x1b[31m\\xc2\\x9b'; known: gateway, admin, store, dispatch, dedupe, health, plugin_dir, plugins, "
         "subscriptions"}},
       {"store: {path: \"/data\\N_1\"}\n", {"2:15 the escapes \\N and \\_ are not supported; write \\u0085 and \\u00a0"}},
   });
@@ -83,7 +83,7 @@ TEST(Faults, AreOnePrintableLine) {
   const auto told_of = [](const std::string& key) {
     return told(load_text(std::string(kGateway) + "plugins: [{name: a, library: a.so, config: {" + key + ": \"${env:POSTERN_TEST_UNSET}\"}}]\n")).at(0);
   };
-  EXPECT_THAT(told_of("\"a\\t\\e\\x9b\""), HasSubstr("config/a\\x09\\x1b\\x9b: environment"));
+  EXPECT_THAT(told_of("\"a\\t\\e\\x9b\""), HasSubstr("config/a\\x09\\x1b\\xc2\\x9b: environment"));
   EXPECT_THAT(told_of("ä"), HasSubstr("config/ä: environment"));
   EXPECT_LT(told_of(std::string(5'000, 'k')).size(), 1'100u);
 }
