@@ -86,10 +86,13 @@ Status describe_kind(const postern_host& host, const postern_route_desc& desc, R
     if (replies) return {Code::kInvalid, "an event route has no reply handler and no deadline"};
     return Status::ok();
   }
-  if (desc.kind != POSTERN_ROUTE_REPLY) return {Code::kInvalid, "unknown kind of route " + std::to_string(desc.kind)};
+  if (desc.kind != POSTERN_ROUTE_REPLY && desc.kind != POSTERN_ROUTE_WEBSOCKET) return {Code::kInvalid, "unknown kind of route " + std::to_string(desc.kind)};
   if (desc.reply == nullptr) return {Code::kInvalid, "a reply route needs a reply handler"};
   if (desc.wait_ms != 0) return {Code::kInvalid, "a reply route has deadline_ms, not wait_ms"};
-  route.kind = Route::Kind::kReply;
+  const bool is_websocket = desc.kind == POSTERN_ROUTE_WEBSOCKET;
+  if (is_websocket && recorded) return {Code::kInvalid, "a WebSocket's request is no event"};
+  if (is_websocket && view(desc.method) != "GET") return {Code::kInvalid, "a WebSocket begins with GET"};
+  route.kind = is_websocket ? Route::Kind::kWebsocket : Route::Kind::kReply;
   route.recorded = recorded;
   route.reply = handler_of(&host, desc.reply, desc.user);
   if (desc.deadline_ms != 0) route.deadline_ms = desc.deadline_ms;

@@ -10,6 +10,7 @@
 #include <postern/ext/schemes.h>
 #include <postern/ext/services.h>
 #include <postern/ext/timers.h>
+#include <postern/ext/websocket.h>
 
 #include "core/base/version.h"
 #include "core/extension/convert.h"
@@ -26,6 +27,7 @@ constexpr Known kKnown[] = {
     {POSTERN_EXT_HTTP, http},       {POSTERN_EXT_LOG, log},       {POSTERN_EXT_HEALTH, health},
     {POSTERN_EXT_METRICS, metrics}, {POSTERN_EXT_CLIENT, client},
     {POSTERN_EXT_TIMERS, timers},   {POSTERN_EXT_SERVICES, services},
+    {POSTERN_EXT_WEBSOCKET, websocket_sessions},
 };
 
 const void* find(std::string_view id) {

@@ -25,6 +25,7 @@ const void* metrics();
 const void* client();
 const void* timers();
 const void* services();
+const void* websocket_sessions();
 
 }  // namespace postern::extension
 

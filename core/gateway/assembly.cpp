@@ -17,6 +17,7 @@ namespace postern::gateway {
 namespace {
 
 constexpr std::string_view kOwnHealthChecks[] = {"database", "dispatch", "webhook_url"};  // the gateway's
+constexpr uint16_t kSessionsGoAway = 1001;
 constexpr const char* kOwnHandlers = "handlers";  // the delivery's `subscriber`
 
 std::string path_of(const config::Config& config, const config::Plugin& plugin) {
@@ -27,7 +28,7 @@ std::string path_of(const config::Config& config, const config::Plugin& plugin) 
 Status apply(const config::RouteOverride* set, const config::Config& config, ingest::Route& route) {
   if (route.max_body == 0) route.max_body = config.max_body;
   if (set == nullptr) return Status::ok();
-  bool replies = route.kind == ingest::Route::Kind::kReply;
+  bool replies = route.asks_plugin();
   if (replies && set->wait) return {Code::kInvalid, "route " + route.path + " replies by itself: it has a deadline, no wait"};
   if (!replies && set->deadline) return {Code::kInvalid, "route " + route.path + " is an event route: it has a wait, no deadline"};
   if (set->wait) route.wait_ms = set->wait->count();
@@ -83,7 +84,7 @@ void give_threads(ingest::Route& route, Pools& pools) {
     if (!pools.verifying) pools.verifying = std::make_shared<ingest::CallPool>(kVerifying);
     route.verifying = pools.verifying;
   }
-  if (route.kind == ingest::Route::Kind::kReply) {
+  if (route.asks_plugin()) {
     if (!pools.replying) pools.replying = std::make_shared<ingest::CallPool>(kReplying);
     route.replying = pools.replying;
   }
@@ -290,8 +291,10 @@ plugin::Instance* Assembly::find(const std::string& name) {
   return nullptr;
 }
 
-Status Assembly::connect(client::Client& client) {
+Status Assembly::connect(client::Client& client, const std::weak_ptr<const void>& generation) {
   for (auto& instance : instances_) {
+    instance->belong_to(generation);
+    instance->sessions().open();
     client::Caller& caller = instance->client();
     if (Status s = caller.connect(client, instance->name()); !s) return s.with_context("plugin " + instance->name());
     if (caller.threads()) call_threads_.push_back({instance->name(), "client", caller.threads()});
@@ -326,10 +329,16 @@ size_t Assembly::calls_outside() const {
   return out;
 }
 
+void Assembly::close_sessions(uint16_t code, std::string_view reason) {
+  for (auto& instance : instances_) instance->sessions().close(code, reason);
+}
+
 bool Assembly::stop_calls(int64_t within_ms) {
   int64_t until = steady_ms() + within_ms;
   bool all_back = true;
+  close_sessions(kSessionsGoAway, "the plugin ends");
   for (auto& instance : instances_) instance->timers().close();
+  for (auto& instance : instances_) all_back = instance->sessions().stop(until) && all_back;
   for (auto& instance : instances_) all_back = instance->client().close(std::max<int64_t>(0, until - steady_ms())) && all_back;
   for (const CallThreads& t : call_threads_) all_back = t.pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
   for (auto& instance : instances_) all_back = instance->close_services(until) && all_back;  // whom threads of plugins may be inside

@@ -28,8 +28,9 @@ class Assembly {
   // numbers, and rates that are the same go on as they stand.
   static std::unique_ptr<Assembly> make(const config::Config& config, std::vector<config::Fault>& faults, const Assembly* before = nullptr);
 
-  // From then on plugins can call the outside and start timers. `client` outlives the assembly.
-  Status connect(client::Client& client);
+  // From then on plugins can call the outside, start timers and open sessions. `client` outlives the assembly. `generation`: whose it is,
+  // which sessions keep at work.
+  Status connect(client::Client& client, const std::weak_ptr<const void>& generation);
   // After connect(), before activate(): how a plugin stands. One that is held is not called: what comes for it waits, and where a client
   // waits for it, there is no thread for that.
   void judge(plugin::Standing standing);
@@ -39,6 +40,8 @@ class Assembly {
   // No call for which a client waits begins any more, and plugins are told how their own requests ended. False when some have not come
   // back within `within_ms` milliseconds: the assembly must not be destroyed then.
   bool stop_calls(int64_t within_ms);
+  // No WebSocket session begins any more; those that there are, are closed with that code.
+  void close_sessions(uint16_t code, std::string_view reason);
   void deactivate(uint32_t drain_ms);
 
   const std::vector<std::unique_ptr<plugin::Instance>>& instances() const { return instances_; }

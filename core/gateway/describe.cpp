@@ -72,6 +72,15 @@ json describe_plugins(const Assembly& assembly) {
   return list;
 }
 
+const char* kind_of(const ingest::Route& route) {
+  switch (route.kind) {
+    case ingest::Route::Kind::kEvent: return "event";
+    case ingest::Route::Kind::kReply: return "reply";
+    case ingest::Route::Kind::kWebsocket: break;
+  }
+  return "websocket";
+}
+
 json describe_routes(const Assembly& assembly) {
   json list = json::array();
   for (const auto& route : assembly.routes().routes()) {
@@ -79,13 +88,13 @@ json describe_routes(const Assembly& assembly) {
     for (const auto& use : route->schemes) schemes.push_back(use.scheme->name());
     list.push_back({{"method", route->method},
                     {"path", route->path},
-                    {"kind", route->kind == ingest::Route::Kind::kReply ? "reply" : "event"},
+                    {"kind", kind_of(*route)},
                     {"plugin", route->provider},
                     {"schemes", schemes},
                     {"content_types", route->rules.content_types},
                     {"max_body", route->max_body},
                     {"wait_ms", route->wait_ms},
-                    {"deadline_ms", route->kind == ingest::Route::Kind::kReply ? json(route->deadline_ms) : json(nullptr)},
+                    {"deadline_ms", route->asks_plugin() ? json(route->deadline_ms) : json(nullptr)},
                     {"recorded", route->stores()},
                     {"dedupe_window_ms", route->dedupe_window_ms != 0 ? json(route->dedupe_window_ms) : json(nullptr)},
                     {"reject_status", route->reject_status}});

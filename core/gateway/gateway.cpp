@@ -52,7 +52,7 @@ Status Gateway::open(std::unique_ptr<Assembly> assembly) {
   auto store = store::sqlite::SqliteStore::open(config_.store_path, limits);
   if (!store) return store.status();
   store_ = std::move(*store);
-  if (Status s = first->assembly->connect(client_); !s) return s;
+  if (Status s = first->assembly->connect(client_, first); !s) return s;
   dispatcher_ = std::make_unique<dispatch::Dispatcher>(roster_of(first), *store_, config_.workers);
   make_upkeep();
   views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_all_plugins(); },

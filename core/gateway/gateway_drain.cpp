@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kCloseWithinMs = 5'000;      // for answers at hand to go out
 constexpr int64_t kNewcomersAskWithinMs = 500;  // who was taken from a held socket and has not said anything
+constexpr uint16_t kSessionsGoAway = 1001;
 constexpr int64_t kHandlersNeedMs = 500;       // to settle, once a request of theirs has been given up
 constexpr int64_t kReloadEndsWithinMs = 5'000;  // unless it hangs in a plugin
 
@@ -45,6 +46,7 @@ void Gateway::drain() {
     loop.front->ingest().start_draining();
     loop.front->connections().drain();
   });
+  for (const auto& generation : generations_.all()) generation->assembly->close_sessions(kSessionsGoAway, "the gateway stops");
   int64_t until = steady_ms() + kCloseWithinMs;
   auto busy = [this] {
     return std::any_of(loops_.begin(), loops_.end(), [](const auto& l) { return l->front && l->front->connections().size() > 0; });

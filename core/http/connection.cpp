@@ -22,7 +22,7 @@ void Exchange::respond(Response response) {
   if (auto connection = std::move(connection_)) connection->answer(std::move(response));
 }
 
-void Exchange::upgrade(std::string head, std::function<void(Upgraded)> taker) {
+void Exchange::upgrade(std::string head, Taker taker) {
   if (auto connection = std::move(connection_)) connection->upgrade(std::move(head), std::move(taker));
 }
 

@@ -3,7 +3,6 @@
 // Thread-safety: the loop's thread only, Exchange::respond() included.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,19 +11,13 @@
 #include "core/http/memory_budget.h"
 #include "core/http/request_reader.h"
 #include "core/http/response.h"
+#include "core/http/upgraded.h"
 #include "core/net/event_loop.h"
 #include "core/net/stream.h"
 
 namespace postern::http {
 
 class Connection;
-
-// A connection that speaks HTTP no longer.
-struct Upgraded {
-  std::unique_ptr<net::Stream> stream;  // on no loop
-  std::string first;                    // what came behind the request
-  ConnectionCounts::Slot slot;          // counts for the client as long as it lives
-};
 
 // One request and the promise of its answer.
 class Exchange {
@@ -43,7 +36,7 @@ class Exchange {
   // Exactly once. An answer for a client that has gone is dropped.
   void respond(Response response);
   // Instead: sends `head`, a whole 101, and then gives the connection away. `taker` is not called when the client has gone.
-  void upgrade(std::string head, std::function<void(Upgraded)> taker);
+  void upgrade(std::string head, Taker taker);
 
  private:
   friend class Connection;
@@ -125,7 +118,7 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   bool hold();
   void let_go();
   void answer(Response response);
-  void upgrade(std::string head, std::function<void(Upgraded)> taker);
+  void upgrade(std::string head, Taker taker);
   void give_away();
   void queue(const Response& response, bool keep_alive, bool head_only);
   void flush();
@@ -151,7 +144,7 @@ class Connection final : public net::EventLoop::Watcher, public std::enable_shar
   size_t pending_at_ = 0;
   std::string out_;
   size_t written_ = 0;
-  std::function<void(Upgraded)> taker_;  // once out_ is sent
+  Taker taker_;  // once out_ is sent
   size_t lingered_ = 0;
   int64_t body_until_ms_ = 0;    // of the body that arrives
   uint64_t window_bytes_ = 0;    // that have come since its window began

@@ -38,7 +38,7 @@ void Connection::refuse(Response response) {
   answer(std::move(response));
 }
 
-void Connection::upgrade(std::string head, std::function<void(Upgraded)> taker) {
+void Connection::upgrade(std::string head, Taker taker) {
   if (phase_ != Phase::kServing) return;
   taker_ = std::move(taker);
   out_ = std::move(head);

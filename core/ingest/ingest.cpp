@@ -5,6 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/ingest/unavailable.h"
+#include "core/websocket/handshake.h"
 
 namespace postern::ingest {
 namespace {
@@ -152,6 +153,7 @@ void Ingest::on_verified(std::shared_ptr<http::Exchange> exchange, const signatu
     note_refusal(*exchange, late->response.status, to_refusal(late->why), "admission");
     return exchange->respond(std::move(late->response));
   }
+  if (route.kind == Route::Kind::kWebsocket) return ask_for_session(std::move(exchange));
   auto event = identify(route, scheme, exchange->request, routed.path, parser_);
   if (!event) {
     note_refusal(*exchange, 422, Refusal::kBody, "the body is not what the route needs");
@@ -179,6 +181,18 @@ std::unique_ptr<Ingest::Pending> Ingest::make_pending(NewEvent event, const http
   pending->observer = this;
   pending->route = routed.route;
   return pending;
+}
+
+// What is no handshake is refused before the plugin is asked.
+void Ingest::ask_for_session(std::shared_ptr<http::Exchange> exchange) {
+  auto refusal = websocket::accept(exchange->request, {}, exchange->request_id).refusal;
+  if (refusal) {
+    note_refusal(*exchange, refusal->status, Refusal::kMalformed, "no WebSocket's handshake");
+    return exchange->respond(std::move(*refusal));
+  }
+  auto& routed = static_cast<Routed&>(*exchange->context);
+  std::vector<std::string> urls = urls_of(*exchange);
+  replier_.compose(std::move(exchange), routed.route, std::move(routed.path), std::move(urls), false);
 }
 
 // The plugin composes and the store commits at the same time; the answer waits for both.

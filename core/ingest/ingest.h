@@ -67,6 +67,7 @@ class Ingest final : public CommitObserver {
   void on_verdict(std::shared_ptr<http::Exchange> exchange, const signature::Scheme* scheme, signature::Verdict verdict);
   void on_verified(std::shared_ptr<http::Exchange> exchange, const signature::Scheme* scheme);
   std::unique_ptr<Pending> make_pending(NewEvent event, const http::Exchange& exchange);
+  void ask_for_session(std::shared_ptr<http::Exchange> exchange);
   void reply(std::shared_ptr<http::Exchange> exchange, NewEvent event);
   void acknowledge(Pending& pending);
   void wait_for_result(std::unique_ptr<Pending> pending);

@@ -44,7 +44,7 @@ std::shared_ptr<Replier::Composing> Replier::compose(std::shared_ptr<http::Excha
     if (auto late = weak->lock()) on_timer(late);
   });
   *weak = composing;
-  Reply::Asked asked{std::move(exchange->request), std::move(path), std::move(urls), exchange->remote, exchange->request_id};
+  Reply::Asked asked{std::move(exchange->request), std::move(path), std::move(urls), exchange->remote, exchange->request_id, route};
   composing->reply = std::make_shared<Reply>(std::move(asked), [this, weak](Reply::End end) {
     // A std::function must be copyable: what ended travels in a shared box.
     auto box = std::make_shared<Reply::End>(std::move(end));
@@ -81,6 +81,10 @@ void Replier::on_timer(const std::shared_ptr<Composing>& composing) {
 
 void Replier::on_end(const std::shared_ptr<Composing>& composing, Reply::End end) {
   if (!composing->exchange) return;  // answered already
+  if (end.taker) {
+    if (auto exchange = this->end(composing)) exchange->upgrade(std::move(end.switching), std::move(end.taker));
+    return;
+  }
   if (!end.response) {
     note_failure(*composing, Refusal::kReplyFailed, "a reply failed", end.why);
     return finish(composing, http::Response::error(500, "the answer could not be composed"));
@@ -102,11 +106,15 @@ void Replier::finish_unstored(const std::shared_ptr<Composing>& composing, std::
 }
 
 void Replier::finish(const std::shared_ptr<Composing>& composing, http::Response response) {
-  if (composing_.erase(composing) == 0) return;  // answered already
+  if (auto exchange = end(composing)) exchange->respond(std::move(response));
+}
+
+// Null: answered already.
+std::shared_ptr<http::Exchange> Replier::end(const std::shared_ptr<Composing>& composing) {
+  if (composing_.erase(composing) == 0) return nullptr;
   composing->timer.cancel();
   static_cast<void>(composing->reply->expire());  // whatever the plugin sends from now on is too late
-  std::shared_ptr<http::Exchange> exchange = std::move(composing->exchange);
-  exchange->respond(std::move(response));
+  return std::move(composing->exchange);
 }
 
 void Replier::note_failure(const Composing& composing, Refusal reason, std::string_view what, std::string_view why) {

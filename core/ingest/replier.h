@@ -1,6 +1,7 @@
 // Replier: has the plugin compose the answers of reply routes, off the loop. One for each loop.
 //
 // An exchange is answered once: by the plugin's answer, 500 when it failed, 504 when it was too slow, 503 when no thread was free for it.
+// A WebSocket route's exchange is given away behind a 101 where the plugin accepts.
 // Where the request is an event too, a good answer waits until that is durable, and is 503 if it cannot be made so.
 // Thread-safety: the loop's thread.
 #pragma once
@@ -44,6 +45,7 @@ class Replier {
   void on_end(const std::shared_ptr<Composing>& composing, Reply::End end);
   void finish_unstored(const std::shared_ptr<Composing>& composing, std::string_view why);
   void finish(const std::shared_ptr<Composing>& composing, http::Response response);
+  std::shared_ptr<http::Exchange> end(const std::shared_ptr<Composing>& composing);
   void note_failure(const Composing& composing, Refusal reason, std::string_view what, std::string_view why);
 
   net::EventLoop& loop_;

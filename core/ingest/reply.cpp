@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/websocket/handshake.h"
 
 namespace postern::ingest {
 
@@ -23,6 +24,13 @@ Status Reply::end(End end) {
 Status Reply::send(http::Response response) {
   MutexLock lock(mutex_);
   return end({std::move(response), {}});
+}
+
+Status Reply::accept(const std::vector<std::string>& protocols, http::Taker taker) {
+  websocket::Acceptance acceptance = websocket::accept(asked_.request, protocols, asked_.request_id);
+  if (acceptance.refusal) return {Code::kInvalid, "the request asks for no WebSocket"};
+  MutexLock lock(mutex_);
+  return end({std::nullopt, {}, std::move(acceptance.switching), std::move(taker)});
 }
 
 bool Reply::detach() {

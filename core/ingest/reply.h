@@ -16,6 +16,7 @@
 #include "core/http/request.h"
 #include "core/http/request_view.h"
 #include "core/http/response.h"
+#include "core/http/upgraded.h"
 
 namespace postern::ingest {
 
@@ -28,10 +29,13 @@ class Reply {
     std::vector<std::string> urls;  // by which the provider may have called
     std::string remote;
     std::string request_id;
+    std::weak_ptr<const void> plugin = {};  // who holds it keeps the plugin at work
   };
   struct End {
-    std::optional<http::Response> response;  // nothing: the plugin failed
+    std::optional<http::Response> response;  // nothing: the plugin failed, or has accepted a WebSocket
     std::string why;
+    std::string switching = {};  // the head of a 101, behind which the connection is the taker's
+    http::Taker taker = {};
   };
   // Called once, unless expire() comes first; on any thread, under a lock: it must not wait, nor call the reply.
   using OnEnd = std::function<void(End)>;
@@ -40,9 +44,14 @@ class Reply {
 
   const http::RequestView& request() const { return view_; }
   const std::string& request_id() const { return asked_.request_id; }
+  // Null: it is about to end.
+  std::shared_ptr<const void> plugin() const { return asked_.plugin.lock(); }
 
   // The plugin's side.
   Status send(http::Response response) EXCLUDES(mutex_);
+  // Instead, of a WebSocket route: the connection is the taker's, when the client has been told. It is destroyed without a call when the
+  // client has gone. kInvalid where the request asks for no WebSocket.
+  Status accept(const std::vector<std::string>& protocols, http::Taker taker) EXCLUDES(mutex_);
   bool detach() EXCLUDES(mutex_);  // false when it has ended
   void drop() EXCLUDES(mutex_);
 

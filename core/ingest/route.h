@@ -19,8 +19,9 @@ namespace postern::ingest {
 
 struct Route {
   enum class Kind {
-    kEvent,  // acknowledged when durable
-    kReply,  // answered by the plugin
+    kEvent,      // acknowledged when durable
+    kReply,      // answered by the plugin
+    kWebsocket,  // likewise, or accepted
   };
   struct SchemeUse {
     std::shared_ptr<const signature::Scheme> scheme;
@@ -42,7 +43,7 @@ struct Route {
   bool ordered = true;
   int64_t dedupe_window_ms = 0;  // how long a repeated event is recognised; 0: the gateway's
 
-  // Reply routes.
+  // Reply and WebSocket routes.
   ReplyHandler reply;
   int64_t deadline_ms = 10'000;
   bool recorded = false;  // the request is an event as well
@@ -50,6 +51,8 @@ struct Route {
   // Where calls into the plugin run for which a client waits: verify functions, reply handlers. Null where there are none.
   std::shared_ptr<CallPool> verifying, replying;
 
+  // Whether a client waits for the plugin.
+  bool asks_plugin() const { return kind != Kind::kEvent; }
   // Whether requests become events.
   bool stores() const { return kind == Kind::kEvent || recorded; }
   // Whether anything is read out of the body as JSON, or as a form; it must then be such a one.

@@ -48,6 +48,7 @@ const char* to_text(EntryPoint entry) {
     case EntryPoint::kHealth: return "health check";
     case EntryPoint::kService: return "service";
     case EntryPoint::kAnswer: return "answer";
+    case EntryPoint::kSession: return "session";
   }
   return "call";
 }

@@ -38,6 +38,7 @@ enum class EntryPoint : uint16_t {
   kHealth,
   kService,
   kAnswer,  // the callback of a request to the outside
+  kSession,  // a call of a WebSocket session
 };
 const char* to_text(EntryPoint entry);  // "handler"; "call" for what is none
 

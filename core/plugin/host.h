@@ -17,6 +17,7 @@
 #include "core/plugin/memory_timers.h"
 #include "core/plugin/metric.h"
 #include "core/plugin/service.h"
+#include "core/plugin/session_lanes.h"
 #include "core/signature/scheme.h"
 
 namespace postern::plugin {
@@ -84,6 +85,8 @@ struct postern_host {
   postern::plugin::Registrations registrations;
   postern::client::Caller client;  // its calls to the outside
   postern::plugin::MemoryTimers timers;
+  postern::plugin::SessionLanes sessions;
+  std::weak_ptr<const void> generation;  // in which it is at work: who holds it keeps it there
   // Replies that the plugin has detached and not given back. Shared with them, since they may outlive the instance.
   std::shared_ptr<std::atomic<size_t>> detached_replies = std::make_shared<std::atomic<size_t>>(0);
 };

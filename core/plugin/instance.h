@@ -44,6 +44,10 @@ class Instance {
   dispatch::HandlerResult handle(const Handler& handler, dispatch::Delivery& delivery);
   client::Caller& client() { return host_->client; }
   MemoryTimers& timers() { return host_->timers; }
+  SessionLanes& sessions() { return host_->sessions; }
+  const SessionLanes& sessions() const { return host_->sessions; }
+  // In which generation it is at work.
+  void belong_to(std::weak_ptr<const void> generation) { host_->generation = std::move(generation); }
   const MemoryTimers& timers() const { return host_->timers; }
 
   // Who publishes what it wants; before activate().

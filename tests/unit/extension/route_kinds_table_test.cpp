@@ -104,8 +104,19 @@ TEST_F(RouteKinds, AReplyRouteHasADeadlineAndNoWait) {
   expect_refused(d, "a reply route has deadline_ms, not wait_ms");
 }
 
-TEST_F(RouteKinds, ThereAreTwo) {
-  for (uint32_t kind : {0u, 3u, UINT32_MAX}) {
+TEST_F(RouteKinds, AWebsocketRouteIsAskedByGetAndIsNoEvent) {
+  auto d = reply_desc();
+  d.kind = POSTERN_ROUTE_WEBSOCKET;
+  expect_refused(d, "a WebSocket begins with GET");
+  d.method = str("GET");
+  d.flags |= POSTERN_ROUTE_RECORDED;
+  expect_refused(d, "a WebSocket's request is no event");
+  d.flags = POSTERN_ROUTE_UNSIGNED;
+  EXPECT_EQ(added(d).kind, Route::Kind::kWebsocket);
+}
+
+TEST_F(RouteKinds, ThereAreThree) {
+  for (uint32_t kind : {0u, 4u, UINT32_MAX}) {
     auto d = reply_desc();
     d.kind = kind;
     expect_refused(d, "unknown kind of route " + std::to_string(kind));

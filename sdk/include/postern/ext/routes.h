@@ -12,7 +12,8 @@ extern "C" {
 
 enum {
   POSTERN_ROUTE_EVENT = 1, /* acknowledged when the event is durable, handled later */
-  POSTERN_ROUTE_REPLY = 2  /* the plugin composes the answer */
+  POSTERN_ROUTE_REPLY = 2, /* the plugin composes the answer */
+  POSTERN_ROUTE_WEBSOCKET = 3 /* likewise, or accepts a session: accept() of postern.websocket. Method GET, without a body */
 };
 enum {
   POSTERN_ROUTE_UNSIGNED = 1u << 0,  /* the provider signs nothing: no scheme needed */
@@ -45,7 +46,7 @@ typedef postern_status (*postern_reply_handler)(postern_instance* self, void* us
 
 /* SIZED. */
 typedef struct postern_route_desc {
-  uint32_t struct_size, kind;   /* POSTERN_ROUTE_EVENT, POSTERN_ROUTE_REPLY */
+  uint32_t struct_size, kind;   /* POSTERN_ROUTE_EVENT, …_REPLY, …_WEBSOCKET */
   postern_str method;           /* "POST" */
   postern_str path;             /* "/api/calls/{call_id}/webhook": whole segments only */
   const postern_route_scheme* schemes; /* none only with POSTERN_ROUTE_UNSIGNED */
@@ -58,9 +59,9 @@ typedef struct postern_route_desc {
   uint64_t max_body;            /* bytes, at most 100 MiB; 0: the gateway's max_body */
   uint32_t wait_ms;             /* event routes: answer only when handled, or after this long; 0: answer when durable */
   uint32_t flags;               /* POSTERN_ROUTE_… */
-  uint32_t deadline_ms;         /* reply routes: answer 504 after this long; 0: 10 s */
+  uint32_t deadline_ms;         /* reply and WebSocket routes: 504 after this long; 0: 10 s */
   uint32_t reserved;
-  postern_reply_handler reply;  /* reply routes */
+  postern_reply_handler reply;  /* reply and WebSocket routes */
   void* user;
   postern_str content_from;     /* EXPRESSION; a request without an id is identified by the SHA-256 of this; empty or nothing
                                    found: of its whole body */
