@@ -39,6 +39,7 @@ class PluginSession final : public plugin::SessionLanes::Session,
   void close(uint16_t code, std::string_view reason) override;
   size_t buffered() const { return session_ ? session_->buffered() : 0; }
   uint64_t dropped() const { return session_ ? session_->dropped() : 0; }
+  uint64_t discard_media() { return session_ ? session_->discard_media() : 0; }
   void pause();
   void resume();
   void arm(uint32_t ms);

@@ -160,6 +160,7 @@ const void* websocket_sessions() {
     t.arm = [](postern_session* s, uint32_t ms) { session_of(s).arm(ms); };
     t.id = [](const postern_session* s) { return session_of(s).number(); };
     t.wake = [](postern_host* host, uint64_t id) { return contained([&] { return to_abi(host->sessions.wake(id)); }); };
+    t.discard_media = [](postern_session* s) { return session_of(s).discard_media(); };
     return t;
   }();
   return &table;

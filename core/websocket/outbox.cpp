@@ -33,6 +33,12 @@ Outbox::Message Outbox::take() {
 
 void Outbox::drop_media() { drop_oldest_media(0); }
 
+uint64_t Outbox::discard_media() {
+  const uint64_t before = dropped_;
+  drop_oldest_media(0);
+  return std::exchange(dropped_, before) - before;
+}
+
 void Outbox::clear() {
   messages_.clear();
   bytes_ = 0;

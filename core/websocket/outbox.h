@@ -33,7 +33,8 @@ class Outbox {
   };
   // The oldest; not when empty().
   Message take();
-  void drop_media();
+  void drop_media();        // counted
+  uint64_t discard_media();  // not counted: how many
   void clear();
 
  private:

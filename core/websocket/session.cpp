@@ -113,7 +113,7 @@ Status Session::send(Kind kind, std::string_view data, Class what) {
     close(kTryAgainLater, "too much waits to be taken");
     return {Code::kLimit, "the peer takes nothing any more"};
   }
-  if (buffered() >= limits_.max_queued) wants_writable_ = true;
+  if (buffered() > limits_.max_queued / 2) wants_writable_ = true;
   flush_soon();
   return Status::ok();
 }
@@ -176,7 +176,7 @@ void Session::flush() {
 void Session::after_flush() {
   if (phase_ == Phase::kLeaving) {
     stream_->shutdown_write();
-  } else if (phase_ == Phase::kOpen && wants_writable_ && buffered() <= limits_.max_queued / 2) {
+  } else if (phase_ == Phase::kOpen && wants_writable_ && buffered() <= limits_.max_queued / 4) {
     wants_writable_ = false;
     handler_.on_writable(*this);
   }

@@ -41,7 +41,7 @@ class Session final : public net::EventLoop::Watcher, public std::enable_shared_
    public:
     virtual ~Handler() = default;
     virtual void on_message(Session& session, Kind kind, std::string_view data) = 0;
-    // Half of max_queued is free again, after a send() that found it used up.
+    // At most a quarter of max_queued waits, after a send() that left more than half of it waiting.
     virtual void on_writable(Session& session) { static_cast<void>(session); }
     // The last call. The session may not be used any more.
     virtual void on_ended(Session& session, const Ending& ending) = 0;
@@ -60,6 +60,8 @@ class Session final : public net::EventLoop::Watcher, public std::enable_shared_
   // Ends at once, without a word to the peer: on_ended() is called from inside.
   void abort(std::string_view reason);
 
+  // Takes back the media that waits: how many messages.
+  uint64_t discard_media() { return outbox_.discard_media(); }
   size_t buffered() const { return outbox_.bytes() + out_.size() - written_; }
   uint64_t dropped() const { return outbox_.dropped(); }  // media messages
   // While paused nothing is read, pings neither: the peer's own buffers fill up. Pauses are not counted.

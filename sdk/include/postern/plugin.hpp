@@ -62,7 +62,7 @@ namespace detail {
 
 struct Instance {
   HostTables tables;
-  Slots slots{{}, {}, {}, {}, TimerSlots(tables), {}};
+  Slots slots{{}, {}, {}, {}, {}, TimerSlots(tables), {}};
   std::unique_ptr<Plugin> plugin;
 
   static Instance& of(postern_instance* self) { return *reinterpret_cast<Instance*>(self); }
@@ -85,6 +85,7 @@ struct Instance {
     find(tables.client, POSTERN_EXT_CLIENT);
     find(tables.timers, POSTERN_EXT_TIMERS);
     find(tables.services, POSTERN_EXT_SERVICES);
+    find(tables.websocket, POSTERN_EXT_WEBSOCKET);
     plugin->log_ = Log(tables);
   }
 
@@ -157,6 +158,32 @@ ReplyFunction to_reply_function(Plugin& self, F handler) {
       return std::nullopt;
     } else {
       return call(exchange);
+    }
+  };
+}
+
+template <typename F>
+HandshakeFunction to_handshake_function(Plugin& self, F handler) {
+  auto call = [&self, handler = std::move(handler)](Handshake& handshake) -> decltype(auto) {
+    static_cast<void>(self);  // unused for a callable
+    if constexpr (std::is_member_function_pointer_v<F>) {
+      return [&]<typename R, typename C>(R (C::*member)(Handshake&)) -> R {
+        static_assert(std::is_base_of_v<Plugin, C>, "a handler must be a member of the plugin");
+        return (static_cast<C&>(self).*member)(handshake);
+      }(handler);
+    } else {
+      return handler(handshake);
+    }
+  };
+  using Returned = decltype(call(std::declval<Handshake&>()));
+  static_assert(std::is_void_v<Returned> || std::is_convertible_v<Returned, std::optional<Response>>,
+                "a WebSocket's handler returns void, where it always accepts, or std::optional<postern::Response>");
+  return [call = std::move(call)](Handshake& handshake) -> std::optional<Response> {
+    if constexpr (std::is_void_v<Returned>) {
+      call(handshake);
+      return std::nullopt;
+    } else {
+      return call(handshake);
     }
   };
 }
@@ -242,6 +269,27 @@ inline postern_status run_reply(postern_instance* self, void* user, const poster
     if (!response) throw Error(POSTERN_E_STATE, "the handler returned without a response and without detach()");
     postern_status sent = detail::send(*instance.tables.http, reply, *response);
     if (sent != POSTERN_E_GONE) check(sent, "send");  // too late is nobody's fault here
+    return POSTERN_OK;
+  });
+}
+
+inline postern_status run_handshake(postern_instance* self, void* user, const postern_request* request,
+                                    postern_reply* reply) noexcept {
+  Instance& instance = Instance::of(self);
+  return instance.guarded([&]() -> postern_status {
+    Handshake handshake(instance.tables, request, reply);
+    std::optional<Response> response;
+    try {
+      response = (*static_cast<HandshakeFunction*>(user))(handshake);
+    } catch (const std::exception& error) {
+      if (!handshake.accepted()) throw;
+      Log(instance.tables).warn(std::string("a WebSocket's handler failed after accept(): ") + error.what());
+    }
+    if (handshake.accepted()) return POSTERN_OK;
+    if (handshake.detached()) return POSTERN_PENDING;
+    if (!response) throw Error(POSTERN_E_STATE, "the handler returned without accept() and without a response");
+    postern_status sent = detail::send(*instance.tables.http, reply, *response);
+    if (sent != POSTERN_E_GONE) check(sent, "send");
     return POSTERN_OK;
   });
 }

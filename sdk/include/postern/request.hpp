@@ -25,6 +25,7 @@
 #include "ext/schemes.h"
 #include "ext/timers.h"
 #include "ext/services.h"
+#include "ext/websocket.h"
 
 namespace postern::inline sdk {
 
@@ -70,6 +71,7 @@ struct HostTables {
   const postern_ext_client* client = nullptr;
   const postern_ext_timers* timers = nullptr;
   const postern_ext_services* services = nullptr;
+  const postern_ext_websocket* websocket = nullptr;
 };
 
 template <typename Table>
@@ -228,9 +230,11 @@ class Exchange : public Request {
   }
   bool detached() const { return detached_; }
 
- private:
+ protected:
   const detail::HostTables& tables_;
   postern_reply* reply_;
+
+ private:
   bool detached_ = false;
 };
 

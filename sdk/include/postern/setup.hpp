@@ -1,5 +1,5 @@
 // postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks, metrics,
-// upstreams, timers, services. Part of plugin.hpp.
+// upstreams, timers, services, sessions. Part of plugin.hpp.
 //
 // Declarations are plain structs for designated initialisers; a member left out means the host's default. What the host
 // refuses is collected and fails init as a whole, so that all faults are seen at once. Threads: [main], during init
@@ -17,6 +17,7 @@
 #include "client.hpp"
 #include "metrics.hpp"
 #include "services.hpp"
+#include "sessions.hpp"
 
 namespace postern::inline sdk {
 
@@ -128,11 +129,13 @@ namespace detail {
 
 using EventFunction = std::function<Outcome(Delivery&)>;
 using ReplyFunction = std::function<std::optional<Response>(Exchange&)>;
+using HandshakeFunction = std::function<std::optional<Response>(Handshake&)>;
 using HealthFunction = std::function<Health()>;
 using ServiceFunction = std::function<std::string(ServiceCall&)>;
 
 postern_status run_handler(postern_instance* self, void* user, postern_delivery* handle) noexcept;
 postern_status run_reply(postern_instance* self, void* user, const postern_request* request, postern_reply* reply) noexcept;
+postern_status run_handshake(postern_instance* self, void* user, const postern_request* request, postern_reply* reply) noexcept;
 postern_status run_verify(postern_instance* self, void* user, const postern_request* request, int64_t now_ms,
                           const postern_str* secrets, size_t secrets_len, postern_explain* explain) noexcept;
 postern_status run_sign(postern_instance* self, void* user, const postern_request* request, int64_t now_ms, postern_str secret,
@@ -147,6 +150,10 @@ EventFunction to_event_function(Plugin& self, F handler);
 template <typename F>
 ReplyFunction to_reply_function(Plugin& self, F handler);
 
+// The same, returning std::optional<Response>, or void.
+template <typename F>
+HandshakeFunction to_handshake_function(Plugin& self, F handler);
+
 // The same, returning what a std::string is made of, or void.
 template <typename F>
 ServiceFunction to_service_function(Plugin& self, F function);
@@ -155,6 +162,7 @@ ServiceFunction to_service_function(Plugin& self, F function);
 struct Slots {
   std::deque<EventFunction> events;
   std::deque<ReplyFunction> replies;
+  std::deque<HandshakeFunction> handshakes;
   std::deque<SchemeFunctions> schemes;
   std::deque<HealthFunction> health;
   TimerSlots timers;
@@ -181,6 +189,21 @@ class Setup {
     auto& slot = slots_.replies.emplace_back(detail::to_reply_function(self_, std::move(handler)));
     add_route(route, POSTERN_ROUTE_REPLY, &detail::run_reply, &slot);
   }
+
+  // A WebSocket route: GET, whatever the route says. `handler`: a callable taking Handshake& or a member function of the plugin, which
+  // accepts and returns nothing, or returns the response that refuses. Runs on several threads at once.
+  template <typename F>
+  void websocket(Route route, F handler) {
+    auto& slot = slots_.handshakes.emplace_back(detail::to_handshake_function(self_, std::move(handler)));
+    route.method = "GET";
+    add_route(route, POSTERN_ROUTE_WEBSOCKET, &detail::run_handshake, &slot);
+  }
+  // Sessions as a client, from activate on; keep what is returned.
+  Sessions sessions() const {
+    detail::need(tables_.websocket, POSTERN_EXT_WEBSOCKET);
+    return Sessions(tables_);
+  }
+
   void sample(const Sample& sample);
 
   // `handler`: a callable taking Delivery& or a member function of the plugin, returning void (done) or Outcome.

@@ -13,6 +13,7 @@
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"
 #include "postern/ext/services.h"
+#include "postern/ext/websocket.h"
 
 _Static_assert(sizeof(void*) == 8, "the golden layouts are those of LP64");
 _Static_assert(POSTERN_RECORD_ANY > POSTERN_RECORD_ABSENT, "versions are unsigned");

@@ -193,6 +193,9 @@ void FakeHost::stop(std::chrono::milliseconds drain) {
   if (s.instance == nullptr) return;
   cancel_requests();
   run_callbacks();
+  for (const SessionView& session : sessions()) {
+    if (!session.ended) end(session.session, {.code = 1001, .by_peer = false, .reason = "the gateway stops"});
+  }
   {
     std::lock_guard lock(s.mutex);
     s.memory_timers.clear();

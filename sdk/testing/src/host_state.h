@@ -20,6 +20,7 @@
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"
 #include "postern/ext/services.h"
+#include "postern/ext/websocket.h"
 #include "postern/testing/fake_host.h"
 
 namespace postern::testing {
@@ -97,6 +98,18 @@ struct ServiceCallState {
   bool ended = false;  // the plugin's function has returned
 };
 
+// What a postern_session* points at.
+struct SessionState {
+  HostState* host = nullptr;
+  postern_session_calls calls{};
+  void* user = nullptr;
+  SessionView view;
+  std::vector<SessionMessage> sent;
+  size_t buffered = 0;
+  bool wakes = false;
+  bool gone = false;  // ended() has returned
+};
+
 struct DeliveryState;
 
 // What a postern_request* points at. Like all that handles point at it is kept until the host dies, so that a call that
@@ -124,6 +137,7 @@ struct SigningState {
 struct ReplyState {
   HostState* host = nullptr;
   RequestView* view = nullptr;
+  bool is_handshake = false;  // of a WebSocket route
   std::thread::id handler_thread;
   const char* ended = nullptr;  // what ended the plugin's right to the handle: "send()"; null: it has it
   Replied replied;              // an answer is there once its status is not 0
@@ -220,6 +234,7 @@ struct HostState {
   std::map<std::string, std::function<ServiceAnswered(const ServiceCalled&)>> served;
   std::vector<ServiceCalled> service_calls;
   std::deque<ServiceCallState> calls_of_services;
+  std::deque<SessionState> sessions;
   std::function<void()> before_settle;
 
   static HostState& of(postern_host* host) { return *reinterpret_cast<HostState*>(host); }
@@ -237,6 +252,11 @@ struct HostState {
 
   // Without the mutex: runs a service of the plugin.
   ServiceAnswered run_service(const PublishedService& service, const ServiceCalled& called, std::string caller);
+
+  // With the mutex held: the session whose timer is due first, and by then; null when none is.
+  SessionState* due_session(int64_t until_ms);
+  // Without the mutex.
+  void run_timer(SessionState& session);
 
   Settled run(DeliveryState& delivery);
   void settle(Attempt& attempt, postern_status outcome, std::string why);
@@ -275,6 +295,7 @@ extern const postern_ext_metrics kMetrics;
 extern const postern_ext_client kClient;
 extern const postern_ext_timers kTimers;
 extern const postern_ext_services kServices;
+extern const postern_ext_websocket kWebsocket;
 
 inline std::string to_string(postern_str text) {
   return text.len == 0 ? std::string() : std::string(text.ptr, text.len);

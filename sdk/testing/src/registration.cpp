@@ -101,8 +101,11 @@ postern_status add_functions(postern_host* handle, const postern_scheme_function
 
 // What only one kind of route has.
 std::string fault_of_kind(const postern_route_desc& d) {
-  if (d.kind != POSTERN_ROUTE_EVENT && d.kind != POSTERN_ROUTE_REPLY) return "unknown kind";
-  bool reply = d.kind == POSTERN_ROUTE_REPLY;
+  if (d.kind < POSTERN_ROUTE_EVENT || d.kind > POSTERN_ROUTE_WEBSOCKET) return "unknown kind";
+  bool reply = d.kind != POSTERN_ROUTE_EVENT;
+  bool websocket = d.kind == POSTERN_ROUTE_WEBSOCKET;
+  if (websocket && to_view(d.method) != "GET") return "a WebSocket begins with GET";
+  if (websocket && (d.flags & POSTERN_ROUTE_RECORDED) != 0) return "a WebSocket's request is no event";
   if (reply && d.reply == nullptr) return "a reply route without a handler";
   if (reply && d.wait_ms != 0) return "a reply route has a deadline and no wait";
   if (!reply && (d.reply != nullptr || d.deadline_ms != 0)) return "an event route has no reply handler and no deadline";
@@ -226,6 +229,7 @@ const void* find_table(std::string_view id) {
   if (id == POSTERN_EXT_CLIENT) return &kClient;
   if (id == POSTERN_EXT_TIMERS) return &kTimers;
   if (id == POSTERN_EXT_SERVICES) return &kServices;
+  if (id == POSTERN_EXT_WEBSOCKET) return &kWebsocket;
   return nullptr;
 }
 

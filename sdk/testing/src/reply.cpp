@@ -136,16 +136,17 @@ std::optional<std::map<std::string, std::string>> match(std::string_view path_te
 
 // With the mutex held: the route for the request, whose path parameters are filled in; null when there is none. A
 // template with fewer parameters is preferred.
-const ReplyHandler* find_route(const HostState& host, Request& request) {
+const ReplyHandler* find_route(const HostState& host, Request& request, bool& is_handshake) {
   const ReplyHandler* handler = nullptr;
   std::map<std::string, std::string> best;
   std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   for (size_t i = 0; i < host.routes.size(); ++i) {
     const RouteDeclaration& route = host.routes[i];
-    if (route.kind != POSTERN_ROUTE_REPLY || route.method != request.method) continue;
+    if (route.kind == POSTERN_ROUTE_EVENT || route.method != request.method) continue;
     auto parameters = match(route.path, path);
     if (!parameters || (handler != nullptr && parameters->size() >= best.size())) continue;
     handler = &host.reply_handlers[i];
+    is_handshake = route.kind == POSTERN_ROUTE_WEBSOCKET;
     best = std::move(*parameters);
   }
   request.path_parameters.merge(best);
@@ -198,11 +199,13 @@ Replied FakeHost::reply(const Request& request) {
     refused.returned = s.instance == nullptr ? POSTERN_E_STATE : POSTERN_E_NOT_FOUND;
     refused.error = s.instance == nullptr ? "the plugin does not run" : "no reply route for " + request.target;
     Request whole = with_urls(s, request);
-    const ReplyHandler* found = find_route(s, whole);
+    bool is_handshake = false;
+    const ReplyHandler* found = find_route(s, whole, is_handshake);
     if (s.instance == nullptr || found == nullptr) return refused;
     handler = *found;
     reply = &s.replies.emplace_back();
     reply->host = &s;
+    reply->is_handshake = is_handshake;
     reply->view = &s.view_of(std::move(whole));
     reply->handler_thread = std::this_thread::get_id();
     reply->replied.reply = s.replies.size();

@@ -123,17 +123,28 @@ size_t FakeHost::pass(std::chrono::milliseconds time) {
   int64_t until = s.time_ms + time.count();
   for (size_t ran = 0;; ++ran) {
     MemoryTimer next;
+    SessionState* session = nullptr;
     {
       std::lock_guard lock(s.mutex);
       auto first = s.memory_timers.begin();
-      if (s.instance == nullptr || first == s.memory_timers.end() || first->first > until) {
+      const bool due = first != s.memory_timers.end() && first->first <= until;
+      session = s.due_session(due ? first->first : until);
+      if (s.instance == nullptr || (!due && session == nullptr)) {
         s.time_ms = until;
         return ran;
       }
-      s.time_ms = first->first;
-      next = first->second;
-      s.memory_timers.erase(first);
+      if (session != nullptr) {
+        s.time_ms = *std::exchange(session->view.armed_ms, std::nullopt);
+      } else {
+        s.time_ms = first->first;
+        next = first->second;
+        s.memory_timers.erase(first);
+      }
       s.take_error();
+    }
+    if (session != nullptr) {
+      s.run_timer(*session);
+      continue;
     }
     postern_status status = next.callback(s.instance, next.user);
     std::lock_guard lock(s.mutex);

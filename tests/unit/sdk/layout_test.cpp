@@ -2,9 +2,6 @@
 // never changes; a SIZED struct may get new lines at its end. Everything is checked by the compiler.
 #include <gtest/gtest.h>
 
-#include <cstddef>
-#include <type_traits>
-
 #include "postern/abi.h"
 #include "postern/ext/client.h"
 #include "postern/ext/events.h"
@@ -17,14 +14,11 @@
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"
 #include "postern/ext/services.h"
+#include "tests/unit/sdk/layout.h"
 
 #if defined(__x86_64__) || defined(__aarch64__)
 
 // NOLINTBEGIN: one line a fact
-#define SIZE(type, bytes) static_assert(sizeof(type) == (bytes) && alignof(type) == 8 && std::is_trivial_v<type>)
-#define AT(type, member, offset) static_assert(offsetof(type, member) == (offset))
-#define IS(type, member, ...) static_assert(std::is_same_v<decltype(type::member), __VA_ARGS__>)
-#define VALUE(name, value) static_assert(static_cast<long long>(name) == (value))
 
 SIZE(postern_str, 16);
 AT(postern_str, ptr, 0);

@@ -199,7 +199,7 @@ TEST_F(SessionTest, TellsWhenThereIsRoomAgain) {
   start("", Role::kServer, 4096);
   int sent = 0;
   on_loop([&] {
-    while (session_->buffered() < limits_.max_queued) {
+    while (session_->buffered() <= limits_.max_queued / 2) {
       ASSERT_TRUE(session_->send(Kind::kText, std::string(1'000, 'x'), Class::kControl));
       ++sent;
     }

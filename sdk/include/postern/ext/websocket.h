@@ -43,7 +43,8 @@ typedef struct postern_session_calls {
   void (*opened)(postern_instance* self, void* user, postern_session* session);
   /* [session] A whole message. `data` lives until the call returns. */
   void (*message)(postern_instance* self, void* user, postern_session* session, uint32_t kind, postern_str data);
-  /* [session] Half of max_queued is free again, after a send() that found it used up. */
+  /* [session] At most a quarter of max_queued waits, after a send() that left more than half of it waiting. Who must lose no media
+   * pauses in between what it comes from. */
   void (*writable)(postern_instance* self, void* user, postern_session* session);
   /* [session] What arm() asked for. */
   void (*timer)(postern_instance* self, void* user, postern_session* session);
@@ -80,8 +81,8 @@ typedef struct postern_ext_websocket {
   /* [any] In place of send() of postern.http, for a request of a route of the kind POSTERN_ROUTE_WEBSOCKET: the client is told that the
    * session begins. opened() or, where the client has gone, ended() is called later, never within this call. `protocols`: "realtime,
    * other": the first that the client offers is chosen; "": none. `limits` and `session` may be NULL. POSTERN_E_LIMIT: too
-   * many sessions: nothing is called, and the reply is still to be sent. POSTERN_E_GONE: too late; where `session` was set by then, ended()
-   * is called. */
+   * many sessions: nothing is called, and the reply is still to be sent. POSTERN_E_GONE: too late. Once `session` has been set, ended() is
+   * called, whatever this returns. */
   postern_status (*accept)(postern_host* host, postern_reply* reply, postern_str protocols, const postern_session_limits* limits,
                            const postern_session_calls* calls, void* user, postern_session** session);
 
@@ -104,7 +105,8 @@ typedef struct postern_ext_websocket {
   size_t (*buffered)(const postern_session* session);
   uint64_t (*dropped)(const postern_session* session);
 
-  /* [session] While paused nothing is read, pings neither: the peer's own buffers fill up. Not counted: one resume() ends it. */
+  /* [session] While paused nothing is read, pings neither: the peer's own buffers fill up. What was read before, 64 KiB at most, still
+   * comes. Not counted: one resume() ends it. */
   void (*pause)(postern_session* session);
   void (*resume)(postern_session* session);
 
@@ -115,6 +117,9 @@ typedef struct postern_ext_websocket {
    * POSTERN_E_GONE: it has ended. */
   uint64_t (*id)(const postern_session* session);
   postern_status (*wake)(postern_host* host, uint64_t id);
+
+  /* [session] Takes back the media that has not begun to be sent, uncounted by dropped(). How many messages. */
+  uint64_t (*discard_media)(postern_session* session);
 } postern_ext_websocket;
 
 #ifdef __cplusplus

@@ -4,7 +4,7 @@
 // when it comes too late. It verifies no signature by itself, and no request comes by the net: deliver() runs a handler,
 // redeliver() its next attempt, verify() and sign() a scheme's functions, reply() a reply route's handler. Nor does one go out:
 // answer() says what an upstream answers. Other plugins there are none: serve() stands for a service of one, and call_service() is one that
-// calls.
+// calls. Nor are there peers of WebSocket sessions: the test says what comes of them.
 //
 // What a plugin does against the rules, and a real host might not survive, is collected in misuses(): check that it is
 // empty. Threads: one thread drives the host; the plugin may call from any.
@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "postern/abi.h"
+#include "postern/testing/fake_session.h"
 
 namespace postern::testing {
 
@@ -37,6 +38,7 @@ struct Options {
   std::string public_url = {};   // gateway.public_url; a '/' at its end is taken off
   bool trusts_proxies = false;   // whether gateway.trusted_proxies names any
   size_t max_detached = 1000;    // replies that may be detached at once; beyond them POSTERN_E_LIMIT
+  size_t max_sessions = 10'000;  // in the host's life; beyond them POSTERN_E_LIMIT
 };
 
 struct ConfigFault {
@@ -121,6 +123,7 @@ struct Replied {
   std::string body;
   bool sent = false;                     // the plugin gave this answer
   bool detached = false;                 // the plugin called detach()
+  size_t session = 0;                    // a WebSocket that it accepted, with the status 101: for open() and the like
   postern_status returned = POSTERN_OK;  // by the handler
   std::string error;                     // what it said by set_error, or why the host answered itself
   // The first header of that name, any case; empty without one.
@@ -296,8 +299,8 @@ class FakeHost {
   // A durable timer is due: it goes, and its event is delivered. `handled` is false when there is no such timer.
   Settled fire(std::string_view name);
   size_t timers_in_memory() const;
-  // Time passes for the timers in memory: runs the callbacks of those that are due, and of those that they start, in the order of their
-  // times, on the calling thread. How many ran.
+  // Time passes for the timers in memory and those of sessions: runs the callbacks of those that are due, and of those that they start, in
+  // the order of their times, on the calling thread. How many ran.
   size_t pass(std::chrono::milliseconds time);
   // Publishes a service that the plugin wants; `function` runs on the thread of the call. A required one without it is
   // POSTERN_E_GONE, an optional one POSTERN_E_NOT_FOUND.
@@ -308,6 +311,17 @@ class FakeHost {
                                std::chrono::milliseconds deadline = std::chrono::seconds(10));
   std::vector<std::string> services() const;  // that the plugin publishes
   std::vector<WantedService> wanted_services() const;
+
+  // WebSocket sessions, by the numbers that Replied::session and sessions() have. A WebSocket route is asked by reply() with the method
+  // GET. Everything runs on the calling thread.
+  std::vector<SessionView> sessions() const;  // all there ever were
+  void open(size_t session);                  // opened(): the first that happens to it, unless it ends at once
+  void receive(size_t session, std::string_view data, uint32_t kind = POSTERN_MESSAGE_TEXT);
+  std::vector<SessionMessage> take_sent(size_t session);  // since the last time
+  void set_buffered(size_t session, size_t bytes);        // as the plugin is told
+  void writable(size_t session);
+  void end(size_t session, const SessionEnded& ended = {});
+  size_t run_wakes();  // calls woken() of those for which the plugin has called wake(): how many
 
   std::vector<HealthResult> health();  // runs every check
   std::vector<LogLine> log() const;
