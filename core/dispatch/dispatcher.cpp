@@ -229,7 +229,7 @@ void Dispatcher::settle(const std::shared_ptr<Delivery>& delivery, HandlerResult
   settling->delivery = delivery->seq();
   settling->event = delivery->event().seq;
   settling->plugin = subscriber.plugin;
-  settling->own = delivery->event().provider == subscriber.plugin && subscriber.with_json.empty();
+  settling->own = delivery->event().provider == subscriber.plugin && subscriber.name == ingest::kOwnHandlers;
   settling->type = roster->targets.types().match(delivery->event().provider, delivery->event().type);
   settling->attempts = delivery->attempt();
   settling->started_at = delivery->started_at();

@@ -4,7 +4,9 @@
 #include "core/extension/convert.h"
 #include "core/extension/handles.h"
 #include "core/extension/table.h"
+#include "core/ingest/identify.h"
 #include "core/ingest/json_body.h"
+#include "core/plugin/call.h"
 
 namespace postern::extension {
 namespace {
@@ -71,6 +73,41 @@ postern_status retry_after(postern_delivery* handle, uint64_t ms) {
   return POSTERN_OK;
 }
 
+// On a thread of the plugin's published events.
+void tell(postern_host* host, postern_publish_callback on_published, void* user, const plugin::Publisher::Outcome& outcome) {
+  postern_published theirs{};
+  theirs.struct_size = sizeof theirs;
+  theirs.status = outcome.status ? POSTERN_OK : POSTERN_RETRY;
+  theirs.duplicate = outcome.duplicate ? 1 : 0;
+  theirs.settled = outcome.settled ? 1 : 0;
+  theirs.event_id = borrow(outcome.event_id);
+  theirs.result = borrow(outcome.result);
+  theirs.error = borrow(outcome.error);
+  log::PluginScope scope(host->name);
+  postern_status status = plugin::guarded({host->crash_number, plugin::EntryPoint::kPublished}, [&] {
+    on_published(host->self, user, &theirs);
+    return POSTERN_OK;
+  });
+  if (status < 0) log::warn("the callback of a published event has failed", {{"error", plugin::explain(status)}});
+}
+
+postern_status publish(postern_host* host, const postern_publish_desc* desc, postern_publish_callback on_published, void* user) {
+  return contained([&]() -> postern_status {
+    postern_publish_desc theirs = sized(desc);
+    if (theirs.wait_ms > plugin::Publisher::kMaxWaitMs) return fail(POSTERN_E_INVALID, "a handler is waited for at most an hour");
+    // Before it is copied.
+    if (theirs.body.len > ingest::kMaxPublishedBytes) return fail(POSTERN_E_LIMIT, "an event that is published has at most 4 MiB");
+    auto event = ingest::identify(host->name, {copy(theirs.type), copy(theirs.body), copy(theirs.order_key), copy(theirs.external_id)});
+    if (!event) return to_abi(event.status());
+    plugin::Publisher::OnPublished told;
+    if (on_published != nullptr) {
+      told = [host, on_published, user](const plugin::Publisher::Outcome& outcome) { tell(host, on_published, user, outcome); };
+    }
+    Status taken = host->publisher.publish(std::move(*event), theirs.wait_ms, std::move(told), host->generation.lock());
+    return taken.code() == Code::kUnavailable ? fail(POSTERN_E_STATE, taken.message()) : to_abi(taken);
+  });
+}
+
 }  // namespace
 
 const void* events() {
@@ -93,6 +130,7 @@ const void* events() {
     t.complete = complete;
     t.retry_after = retry_after;
     t.critical = critical;
+    t.publish = publish;
     return t;
   }();
   return &table;

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::string_view kOwnHealthChecks[] = {"database", "dispatch", "webhook_url"};  // the gateway's
 constexpr uint16_t kSessionsGoAway = 1001;
-constexpr const char* kOwnHandlers = "handlers";  // the delivery's `subscriber`
+constexpr const char* kPublishing = "publish";  // the purpose of threads
 
 std::string path_of(const config::Config& config, const config::Plugin& plugin) {
   return plugin.library.starts_with('/') ? plugin.library : config.plugin_dir + "/" + plugin.library;
@@ -203,8 +203,8 @@ void Assembly::add_handlers(const config::Plugin& plugin, plugin::Instance& inst
   std::vector<std::string> globs;
   for (const plugin::Handler& handler : instance.registrations().handlers) globs.push_back(handler.glob);
   if (globs.empty()) return;
-  roster_.targets.add_handlers(plugin.name, kOwnHandlers, std::move(globs));
-  roster_.subscribers.push_back({plugin.name, kOwnHandlers, plugin.policies, true, "",
+  roster_.targets.add_handlers(plugin.name, ingest::kOwnHandlers, std::move(globs));
+  roster_.subscribers.push_back({plugin.name, ingest::kOwnHandlers, plugin.policies, true, "",
                                 [&instance](dispatch::Delivery& delivery) { return instance.handle(delivery); }});
 }
 
@@ -265,7 +265,7 @@ void Assembly::add_subscription(const config::Subscription& subscription, Faults
     faults.push_back({subscription.mark, "plugin " + subscription.plugin + " takes no subscriptions"});
     return;
   }
-  if (subscription.name == kOwnHandlers) {
+  if (subscription.name == ingest::kOwnHandlers) {
     faults.push_back({subscription.mark, "the name '" + subscription.name + "' is taken by the plugin's own handlers; give another"});
     return;
   }
@@ -291,7 +291,7 @@ plugin::Instance* Assembly::find(const std::string& name) {
   return nullptr;
 }
 
-Status Assembly::connect(client::Client& client, const std::weak_ptr<const void>& generation) {
+Status Assembly::connect(client::Client& client, const plugin::Publisher::Outlet& outlet, const std::weak_ptr<const void>& generation) {
   for (auto& instance : instances_) {
     instance->belong_to(generation);
     instance->sessions().open();
@@ -300,6 +300,8 @@ Status Assembly::connect(client::Client& client, const std::weak_ptr<const void>
     if (caller.threads()) call_threads_.push_back({instance->name(), "client", caller.threads()});
     instance->timers().connect(alarm_);
     call_threads_.push_back({instance->name(), "timer", instance->timers().threads()});
+    instance->publisher().connect(outlet, alarm_, instance->name());
+    call_threads_.push_back({instance->name(), kPublishing, instance->publisher().threads()});
   }
   return Status::ok();
 }
@@ -340,7 +342,13 @@ bool Assembly::stop_calls(int64_t within_ms) {
   for (auto& instance : instances_) instance->timers().close();
   for (auto& instance : instances_) all_back = instance->sessions().stop(until) && all_back;
   for (auto& instance : instances_) all_back = instance->client().close(std::max<int64_t>(0, until - steady_ms())) && all_back;
-  for (const CallThreads& t : call_threads_) all_back = t.pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
+  // What sessions have published as they ended, however long that took, is still to be durable, and their plugins are told.
+  const int64_t told_until = steady_ms() + within_ms;
+  for (auto& instance : instances_) all_back = instance->publisher().close(told_until) && all_back;
+  for (const CallThreads& t : call_threads_) {
+    if (t.purpose == kPublishing) continue;  // whoever comes back late is still to be told: close() stops them
+    all_back = t.pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
+  }
   for (auto& instance : instances_) all_back = instance->close_services(until) && all_back;  // whom threads of plugins may be inside
   return all_back;
 }

@@ -52,8 +52,8 @@ Status Gateway::open(std::unique_ptr<Assembly> assembly) {
   auto store = store::sqlite::SqliteStore::open(config_.store_path, limits);
   if (!store) return store.status();
   store_ = std::move(*store);
-  if (Status s = first->assembly->connect(client_, first); !s) return s;
   dispatcher_ = std::make_unique<dispatch::Dispatcher>(roster_of(first), *store_, config_.workers);
+  if (Status s = first->assembly->connect(client_, outlet_for(first), first); !s) return s;
   make_upkeep();
   views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_all_plugins(); },
                                                          [this] { return describe_routes(*generations_.current()->assembly); },
@@ -64,6 +64,18 @@ Status Gateway::open(std::unique_ptr<Assembly> assembly) {
   add_health_checks();
   set_health_checks(first);
   return open_listeners();
+}
+
+// Events of plugins go to whoever takes them in the configuration in service; but for those of one that is about to be in service, whose
+// plugins are at work already: there it is the later one.
+plugin::Publisher::Outlet Gateway::outlet_for(const std::shared_ptr<const Generation>& generation) {
+  auto address = [this, own = std::weak_ptr<const Generation>(generation)](ingest::NewEvent& event) {
+    auto latest = generations_.current();
+    if (auto ours = own.lock(); ours && ours->number > latest->number) latest = std::move(ours);
+    event.targets = latest->assembly->targets().match(event.provider, event.type);
+    event.dedupe_until = event.received_at + latest->config.dedupe_window.count();
+  };
+  return {*store_, *dispatcher_, std::move(address)};
 }
 
 void Gateway::make_upkeep() {

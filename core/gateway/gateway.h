@@ -78,6 +78,7 @@ class Gateway {
   Status serve_public(Loop& loop);
   Status serve_admin(Loop& loop, const net::Listener& listener, const std::string& token, net::Acceptor::MakeStream make_stream);
   void set_entrances(Loop& loop, const Generation& generation);
+  plugin::Publisher::Outlet outlet_for(const std::shared_ptr<const Generation>& generation);
   void make_upkeep();
   void add_health_checks();
   void set_health_checks(const std::shared_ptr<const Generation>& generation);

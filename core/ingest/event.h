@@ -23,6 +23,8 @@ struct Target {
   std::string plugin;
   std::string subscriber;
 };
+// The subscriber of a plugin's own handlers.
+inline constexpr const char* kOwnHandlers = "handlers";
 using Targets = std::shared_ptr<const std::vector<Target>>;
 
 struct NewEvent {

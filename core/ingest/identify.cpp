@@ -129,4 +129,30 @@ Result<NewEvent> identify(const Route& route, const signature::Scheme* scheme, c
   return event;
 }
 
+Result<NewEvent> identify(const std::string& plugin, Publication publication) {
+  auto& [type, body, order_key, external_id] = publication;
+  if (type.empty() || !is_fit(type, kMaxTypeBytes)) {
+    return Status(Code::kInvalid, "the type of an event is one line of UTF-8 of 1 to 200 bytes");
+  }
+  if (type.size() + body.size() > kMaxPublishedBytes) {
+    return Status(Code::kLimit, "an event that is published has at most 4 MiB; keep more in records");
+  }
+  if (!is_json(body)) return Status(Code::kInvalid, "the body of a published event must be JSON");
+  if (!is_fit(order_key, kMaxIdBytes)) return Status(Code::kInvalid, "an order key is one line of UTF-8 of at most 1024 bytes");
+  if (!is_fit(external_id, kMaxIdBytes)) return Status(Code::kInvalid, "an external id is one line of UTF-8 of at most 1024 bytes");
+  PartsHash hash;
+  hash.add(plugin);
+  hash.add("publish");  // no route's path, which begins with a slash
+  hash.add(external_id);
+  Sha256 digest = hash.finish();
+  NewEvent event;
+  std::copy_n(digest.begin(), event.dedupe_key.size(), event.dedupe_key.begin());
+  event.provider = plugin;
+  event.type = std::move(type);
+  event.body = std::move(body);
+  event.order_key = std::move(order_key);
+  event.external_id = std::move(external_id);
+  return event;
+}
+
 }  // namespace postern::ingest

@@ -1,4 +1,5 @@
-// From a verified request to an event: its id, type and order key, and the key that a duplicate of it would have.
+// From a verified request, or from what a plugin publishes, to an event: its id, type and order key, and the key that a duplicate of it
+// would have.
 // Thread-safety: pure functions; the JSON parser belongs to the calling thread.
 #pragma once
 
@@ -22,5 +23,16 @@ constexpr size_t kMaxTypeBytes = 200;
 // bounds; the text contains no input. `scheme`: which one verified it; null: unsigned.
 Result<NewEvent> identify(const Route& route, const signature::Scheme* scheme, const http::Request& request,
                           const http::PathParameters& path, JsonParser& parser);
+
+// What a plugin publishes by itself.
+struct Publication {
+  std::string type, body;
+  std::string order_key;    // empty: unordered
+  std::string external_id;  // empty: never a duplicate
+};
+constexpr size_t kMaxPublishedBytes = 4 * 1024 * 1024;  // type and body
+
+// Likewise. kInvalid: it is not JSON, or a value is out of bounds; kLimit: it is too large. The texts say what would do.
+Result<NewEvent> identify(const std::string& plugin, Publication publication);
 
 }  // namespace postern::ingest

@@ -37,7 +37,7 @@ struct MetricSources {
   std::function<std::vector<Loop>()> loops;
   struct CallThreads {
     std::string plugin;
-    const char* purpose;  // "verify", "reply", "client", "timer"
+    const char* purpose;  // "verify", "reply", "client", "timer", "publish"
     std::shared_ptr<ingest::CallPool> pool;
   };
   std::vector<CallThreads> call_threads;

@@ -49,6 +49,7 @@ const char* to_text(EntryPoint entry) {
     case EntryPoint::kService: return "service";
     case EntryPoint::kAnswer: return "answer";
     case EntryPoint::kSession: return "session";
+    case EntryPoint::kPublished: return "publish";
   }
   return "call";
 }

@@ -39,6 +39,7 @@ enum class EntryPoint : uint16_t {
   kService,
   kAnswer,  // the callback of a request to the outside
   kSession,  // a call of a WebSocket session
+  kPublished,  // the callback of an event that the plugin has published
 };
 const char* to_text(EntryPoint entry);  // "handler"; "call" for what is none
 

@@ -16,6 +16,7 @@
 #include "core/ingest/route.h"
 #include "core/plugin/memory_timers.h"
 #include "core/plugin/metric.h"
+#include "core/plugin/publisher.h"
 #include "core/plugin/service.h"
 #include "core/plugin/session_lanes.h"
 #include "core/signature/scheme.h"
@@ -86,6 +87,7 @@ struct postern_host {
   postern::client::Caller client;  // its calls to the outside
   postern::plugin::MemoryTimers timers;
   postern::plugin::SessionLanes sessions;
+  postern::plugin::Publisher publisher;
   std::weak_ptr<const void> generation;  // in which it is at work: who holds it keeps it there
   // Replies that the plugin has detached and not given back. Shared with them, since they may outlive the instance.
   std::shared_ptr<std::atomic<size_t>> detached_replies = std::make_shared<std::atomic<size_t>>(0);

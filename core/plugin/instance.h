@@ -45,6 +45,7 @@ class Instance {
   client::Caller& client() { return host_->client; }
   MemoryTimers& timers() { return host_->timers; }
   SessionLanes& sessions() { return host_->sessions; }
+  Publisher& publisher() { return host_->publisher; }
   const SessionLanes& sessions() const { return host_->sessions; }
   // In which generation it is at work.
   void belong_to(std::weak_ptr<const void> generation) { host_->generation = std::move(generation); }

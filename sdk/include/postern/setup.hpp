@@ -1,5 +1,5 @@
 // postern/setup.hpp - what a plugin declares in init: schemes, routes, samples, handlers, health checks, metrics,
-// upstreams, timers, services, sessions. Part of plugin.hpp.
+// upstreams, timers, services, sessions, a publisher. Part of plugin.hpp.
 //
 // Declarations are plain structs for designated initialisers; a member left out means the host's default. What the host
 // refuses is collected and fails init as a whole, so that all faults are seen at once. Threads: [main], during init
@@ -16,6 +16,7 @@
 
 #include "client.hpp"
 #include "metrics.hpp"
+#include "publisher.hpp"
 #include "services.hpp"
 #include "sessions.hpp"
 
@@ -252,6 +253,8 @@ class Setup {
   }
   // Timers in memory, from activate on; keep what is returned.
   Timers timers() { return Timers(slots_.timers); }
+  // For events outside of any delivery, from activate on; keep what is returned.
+  Publisher publisher() { return Publisher(tables_); }
 
   // Somebody whom the plugin calls, from activate on.
   Upstream upstream(const UpstreamOptions& options);

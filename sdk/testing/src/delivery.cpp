@@ -272,7 +272,7 @@ void HostState::settle(Attempt& attempt, postern_status outcome, std::string why
 const postern_ext_events kEvents = {
     &add_handler,    &add_subscription_handler, &id,   &type,    &provider, &external_id, &order_key, &received_at,
     &attempt_number, &idempotency_key,          &with, &request, &emit,     &set_result,  &complete,  &retry_after,
-    &add_critical};
+    &add_critical,   &publish_event};
 const postern_ext_records kRecords = {&get, &put, &remove, &list};
 
 }  // namespace postern::testing

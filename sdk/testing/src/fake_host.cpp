@@ -201,6 +201,7 @@ void FakeHost::stop(std::chrono::milliseconds drain) {
     s.memory_timers.clear();
     s.timers_ended = true;
   }
+  end_published();
   s.plugin.deactivate(s.instance, static_cast<uint32_t>(drain.count()));
   {
     std::lock_guard lock(s.mutex);
@@ -221,7 +222,7 @@ Settled FakeHost::deliver(const Event& event) {
   return deliver_as_it_is(std::move(whole));
 }
 
-Settled FakeHost::deliver_as_it_is(Event whole) {
+Settled FakeHost::deliver_as_it_is(Event whole, bool without_external_id) {
   HostState& s = *state_;
   DeliveryState* delivery = nullptr;
   {
@@ -229,7 +230,7 @@ Settled FakeHost::deliver_as_it_is(Event whole) {
     if (s.instance == nullptr) return {0, false, POSTERN_E_STATE, "the plugin does not run", {}, {}, {}, 0, 0};
     size_t number = s.deliveries.size() + 1;
     if (whole.id.empty()) whole.id = "evt_" + std::to_string(number);
-    if (whole.external_id.empty()) whole.external_id = whole.id;
+    if (whole.external_id.empty() && !without_external_id) whole.external_id = whole.id;
     if (whole.received_at == 0) {
       auto now = std::chrono::system_clock::now().time_since_epoch();
       whole.received_at = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();

@@ -68,6 +68,16 @@ struct WaitingRequest {
   bool cancelled = false;
 };
 
+// An event of publish().
+struct PublishedState {
+  PublishedEvent event;
+  postern_publish_callback callback = nullptr;
+  void* user = nullptr;
+  bool duplicate = false;
+  bool ended = false;  // handled and told of
+  std::optional<std::string> refusal;
+};
+
 // A timer in memory that waits.
 struct MemoryTimer {
   uint64_t number = 0;
@@ -229,6 +239,8 @@ struct HostState {
   uint64_t last_timer = 0;
   std::multimap<int64_t, MemoryTimer> memory_timers;  // by when they are due
   bool timers_ended = false;  // the plugin is being deactivated
+  std::deque<PublishedState> published;
+  std::deque<std::string> publish_refusals;  // of the next ones
   std::vector<PublishedService> services;
   std::vector<WantedService> wanted_services;
   std::map<std::string, std::function<ServiceAnswered(const ServiceCalled&)>> served;
@@ -250,6 +262,9 @@ struct HostState {
   // Without the mutex: gives a callback the next answer of that upstream.
   void respond(const std::string& upstream, postern_client_callback callback, void* user, bool cancelled);
 
+  // Without the mutex: `settled`: what its own handler made of it; null: nothing is known of that.
+  void tell_published(PublishedState& published, const Settled* settled, const std::string& why);
+
   // Without the mutex: runs a service of the plugin.
   ServiceAnswered run_service(const PublishedService& service, const ServiceCalled& called, std::string caller);
 
@@ -261,6 +276,9 @@ struct HostState {
   Settled run(DeliveryState& delivery);
   void settle(Attempt& attempt, postern_status outcome, std::string why);
 };
+
+// Of the table of postern.events.
+postern_status publish_event(postern_host* handle, const postern_publish_desc* theirs, postern_publish_callback callback, void* user);
 
 // For effects, with the mutex held: what keeps the delivery from having one more; POSTERN_OK counts it.
 postern_status begin_effect(Attempt& attempt, const char* what, size_t bytes);

@@ -26,7 +26,7 @@
 //   service      call the METHOD of the service ("method": "echo"), and be done with its answer, or dead with its error
 //
 // A subscription's handler appends the provider's id of the event to the record order/INTO (`with: {into: INTO}`).
-// What it replies, and its signature scheme: replies.cpp; its services: services.cpp. `config: {prefix: /other}` puts
+// What it replies, and its signature scheme: replies.cpp; what it publishes by itself, and its WebSockets: published.cpp; its services: services.cpp. `config: {prefix: /other}` puts
 // another one before its paths than /probe, so that a gateway can have several instances; `config: {upstream: URL}` names
 // whom it calls.
 //
@@ -217,7 +217,7 @@ postern_status init(postern_instance* self, postern_str config_json) {
   if (!find(self, POSTERN_EXT_EVENTS, self->events) || !find(self, POSTERN_EXT_HTTP, self->http) ||
       !find(self, POSTERN_EXT_RECORDS, self->records) || !find(self, POSTERN_EXT_ROUTES, self->routes) ||
       !find(self, POSTERN_EXT_SCHEMES, self->schemes) || !find(self, POSTERN_EXT_METRICS, self->metrics) ||
-      !find(self, POSTERN_EXT_TIMERS, self->timers)) {
+      !find(self, POSTERN_EXT_TIMERS, self->timers) || !find(self, POSTERN_EXT_WEBSOCKET, self->websocket)) {
     return fail(self, "an extension is missing", POSTERN_E_UNSUPPORTED);
   }
   const postern_status metrics = add_metrics(self);
@@ -255,6 +255,8 @@ postern_status init(postern_instance* self, postern_str config_json) {
   if (added != POSTERN_OK) return added;
   const postern_status replies = add_replies(self, prefix);
   if (replies != POSTERN_OK) return replies;
+  const postern_status sessions = add_session(self, prefix);
+  if (sessions != POSTERN_OK) return sessions;
   const postern_status handled = self->events->on(self->host, str("*"), handle, nullptr);
   return handled == POSTERN_OK ? self->events->on_subscription(self->host, handle_subscription, nullptr) : handled;
 }

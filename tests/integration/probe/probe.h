@@ -19,6 +19,7 @@
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"
 #include "postern/ext/services.h"
+#include "postern/ext/websocket.h"
 
 struct postern_instance {
   const postern_host_api* api = nullptr;
@@ -30,6 +31,7 @@ struct postern_instance {
   const postern_ext_schemes* schemes = nullptr;
   const postern_ext_metrics* metrics = nullptr;
   const postern_ext_timers* timers = nullptr;
+  const postern_ext_websocket* websocket = nullptr;
   postern_metric* runs = nullptr;      // runs_total{asked="done|dead|other"}
   postern_metric* body_size = nullptr; // body_bytes
   const postern_ext_client* client = nullptr;
@@ -64,6 +66,11 @@ void crash(std::string_view body);
 
 // [main] In init: the reply routes, the scheme and the route that it signs.
 postern_status add_replies(postern_instance* self, const std::string& prefix);
+
+// [main] In init: the route of its WebSockets.
+postern_status add_session(postern_instance* self, const std::string& prefix);
+// [worker] As a request to a reply route asks for it.
+postern_status publish_as_asked(postern_instance* self, const postern_request* request, postern_reply* reply, std::string_view how);
 
 // [main] In init: the type of its durable timers' events.
 postern_status add_timers(postern_instance* self);

@@ -16,6 +16,7 @@
 //   detached_blocks the same, when FILE exists
 //   detached_never  never
 //   drops           give the detached reply up
+//   publish, publish_untold, publish_throws   publish an event: see published.cpp
 //   notes           what the host said to the answers of {what}, or of the calls with the file, x-of: "0 -6 "
 //
 // The scheme "mood", for the event route POST PREFIX/checked: the header x-mood is good, bad, throws, unknown or blocks
@@ -124,6 +125,8 @@ postern_status notes(const Call& call) {
   return answer(call, 200, text);
 }
 
+postern_status publishes(const Call& call) { return publish_as_asked(call.self, call.request, call.reply, call.what); }
+
 constexpr std::pair<std::string_view, postern_status (*)(const Call&)> kReplies[] = {
     {"echo", echo},
     {"throws", [](const Call&) -> postern_status { throw std::runtime_error(std::string(kInner)); }},
@@ -139,6 +142,9 @@ constexpr std::pair<std::string_view, postern_status (*)(const Call&)> kReplies[
     {"detached_never", detached_never},
     {"drops", drops},
     {"notes", notes},
+    {"publish", publishes},
+    {"publish_untold", publishes},
+    {"publish_throws", publishes},
 };
 
 postern_status reply(postern_instance* self, void*, const postern_request* request, postern_reply* handle) {

@@ -152,7 +152,25 @@ AT(postern_ext_routes, add_sample, 8);
 IS(postern_ext_routes, add, postern_status (*)(postern_host*, const postern_route_desc*));
 IS(postern_ext_routes, add_sample, postern_status (*)(postern_host*, const postern_sample_desc*));
 
-SIZE(postern_ext_events, 136);
+SIZE(postern_publish_desc, 72);
+AT(postern_publish_desc, struct_size, 0);
+AT(postern_publish_desc, wait_ms, 4);
+AT(postern_publish_desc, type, 8);
+AT(postern_publish_desc, body, 24);
+AT(postern_publish_desc, order_key, 40);
+AT(postern_publish_desc, external_id, 56);
+
+SIZE(postern_published, 64);
+AT(postern_published, struct_size, 0);
+AT(postern_published, status, 4);
+AT(postern_published, duplicate, 8);
+AT(postern_published, settled, 12);
+AT(postern_published, event_id, 16);
+AT(postern_published, result, 32);
+AT(postern_published, error, 48);
+static_assert(std::is_same_v<postern_publish_callback, void (*)(postern_instance*, void*, const postern_published*)>);
+
+SIZE(postern_ext_events, 144);
 AT(postern_ext_events, on, 0);
 AT(postern_ext_events, on_subscription, 8);
 AT(postern_ext_events, id, 16);
@@ -170,6 +188,7 @@ AT(postern_ext_events, set_result, 104);
 AT(postern_ext_events, complete, 112);
 AT(postern_ext_events, retry_after, 120);
 AT(postern_ext_events, critical, 128);
+AT(postern_ext_events, publish, 136);
 IS(postern_ext_events, on, postern_status (*)(postern_host*, postern_str, postern_event_handler, void*));
 IS(postern_ext_events, on_subscription, postern_status (*)(postern_host*, postern_event_handler, void*));
 IS(postern_ext_events, id, postern_str (*)(const postern_delivery*));
@@ -187,6 +206,7 @@ IS(postern_ext_events, set_result, postern_status (*)(postern_delivery*, postern
 IS(postern_ext_events, complete, postern_status (*)(postern_delivery*, postern_status, postern_str));
 IS(postern_ext_events, retry_after, postern_status (*)(postern_delivery*, uint64_t));
 IS(postern_ext_events, critical, postern_status (*)(postern_host*, postern_str));
+IS(postern_ext_events, publish, postern_status (*)(postern_host*, const postern_publish_desc*, postern_publish_callback, void*));
 
 SIZE(postern_ext_records, 32);
 AT(postern_ext_records, get, 0);

@@ -23,6 +23,33 @@ extern "C" {
  * days), it counts as POSTERN_RETRY. */
 typedef postern_status (*postern_event_handler)(postern_instance* self, void* user, postern_delivery* delivery);
 
+/* An event that a plugin publishes by itself, outside of any delivery. SIZED. Borrowed until the call returns. */
+typedef struct postern_publish_desc {
+  uint32_t struct_size;
+  uint32_t wait_ms;         /* 0: on_published comes when the event is durable; else when the plugin's own handler has settled it, or so
+                             * much after it was durable, at most 3600000 */
+  postern_str type;         /* used as given: "voice.call.completed"; one line of UTF-8 of 1 to 200 bytes */
+  postern_str body;         /* JSON; with the type at most 4 MiB, as in emit() */
+  postern_str order_key;    /* "": unordered. At most 1024 bytes, one line of UTF-8 */
+  postern_str external_id;  /* likewise. A second one of this plugin with the same, of whatever type, is a duplicate within the gateway's
+                             * `dedupe.window`, and is not stored; "": never a duplicate. Ids of routes are others */
+} postern_publish_desc;
+
+/* What came of it. SIZED. Views live until the callback returns. */
+typedef struct postern_published {
+  uint32_t struct_size;
+  postern_status status;  /* POSTERN_OK: the event is durable, now or from before; POSTERN_RETRY: it is not, and may be published again: the
+                           * backlog is full, the store is down */
+  uint32_t duplicate;     /* it was there before: event_id is the first one's, and nothing is waited for */
+  uint32_t settled;       /* the plugin's own handler is done with it in time; `result` is what it set */
+  postern_str event_id;   /* "evt_…"; "" without POSTERN_OK */
+  postern_str result;     /* JSON; "" where the handler set none */
+  postern_str error;      /* why it is not durable, or why nothing is known of its handling; "" otherwise */
+} postern_published;
+
+/* On a thread that serves only this plugin's published events. */
+typedef void (*postern_publish_callback)(postern_instance* self, void* user, const postern_published* published);
+
 /* FROZEN. */
 typedef struct postern_ext_events {
   /* [main] In init. `type_glob` is matched against the event's type, with or without the plugin's "NAME." before it; '*' stands
@@ -67,6 +94,14 @@ typedef struct postern_ext_events {
   /* [main] In init. When a delivery of an event of this type dies, somebody must hear of it: the host makes an event
    * "postern.delivery.dead" of it, for whoever subscribes to that. `type_glob` as in on(). The operator may say otherwise. */
   postern_status (*critical)(postern_host* host, postern_str type_glob);
+
+  /* [any] From activate on, and as long as the plugin's sessions live, also while the gateway stops. Does not wait. The event goes the way
+   * of an emitted one: to the plugin's own handlers and to subscriptions; those of one thread are stored in the order of its calls.
+   * `on_published` (may be NULL) is called exactly once when this returns POSTERN_OK, before or after that, and else never; what cannot be
+   * stored and has no callback is logged. Before the plugin is deactivated it is told of all that it has published; what its handlers have
+   * not settled by then is not waited for, and settled later. POSTERN_E_INVALID: the description; POSTERN_E_STATE: before activate;
+   * POSTERN_E_LIMIT: the body is too large, or 10000 callbacks are outstanding; POSTERN_E_GONE: the plugin is about to be deactivated. */
+  postern_status (*publish)(postern_host* host, const postern_publish_desc* desc, postern_publish_callback on_published, void* user);
 } postern_ext_events;
 
 #ifdef __cplusplus

@@ -3,8 +3,9 @@
 // again), effects that count only when the outcome is done, pending completion and detached replies from any thread, GONE
 // when it comes too late. It verifies no signature by itself, and no request comes by the net: deliver() runs a handler,
 // redeliver() its next attempt, verify() and sign() a scheme's functions, reply() a reply route's handler. Nor does one go out:
-// answer() says what an upstream answers. Other plugins there are none: serve() stands for a service of one, and call_service() is one that
-// calls. Nor are there peers of WebSocket sessions: the test says what comes of them.
+// answer() says what an upstream answers, run_published() when what the plugin publishes is handled. Other plugins there are none: serve()
+// stands for a service of one, and call_service() is one that calls. Nor are there peers of WebSocket sessions: the test says what comes of
+// them.
 //
 // What a plugin does against the rules, and a real host might not survive, is collected in misuses(): check that it is
 // empty. Threads: one thread drives the host; the plugin may call from any.
@@ -156,6 +157,13 @@ struct Emitted {
   std::string type, body, order_key;
 };
 
+// What the plugin has published by itself.
+struct PublishedEvent {
+  std::string type, body, order_key, external_id;
+  uint32_t wait_ms = 0;
+  std::string event_id;  // of the first one, where it is a duplicate; empty: it was refused
+};
+
 // How a delivery ended, or that it is pending. Effects are there only when it is done.
 struct Settled {
   size_t delivery = 0;                  // for await(), expire(), redeliver()
@@ -287,6 +295,13 @@ class FakeHost {
   void set_record(std::string_view collection, std::string_view key, std::string_view json);
   std::vector<Emitted> emitted() const;  // committed ones, in order
 
+  std::vector<PublishedEvent> published() const;  // in order, with duplicates and refused ones
+  // The next event that the plugin publishes cannot be stored (the backlog is full, …); a script of several, one after the other.
+  void refuse_published(std::string why);
+  // Events that the plugin has published, and those that it publishes meanwhile: each goes to the plugin's own handler, if one takes it,
+  // and its callback is told; on the calling thread. What the handlers made of them, in order. Before it nothing is told.
+  std::vector<Settled> run_published();
+
   // What the next request to that upstream gets; a script of several, one after the other. Without one it finds nobody who listens.
   void answer(std::string_view upstream, OutboundAnswer answer);
   // Runs the callbacks of requests that the plugin sent without waiting, and those that they send, on the calling thread.
@@ -337,8 +352,9 @@ class FakeHost {
 
  private:
   void cancel_requests();
+  void end_published();
   // Its type is whole.
-  Settled deliver_as_it_is(Event event);
+  Settled deliver_as_it_is(Event event, bool without_external_id = false);
 
   std::unique_ptr<HostState> state_;
 };
