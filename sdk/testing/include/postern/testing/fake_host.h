@@ -40,6 +40,7 @@ struct Options {
   bool trusts_proxies = false;   // whether gateway.trusted_proxies names any
   size_t max_detached = 1000;    // replies that may be detached at once; beyond them POSTERN_E_LIMIT
   size_t max_sessions = 10'000;  // in the host's life; beyond them POSTERN_E_LIMIT
+  std::vector<std::string> foreign_schemes = {};  // of other plugins, which routes may name: "twilio:twilio"
 };
 
 struct ConfigFault {

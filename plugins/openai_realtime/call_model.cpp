@@ -1,0 +1,172 @@
+// The model's side of a call: a Realtime session, and the next one when that ends or has lasted too long.
+#include <algorithm>
+
+#include "base64.h"
+#include "call_legs.h"
+
+namespace openai_realtime {
+namespace {
+
+using Kind = ModelEvent::Kind;
+using postern::MessageKind;
+using postern::Session;
+using postern::SessionEnd;
+using std::chrono::milliseconds;
+
+constexpr uint64_t kMaxMessage = 1 << 20;           // an audio delta is a few KiB
+constexpr int64_t kBytesPerMs = 8;                  // µ-law, 8 kHz
+constexpr int64_t kMaxAheadMs = 15 * 60'000;        // of speech that the caller has still to hear
+constexpr size_t kMaxIgnored = 16;
+constexpr size_t kPrimeBytes = 16 << 10;            // of what was said before
+constexpr int64_t kReconnectOnceInMs = 30'000;
+constexpr int64_t kAskQuietAgainMs = 1'000;
+constexpr size_t kCallerQueue = 5 << 19;  // 2.5 MiB: half of it, and one more message of the model beside what had been read, fit
+
+}  // namespace
+
+void Call::connect_model(milliseconds timeout) {
+  next_ = {{}, ++last_model_, false};
+  postern::ConnectOptions options{.url = model_url_, .ca_file = config_.ca_file, .proxy = config_.proxy, .connect = timeout};
+  options.headers.emplace_back("Authorization", "Bearer " + config_.api_key);
+  if (!config_.organization.empty()) options.headers.emplace_back("OpenAI-Organization", config_.organization);
+  if (!config_.project.empty()) options.headers.emplace_back("OpenAI-Project", config_.project);
+  options.limits = {.ping = config_.silence_timeout, .max_message = kMaxMessage};
+  try {
+    next_.session = shared_.sessions.connect(options, std::make_unique<ModelLeg>(shared_from_this(), next_.number), caller_);
+  } catch (const postern::Error& error) {
+    next_ = {};
+    if (!model_.open) fall_back(error.what());
+  }
+}
+
+// The session before, where there was one, has nothing to say any more.
+void Call::on_model_opened(uint64_t number, Session& session) {
+  if (number != next_.number || finished_ || fallen_back_) return session.close(1000, "not needed any more");
+  if (model_.open) model_.session.close(1000, "another session goes on");
+  model_ = {session, number, true};
+  next_ = {};
+  ++models_;
+  active_response_.clear();
+  ignored_responses_.clear();
+  session.send(to_model_.update_session(session_json_));
+  if (models_ > 1) prime();
+  for (const std::string& payload : early_) session.send_media(to_model_.append(payload));
+  early_.clear();
+  set_alarm(Alarm::kRenew, config_.renew_after.count());
+}
+
+// A fresh session knows nothing: it is told what was said.
+void Call::prime() {
+  for (const Conversation::Turn& turn : conversation_.newest(kPrimeBytes)) {
+    model_.session.send(to_model_.create_message(turn.role, turn.text));
+  }
+}
+
+void Call::on_model_message(uint64_t number, MessageKind kind, std::string_view text) {
+  if (number != model_.number || finished_ || fallen_back_) return;
+  if (kind != MessageKind::kText) return complain(Side::kModel, "a binary message");
+  const auto event = read_model_event(text);
+  if (!event) return complain(Side::kModel, "a message that is no event");
+  on_event(*event);
+}
+
+void Call::on_event(const ModelEvent& event) {
+  switch (event.kind) {
+    case Kind::kAudioDelta: return on_audio(event);
+    case Kind::kSpeechStarted: return on_speech_started(event);
+    case Kind::kSessionUpdated:
+      if (models_ == 1 && !greeting_.empty()) model_.session.send(to_model_.create_response(std::exchange(greeting_, {})));
+      return;
+    case Kind::kResponseCreated: active_response_ = event.response_id; return;
+    case Kind::kResponseDone: return on_response_done(event);
+    case Kind::kItemDone: return on_item_done(event);
+    case Kind::kOutputTranscript: return conversation_.model_said(event.item_id, event.transcript, since_start_ms());
+    case Kind::kInputTranscript: return conversation_.caller_said(event.item_id, event.transcript, since_start_ms());
+    case Kind::kError: return on_error(event);
+    case Kind::kSessionCreated:
+    case Kind::kSpeechStopped:
+    case Kind::kOther: return;
+  }
+}
+
+void Call::on_audio(const ModelEvent& event) {
+  if (hanging_up_ && playback_.remaining_ms() == 0 && active_response_.empty()) return;
+  if (std::find(ignored_responses_.begin(), ignored_responses_.end(), event.response_id) != ignored_responses_.end()) return;
+  const auto bytes = base64_size(event.delta);
+  if (!bytes || *bytes == 0) return complain(Side::kModel, "audio that is no base64");
+  if (playback_.remaining_ms() > kMaxAheadMs) return complain(Side::kModel, "audio for more than fifteen minutes ahead");
+  ++frames_out_;
+  caller_.send_media(writer_->media(event.delta));
+  caller_.send(writer_->mark(playback_.add(event.item_id, event.response_id, static_cast<int64_t>(*bytes), kBytesPerMs)));
+  if (caller_.buffered() <= kCallerQueue / 2 || paused_) return;
+  paused_ = true;
+  model_.session.pause();
+}
+
+// Source: twilio-samples "speech-assistant-openai-realtime-api", its handleSpeechStartedEvent.
+void Call::on_speech_started(const ModelEvent& event) {
+  if (playback_.playing()) interrupt();
+  conversation_.caller_speaks(event.item_id, since_start_ms());
+}
+
+void Call::interrupt() {
+  ++interruptions_;
+  caller_.discard_media();
+  caller_.send(writer_->clear());
+  if (!config_.session.server_interrupts && !active_response_.empty()) model_.session.send(to_model_.cancel());
+  for (const Playback::Cut& cut : playback_.interrupt()) {
+    model_.session.send(to_model_.truncate(cut.item_id, cut.audio_end_ms));
+    conversation_.interrupt(cut.item_id);
+    ignored_responses_.push_back(cut.response_id);
+  }
+  while (ignored_responses_.size() > kMaxIgnored) ignored_responses_.pop_front();
+}
+
+void Call::on_response_done(const ModelEvent& event) {
+  if (const auto response = object_in(event.object, "response")) conversation_.count_usage(*response);
+  if (event.response_id == active_response_ || event.response_id.empty()) active_response_.clear();
+  if (response_wanted_) want_response();
+  hang_up_when_played();
+}
+
+// One response at a time: the next one is asked for when that has ended, and all tools have answered.
+void Call::want_response() {
+  response_wanted_ = !active_response_.empty() || pending_tools_ > 0 || !model_.open;
+  if (response_wanted_) return;
+  model_.session.send(to_model_.create_response());
+}
+
+void Call::on_error(const ModelEvent& event) {
+  const ModelError error = read_error(event);
+  shared_.meters.model_errors.add();
+  if (error.event_id == kFirstUpdate) return fall_back("it refuses the session: " + error.code + " " + error.message);
+  if (error.benign || std::exchange(logged_error_, true)) return;
+  shared_.log.warn("call " + call_sid_ + ": the model reports " + error.type + " " + error.code + ": " + error.message + "; more of them are not told");
+}
+
+// ---- its end
+
+// A session ends after 60 minutes without a warning: the next one begins before, when nobody speaks.
+void Call::renew() {
+  if (!is_quiet()) return set_alarm(Alarm::kRenew, kAskQuietAgainMs);
+  if (next_.number == 0) connect_model(config_.connect_timeout);
+}
+
+void Call::on_model_ended(uint64_t number, const SessionEnd& end) {
+  const bool in_use = number == model_.number && model_.open, was_next = number == next_.number && next_.number != 0;
+  if (in_use) dropped_ += end.dropped, model_ = {};
+  if (was_next) next_ = {};
+  if ((!in_use && !was_next) || finished_ || fallen_back_) return;
+  if (was_next && model_.open) return set_alarm(Alarm::kRenew, kAskQuietAgainMs);  // the one in use goes on
+  active_response_.clear();
+  std::string why = end.http_status != 0 && end.http_status != 101 ? "it answers the handshake with " + std::to_string(end.http_status)
+                                                                   : "its session has ended: " + std::to_string(end.code) + " " + std::string(end.reason);
+  const int64_t now = steady_ms();
+  const bool again = in_use && (!reconnected_ms_ || now - *reconnected_ms_ > kReconnectOnceInMs);
+  if (!again) return fall_back(why);
+  shared_.log.warn("call " + call_sid_ + ": the model is gone, " + why + "; trying once more");
+  reconnected_ms_ = now;
+  connect_model(std::min(config_.connect_timeout, milliseconds(1'000)));
+}
+
+}  // namespace openai_realtime

@@ -1,0 +1,24 @@
+// The session that the model is asked for: openai.md §2. Thread-safety: any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config.h"
+
+namespace openai_realtime {
+
+// What a call wants otherwise than the configuration: the <Parameter>s of its <Stream>.
+struct Overrides {
+  std::string model, voice, instructions, greeting;
+};
+Overrides overrides_of(const std::vector<std::pair<std::string_view, std::string_view>>& parameters);
+
+// The `session` of a session.update, as JSON.
+std::string session_json(const Config& config, const Overrides& overrides);
+// The address with `?model=` behind it.
+std::string model_url(const Config& config, const Overrides& overrides);
+
+}  // namespace openai_realtime
