@@ -3,18 +3,10 @@
 import asyncio
 import base64
 import json
-import socket
-import struct
 
 import realtime_events as events
 from realtime_script import ERRORS
-
-
-def reset(transport):
-    """Ends the TCP connection with a reset, as a peer that died does; what is still queued is lost."""
-    if (sock := transport.get_extra_info("socket")) is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+from sockets import reset
 
 
 async def do_connection_step(session, step):

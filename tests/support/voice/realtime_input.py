@@ -86,7 +86,7 @@ class InputAudio:
         await self.session.add_item(item)
         await self.session.item_done(item)
         if self.session.settings["audio"]["input"]["transcription"]:
-            self.session.spawn(self._transcribe(item, self.session.plan.next_transcript(), ms / 1000))
+            self.session.spawn(self._transcribe, item, self.session.plan.next_transcript(), ms / 1000)
 
     async def _transcribe(self, item, transcript, seconds):
         ids = {"item_id": item["id"], "content_index": 0}
@@ -104,7 +104,7 @@ class InputAudio:
         self.close()
         if self.detection and self.detection.get("idle_timeout_ms") and audio_ms:
             wait = (audio_ms + self.detection["idle_timeout_ms"]) / 1000
-            self._idle = asyncio.get_running_loop().call_later(wait, lambda: self.session.spawn(self._timed_out()))
+            self._idle = asyncio.get_running_loop().call_later(wait, self.session.spawn, self._timed_out)
 
     async def _timed_out(self):
         if self.session.active or (self.vad and self.vad.speaking):

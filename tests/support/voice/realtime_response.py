@@ -41,15 +41,16 @@ class Response:
 
     async def start(self):
         await self._send("response.created", response=self._object("in_progress"))
-        self.task = self.session.spawn(self._run())
+        self.task = self.session.spawn(self._run)
 
     async def cancel(self, reason):
         """Ends it where it is, and tells so; what was generated stays in the conversation."""
         if self.over:
             return
         self.over = True
-        self.task.cancel()
-        await asyncio.wait([self.task])
+        if self.task:
+            self.task.cancel()
+            await asyncio.wait([self.task])
         await self._finish("cancelled", {"type": "cancelled", "reason": reason})
 
     async def _run(self):

@@ -20,10 +20,10 @@ from urllib.parse import parse_qsl, urlsplit
 import websockets
 
 from journal import Journal
-from realtime_faults import reset
 from realtime_rules import RULES
 from realtime_script import BadScript, Script
 from realtime_session import Session
+from sockets import how_closed, reset
 
 PATH = "/v1/realtime"
 MOST_FRAME = 24 << 20  # 15 MiB of audio as base64, and its JSON
@@ -130,12 +130,11 @@ class Server:
             self._note_close(socket, session.closing is not None)
 
     def _note_close(self, socket, scripted):
-        sent, got = socket.close_sent, socket.close_rcvd
-        if sent and sent.code in (1002, 1007, 1009) and not scripted and not socket.close_rcvd_then_sent:
-            self.journal.write("violation", connection=socket.number, rule="frame.websocket", message=f"{sent.code} {sent.reason}")
-        by = "client" if got and socket.close_rcvd_then_sent else "server" if sent else "nobody"
-        chosen = got if by == "client" else sent
-        self.journal.write("close", connection=socket.number, by=by, code=chosen.code if chosen else 1006, reason=chosen.reason if chosen else "")
+        who, code, reason = how_closed(socket)
+        if who == "self" and code in (1002, 1007, 1009) and not scripted:
+            self.journal.write("violation", connection=socket.number, rule="frame.websocket", message=f"{code} {reason}")
+        by = {"peer": "client", "self": "server"}.get(who, who)
+        self.journal.write("close", connection=socket.number, by=by, code=code, reason=reason)
 
 
 def tls_context(certificate, key):

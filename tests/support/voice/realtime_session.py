@@ -65,7 +65,7 @@ class Session:
     async def run(self):
         await self.send("session.created", session=self.settings)
         for after_ms, steps in self.plan.timers:
-            self.spawn(self._timer(after_ms, steps))
+            self.spawn(self._timer, after_ms, steps)
         async for frame in self.socket:
             await self._frame(frame)
 
@@ -81,16 +81,16 @@ class Session:
         for step in steps:
             await do_connection_step(self, step)
 
-    def spawn(self, work):
+    def spawn(self, work, *arguments):
         """A task that ends with the session; what breaks in it is told, and ends the connection."""
-        task = asyncio.create_task(self._guarded(work))
+        task = asyncio.create_task(self._guarded(work, arguments))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _guarded(self, work):
+    async def _guarded(self, work, arguments):
         try:
-            await work
+            await work(*arguments)
         except websockets.ConnectionClosed:
             pass
         except Exception as error:
@@ -102,7 +102,7 @@ class Session:
 
     async def send(self, kind, **fields):
         shown = {key: value for key, value in fields.items() if key in ("item_id", "response_id", "call_id", "audio_start_ms", "audio_end_ms",
-                                                                         "transcript", "text", "arguments")}
+                                                                         "transcript", "text", "name", "arguments")}
         for key in {"item", "response", "error"} & set(fields):
             shown.update((f"{key}_{name}", fields[key][name]) for name in ("id", "type", "status", "code") if name in fields[key])
         if kind == "response.output_audio.delta":
