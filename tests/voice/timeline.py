@@ -75,7 +75,11 @@ class Call:
     def _marks(self):
         """(ms, kind, text)"""
         clears = [line for line in self.caller if line["event"] == "clear_received"]
+        speech = [line["ms"] for line in self.server if line["event"] == "sent" and line["type"] == "input_audio_buffer.speech_started"]
+        interruptions = {max((ms for ms in speech if 0 <= line["ms"] - ms <= INTERRUPTED_WITHIN), default=None) for line in clears}
         calls = {}
+        for ms in speech:
+            yield ms, *(("interruption", "interruption") if ms in interruptions else ("turn", "speech"))
         for line in clears:
             yield line["ms"], "clear", f"clear, {line['dropped_ms'] / 1000:.1f} s dropped"
         for line in self.caller:
@@ -85,9 +89,6 @@ class Call:
             kind, name = line["event"], line.get("type")
             if kind == "violation":
                 yield line["ms"], "violation", line["rule"]
-            elif kind == "sent" and name == "input_audio_buffer.speech_started":
-                cut = any(0 <= clear["ms"] - line["ms"] <= INTERRUPTED_WITHIN for clear in clears)
-                yield line["ms"], *(("interruption", "interruption") if cut else ("turn", "speech"))
             elif kind == "client" and name == "conversation.item.truncate":
                 yield line["ms"], "truncate", f"truncate at {line['audio_end_ms'] / 1000:.2f} s"
             elif kind == "sent" and name == "response.function_call_arguments.done":
@@ -118,7 +119,8 @@ class Drawing:
 
     def svg(self):
         for n in range(len(ROWS)):
-            self.put(f'<rect x="{LEFT}" y="{TOP + n * (ROW + GAP)}" width="{self.width - LEFT - RIGHT}" height="{ROW}" rx="6" fill="#f1f5f9"/>')
+            top, wide = TOP + n * (ROW + GAP), self.width - LEFT - RIGHT
+            self.put(f'<rect x="{LEFT}" y="{top}" width="{wide}" height="{ROW}" rx="6" fill="#f1f5f9"/>')
         self._axis()
         for n, (name, key, colour) in enumerate(ROWS):
             top = TOP + n * (ROW + GAP)
@@ -127,18 +129,19 @@ class Drawing:
         self._answers()
         label_rows = self._marks()
         height = self._legend(self.bottom + 36 + label_rows * LABEL_ROW) + 6
-        head = (f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{height:.0f}" viewBox="0 0 {self.width} {height:.0f}" '
+        size = f'width="{self.width}" height="{height:.0f}"'
+        head = (f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {self.width} {height:.0f}" '
                 'font-family="Inter, \'DejaVu Sans\', \'Segoe UI\', Helvetica, Arial, sans-serif" font-size="13" fill="#0f172a">')
         self.put("</svg>\n")
-        return "\n".join([head, f'<rect width="{self.width}" height="{height:.0f}" fill="#ffffff"/>', *self.lines])
+        return "\n".join([head, f'<rect {size} fill="#ffffff"/>', *self.lines])
 
     def _axis(self):
         self.text(LEFT, 34, self.title, 'font-size="20" font-weight="700"')
         heard = sum(LEVEL_MS for level in self.call.levels if level["heard"] > SOUND) / 1000
         said = sum(LEVEL_MS for level in self.call.levels if level["said"] > SOUND) / 1000
         sent = sum(block["audio_ms"] for block in self.call.blocks) / 1000
-        self.text(LEFT, 56, f"{self.call.end / 1000:.1f} s: the caller spoke {said:.1f} s and heard {heard:.1f} s; the model sent {sent:.1f} s",
-                  'fill="#475569"')
+        sums = f"{self.call.end / 1000:.1f} s: the caller spoke {said:.1f} s and heard {heard:.1f} s; the model sent {sent:.1f} s"
+        self.text(LEFT, 56, sums, 'fill="#475569"')
         step = next(each for each in (250, 500, 1000, 2000, 5000, 10000, 30000, 60000, 300000) if each * self.scale >= 44 or each == 300000)
         for ms in range(0, int(self.call.end) + 1, step):
             x = self.x(ms)
@@ -151,8 +154,8 @@ class Drawing:
         for level in self.call.levels:
             tall = min(1.0, (level[key] * 4) ** 0.5) * (ROW - 12)
             if tall > 2:
-                self.put(f'<rect x="{self.x(level["ms"] - LEVEL_MS):.1f}" y="{top + (ROW - tall) / 2:.1f}" width="{wide:.1f}" height="{tall:.1f}" '
-                         f'rx="1.5" fill="{colour}"/>')
+                x, y = self.x(level["ms"] - LEVEL_MS), top + (ROW - tall) / 2
+                self.put(f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall:.1f}" rx="1.5" fill="{colour}"/>')
 
     def _model(self, top, _key, colour):
         """Dark: while it was sent. Light: as long as it would play from then on, only outlined where it was truncated."""
@@ -200,7 +203,8 @@ class Drawing:
             if x + wide > self.width - RIGHT and x > LEFT:
                 x, y = LEFT, y + LABEL_ROW
             across = 10 if round_by == 10 else 16
-            self.put(f'<rect x="{x:.1f}" y="{y - 9:.1f}" width="{across}" height="10" rx="{min(round_by, 5)}" fill="{colour}" fill-opacity="{opacity}"/>')
+            self.put(f'<rect x="{x:.1f}" y="{y - 9:.1f}" width="{across}" height="10" rx="{min(round_by, 5)}" fill="{colour}" '
+                     f'fill-opacity="{opacity}"/>')
             self.text(x + across + 7, y, text, 'font-size="12" fill="#334155"')
             x += wide
         return y + LABEL_ROW

@@ -10,15 +10,15 @@ import websockets
 
 
 class Bridge:
-    def __init__(self, model_url, key, instructions="Be brief."):
-        self.model_url, self.headers, self.instructions = model_url, {"Authorization": f"Bearer {key}"}, instructions
+    def __init__(self, model_url, key, tls=None):
+        self.model_url, self.headers, self.tls = model_url, {"Authorization": f"Bearer {key}"}, tls
         self.item = None
         self.item_began = self.item_ms = self.timestamp = 0
         self.marks = 0
 
     async def serve(self, caller):
         """The handler of a websockets server: one call."""
-        async with websockets.connect(self.model_url, extra_headers=self.headers, max_size=None, compression=None) as model:
+        async with websockets.connect(self.model_url, extra_headers=self.headers, ssl=self.tls, max_size=None, compression=None) as model:
             self.caller, self.model, self.sid = caller, model, None
             talk = [asyncio.create_task(self._from_caller()), asyncio.create_task(self._from_model())]
             done, rest = await asyncio.wait(talk, return_when=asyncio.FIRST_COMPLETED)
@@ -35,7 +35,7 @@ class Bridge:
                 self.sid = message["streamSid"]
                 pcmu = {"format": {"type": "audio/pcmu"}}
                 await self._tell("session.update", session={
-                    "type": "realtime", "instructions": self.instructions, "output_modalities": ["audio"],
+                    "type": "realtime", "output_modalities": ["audio"],
                     "audio": {"input": {**pcmu, "turn_detection": {"type": "server_vad", "silence_duration_ms": 300},
                                         "transcription": {"model": "whisper-1"}}, "output": {**pcmu, "voice": "marin"}}})
             elif message["event"] == "media":
@@ -59,7 +59,8 @@ class Bridge:
                 played = min(self.timestamp - self.item_began, self.item_ms - 2)
                 await self._tell("conversation.item.truncate", item_id=self.item, content_index=0, audio_end_ms=max(0, played))
             elif event["type"] == "response.function_call_arguments.done":
-                await self._tell("conversation.item.create", item={"type": "function_call_output", "call_id": event["call_id"], "output": "{}"})
+                output = {"type": "function_call_output", "call_id": event["call_id"], "output": "{}"}
+                await self._tell("conversation.item.create", item=output)
             elif event["type"] == "response.done" and any(each["type"] == "function_call" for each in event["response"]["output"]):
                 await self._tell("response.create")
 

@@ -26,7 +26,7 @@ def signature_of(token, url):
 
 
 class MediaStream:
-    """`steps`: of caller_steps.parse. The journal gets the timeline; `heard` is all that the caller heard since the stream began, as mu-law."""
+    """`steps`: of caller_steps.parse. The journal gets the timeline; `heard` is all that was heard since the stream began, as mu-law."""
 
     def __init__(self, journal, steps, *, stream_sid, call_sid, account_sid, parameters, start_delay_ms=0,
                  media_before_start=False, longest_ms=600_000):
@@ -119,7 +119,8 @@ class MediaStream:
     def _media(self, data, stream_sid=None, payload=None):
         media = {"track": "inbound", "chunk": str(next(self._chunk)), "timestamp": str(self._tick * FRAME_MS),
                  "payload": payload if payload is not None else base64.b64encode(data).decode()}
-        self._put({"event": "media", "sequenceNumber": str(next(self._sequence)), "streamSid": stream_sid or self.stream_sid, "media": media})
+        sequence = str(next(self._sequence))
+        self._put({"event": "media", "sequenceNumber": sequence, "streamSid": stream_sid or self.stream_sid, "media": media})
 
     # What the caller does.
 

@@ -183,7 +183,8 @@ class Response:
         return {
             "id": self.id, "object": "realtime.response", "status": status, "status_details": details, "output": self.output,
             "output_modalities": self.modalities, "conversation_id": self.session.conversation_id if self.in_conversation else None,
-            "metadata": self.settings.get("metadata"), "usage": events.usage(int(self.session.input.heard), self.audio_ms, self.text_out) if done else None,
+            "metadata": self.settings.get("metadata"),
+            "usage": events.usage(int(self.session.input.heard), self.audio_ms, self.text_out) if done else None,
         }
 
     async def _send(self, kind, **fields):

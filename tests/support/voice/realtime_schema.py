@@ -15,6 +15,10 @@ def bad_value(path, message):
     return Fault("event.value", "invalid_value", f"Invalid value for '{path}': {message}.", path)
 
 
+def of_beta(name, path):
+    return Fault("event.beta", "beta_api_shape_disabled", f"'{name}' is of the beta API shape, which is disabled.", path)
+
+
 def text(value, path, most=None):
     if not isinstance(value, str):
         raise Fault("event.value", "invalid_type", f"Invalid type for '{path}': expected a string.", path)
@@ -91,7 +95,7 @@ def structure(required=None, optional=None, beta=frozenset()):
         dot = f"{path}." if path else ""
         for key in value:
             if key in beta:
-                raise Fault("event.beta", "beta_api_shape_disabled", f"'{dot}{key}' is of the beta API shape, which is disabled.", dot + key)
+                raise of_beta(dot + key, dot + key)
             if key not in required and key not in optional:
                 raise Fault("event.unknown_key", "unknown_parameter", f"Unknown parameter: '{dot}{key}'.", dot + key)
         for key in required:
@@ -118,7 +122,7 @@ def by_type(shapes):
 
 def format_of_audio(value, path):
     if isinstance(value, str) and value in BETA_FORMATS:
-        raise Fault("event.beta", "beta_api_shape_disabled", f"'{value}' is of the beta API shape, which is disabled.", path)
+        raise of_beta(value, path)
     by_type({"audio/pcm": ({"rate": one_of(24000)}, {}), "audio/pcmu": ({}, {}), "audio/pcma": ({}, {})})(value, path)
 
 
@@ -127,7 +131,8 @@ def session_type(value, path):
         raise Fault("session.type", "invalid_value", f"Invalid value for '{path}': this session is of the type 'realtime'.", path)
 
 
-VOICES = either(one_of("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"), structure({"id": identifier}))
+NAMED_VOICE = one_of("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
+VOICES = either(structure({"id": identifier}), NAMED_VOICE)
 TURN_FLAGS = {"create_response": boolean, "interrupt_response": boolean}
 TURN_DETECTION = nullable(by_type({
     "server_vad": ({}, {"threshold": number(0, 1), "prefix_padding_ms": integer(0, 10_000), "silence_duration_ms": integer(0, 60_000),
@@ -146,15 +151,17 @@ FUNCTION = {"name": identifier}, {"description": text, "parameters": structure({
 MCP = {"server_label": identifier}, {key: anything for key in (
     "server_url", "connector_id", "authorization", "headers", "allowed_tools", "require_approval", "server_description")}
 TOOLS = list_of(by_type({"function": FUNCTION, "mcp": MCP}), 128)
-TOOL_CHOICE = either(one_of("auto", "none", "required"), structure({"type": one_of("function", "mcp")}, {"name": text, "server_label": text}))
-MODALITIES = either(one_of(["audio"], ["text"]))
+NAMED_TOOL = structure({"type": one_of("function", "mcp")}, {"name": text, "server_label": text})
+TOOL_CHOICE = either(one_of("auto", "none", "required"), NAMED_TOOL)
+MODALITIES = one_of(["audio"], ["text"])
 MAX_TOKENS = either(one_of("inf"), integer(1, 4096))
-SHARED = {"instructions": text, "output_modalities": MODALITIES, "tools": TOOLS, "tool_choice": TOOL_CHOICE, "max_output_tokens": MAX_TOKENS,
-          "prompt": anything, "parallel_tool_calls": boolean, "reasoning": anything}
+SHARED = {"instructions": text, "output_modalities": MODALITIES, "tools": TOOLS, "tool_choice": TOOL_CHOICE,
+          "max_output_tokens": MAX_TOKENS, "prompt": anything, "parallel_tool_calls": boolean, "reasoning": anything}
 TRUNCATION = either(one_of("auto", "disabled"), structure({"type": one_of("retention_ratio"), "retention_ratio": number(0, 1)},
                                                           {"token_limits": anything}))
 SESSION = structure({"type": session_type}, {
-    **SHARED, "model": identifier, "audio": AUDIO, "truncation": TRUNCATION, "tracing": anything, "include": list_of(text)}, BETA_SESSION_KEYS)
+    **SHARED, "model": identifier, "audio": AUDIO, "truncation": TRUNCATION, "tracing": anything, "include": list_of(text),
+}, BETA_SESSION_KEYS)
 
 CONTENT = {
     "system": by_type({"input_text": ({"text": text}, {})}),

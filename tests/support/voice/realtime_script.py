@@ -29,19 +29,18 @@ STEPS = {
 }
 CONNECTION_STEPS = {"stall_ms", "drop", "close", "garbage", "error", "event"}
 # `error` events by name, as {"error": "server_error"} asks for them.
-ERRORS = {
-    "server_error": {"type": "server_error", "code": None, "message": "The server had an error while processing your request."},
-    "rate_limit_exceeded": {"type": "invalid_request_error", "code": "rate_limit_exceeded", "message": "Rate limit reached. Try again later."},
-    "insufficient_quota": {"type": "insufficient_quota", "code": "insufficient_quota", "message": "You exceeded your current quota."},
-    "session_expired": {"type": "invalid_request_error", "code": "session_expired", "message": "Your session hit its maximum duration."},
-    "invalid_api_key": {"type": "invalid_request_error", "code": "invalid_api_key", "message": "Incorrect API key provided."},
-    "model_not_found": {"type": "invalid_request_error", "code": "model_not_found", "message": "The model does not exist."},
-    "beta_api_shape_disabled": {"type": "invalid_request_error", "code": "beta_api_shape_disabled", "message": "The beta API shape is disabled."},
-    "response_cancel_not_active": {"type": "invalid_request_error", "code": "response_cancel_not_active",
-                                   "message": "Cancellation failed: no active response found."},
-    "conversation_already_has_active_response": {"type": "invalid_request_error", "code": "conversation_already_has_active_response",
-                                                 "message": "Conversation already has an active response in progress."},
-}
+INVALID = "invalid_request_error"
+ERRORS = {code: {"type": kind, "code": code, "message": message} for kind, code, message in (
+    ("server_error", "server_error", "The server had an error while processing your request."),
+    (INVALID, "rate_limit_exceeded", "Rate limit reached. Try again later."),
+    ("insufficient_quota", "insufficient_quota", "You exceeded your current quota."),
+    (INVALID, "session_expired", "Your session hit its maximum duration."),
+    (INVALID, "invalid_api_key", "Incorrect API key provided."),
+    (INVALID, "model_not_found", "The model does not exist."),
+    (INVALID, "beta_api_shape_disabled", "The beta API shape is disabled."),
+    (INVALID, "response_cancel_not_active", "Cancellation failed: no active response found."),
+    (INVALID, "conversation_already_has_active_response", "Conversation already has an active response in progress."),
+)}
 MOST_BYTES = 1 << 28
 
 
@@ -56,7 +55,8 @@ def check_step(step, where, allowed=frozenset(STEPS)):
     if kind not in allowed:
         raise BadScript(f"{where}: {step!r} is no step here; there are {', '.join(sorted(allowed))}")
     if unknown := set(step) - {kind} - STEPS[kind]:
-        raise BadScript(f"{where}: {kind} has no {', '.join(sorted(unknown))}; it may have {', '.join(sorted(STEPS[kind])) or 'nothing else'}")
+        allowed = ", ".join(sorted(STEPS[kind])) or "nothing else"
+        raise BadScript(f"{where}: {kind} has no {', '.join(sorted(unknown))}; it may have {allowed}")
     value = step[kind]
     try:
         _check_value(kind, value)
@@ -129,7 +129,7 @@ class Plan:
 
 
 class Script:
-    """One plan for each connection: without `renewals` every one begins anew, with it the second and later ones are renewals of the first."""
+    """One plan for each connection: without `renewals` every one begins anew; with it the second and later ones renew the first."""
 
     def __init__(self, script):
         if not isinstance(script, dict):

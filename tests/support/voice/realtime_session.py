@@ -14,6 +14,8 @@ from realtime_response import Response
 from realtime_rules import Fault
 
 MOST_SHOWN = 1 << 16
+# Of the events that are sent, the journal has these.
+SHOWN = {"item_id", "response_id", "call_id", "audio_start_ms", "audio_end_ms", "transcript", "text", "name", "arguments"}
 
 
 def _no_key_twice(pairs):
@@ -101,8 +103,7 @@ class Session:
         self.journal.write("broken", connection=self.number, message="".join(traceback.format_exception(error)))
 
     async def send(self, kind, **fields):
-        shown = {key: value for key, value in fields.items() if key in ("item_id", "response_id", "call_id", "audio_start_ms", "audio_end_ms",
-                                                                         "transcript", "text", "name", "arguments")}
+        shown = {key: value for key, value in fields.items() if key in SHOWN}
         for key in {"item", "response", "error"} & set(fields):
             shown.update((f"{key}_{name}", fields[key][name]) for name in ("id", "type", "status", "code") if name in fields[key])
         if kind == "response.output_audio.delta":
@@ -186,7 +187,7 @@ class Session:
 
     def _answer_call(self, call_id):
         if call_id not in self.calls:
-            raise Fault("item.call_id", "invalid_tool_call_id", f"There is no function call with the call_id '{call_id[:80]}'.", "item.call_id")
+            raise Fault("item.call_id", "invalid_tool_call_id", f"There is no function call '{call_id[:80]}'.", "item.call_id")
         if self.calls[call_id]:
             raise Fault("item.answered", "invalid_tool_call_id", f"The function call '{call_id[:80]}' has its output.", "item.call_id")
         self.calls[call_id] = True

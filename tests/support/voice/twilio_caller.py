@@ -59,7 +59,8 @@ def tls_of(options):
 
 
 def parse_options(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, epilog=caller_steps.help_text(), formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=caller_steps.help_text(),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", help="ws:// or wss://, as in <Stream url>")
     parser.add_argument("--do", action="append", default=[], metavar="STEP", help="a step, see below; may be given again")
     parser.add_argument("--connect-to", metavar="HOST:PORT", help="the address that is connected to instead of the URL's")
@@ -97,7 +98,8 @@ async def run(options, out):
                          media_before_start=options.media_before_start, longest_ms=options.longest_ms)
     signature = None if options.no_signature else options.signature or signature_of(options.auth_token, options.signed_url or options.url)
     host, _, port = (options.connect_to or "").rpartition(":")
-    status = await call(options.url, stream, journal, signature=signature, connect_to=(host, int(port)) if port else None, tls=tls_of(options))
+    status = await call(options.url, stream, journal, signature=signature, connect_to=(host, int(port)) if port else None,
+                        tls=tls_of(options))
     if options.heard:
         audio.write_wav(options.heard, audio.PCMU.decode(bytes(stream.heard)), audio.PCMU.rate)
     return status
