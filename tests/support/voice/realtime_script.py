@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import http
 
 import speech
 
@@ -41,6 +42,14 @@ ERRORS = {code: {"type": kind, "code": code, "message": message} for kind, code,
     (INVALID, "response_cancel_not_active", "Cancellation failed: no active response found."),
     (INVALID, "conversation_already_has_active_response", "Conversation already has an active response in progress."),
 )}
+ON_CONNECT = {
+    "refuse": lambda value: isinstance(value, int) and value in set(http.HTTPStatus) and value >= 300,
+    "headers": lambda value: isinstance(value, dict) and all(isinstance(each, str) for each in value.values()),
+    "hang": lambda value: value is True,
+    "drop": lambda value: value is True,
+    "close": lambda value: isinstance(value, int) and 1000 <= value <= 4999,
+    "delay_ms": lambda value: isinstance(value, (int, float)) and 0 <= value <= speech.LONGEST_MS,
+}
 MOST_BYTES = 1 << 28
 
 
@@ -60,9 +69,9 @@ def check_step(step, where, allowed=frozenset(STEPS)):
     value = step[kind]
     try:
         _check_value(kind, value)
-        for key in ("chunk_ms", "realtime_factor"):
-            if key in step and not (isinstance(step[key], (int, float)) and 0 <= step[key] <= 600_000 and (step[key] or key != "chunk_ms")):
-                raise ValueError(f"{key} is a positive number")
+        for key, least in (("chunk_ms", 1), ("realtime_factor", 0)):
+            if key in step and not (isinstance(step[key], (int, float)) and least <= step[key] <= 600_000):
+                raise ValueError(f"{key} is a number, {least} or more")
     except (ValueError, TypeError, KeyError, binascii.Error) as error:
         raise BadScript(f"{where}: {kind}: {error}") from error
     return kind
@@ -110,14 +119,16 @@ class Plan:
         chosen = {**DEFAULT, **script}
         self.vad = chosen["vad"]
         self.on_connect = chosen["on_connect"]
-        known = {"refuse", "headers", "hang", "drop", "close", "delay_ms"}
-        if not isinstance(self.on_connect, dict) or set(self.on_connect) - known:
-            raise BadScript(f"{where}.on_connect: an object with {', '.join(sorted(known))}")
+        known = isinstance(self.on_connect, dict) and set(self.on_connect) <= set(ON_CONNECT)
+        if not known or not all(ON_CONNECT[key](each) for key, each in self.on_connect.items()):
+            raise BadScript(f"{where}.on_connect: {self.on_connect!r} is none; an object with {', '.join(ON_CONNECT)}")
         self.responses = [_as_steps(each, f"{where}.responses[{n}]") for n, each in enumerate(chosen["responses"])]
         self.otherwise = _as_steps(chosen["otherwise"], f"{where}.otherwise")
         self.transcripts = list(chosen["transcripts"])
         if not all(isinstance(each, (str, dict)) for each in self.transcripts):
             raise BadScript(f"{where}.transcripts: texts, or an error object for one that fails")
+        if not all(set(timer) == {"after_ms", "do"} and isinstance(timer["after_ms"], (int, float)) for timer in chosen["timers"]):
+            raise BadScript(f'{where}.timers: [{{"after_ms": 500, "do": step}}]')
         self.timers = [(timer["after_ms"], _as_steps(timer["do"], f"{where}.timers[{n}].do", frozenset(CONNECTION_STEPS)))
                        for n, timer in enumerate(chosen["timers"])]
 

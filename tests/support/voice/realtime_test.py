@@ -260,6 +260,8 @@ class ScriptTest(ServerTest):
                        {"responses": [{"say": "x", "loud": 1}]},
                        {"responses": [{"close": 1}]}, {"responses": [{"garbage": {"huge": 1 << 40}}]}, {"timers": [{"do": {"drop": True}}]},
                        {"timers": [{"after_ms": 1, "do": {"say": "x"}}]}, {"renewals": [{"surprise": 1}]}, {"on_connect": {"explode": 1}},
-                       {"responses": [{"error": "no_such_error"}]}, {"responses": [{"say": "x", "chunk_ms": 0}]}):
+                       {"responses": [{"error": "no_such_error"}]}, {"responses": [{"say": "x", "chunk_ms": 0}]},
+                       {"on_connect": {"refuse": 999}}, {"on_connect": {"close": 1}},
+                       {"timers": [{"after_ms": "1", "do": {"drop": True}}]}):
             with self.subTest(script), self.assertRaises(BadScript):
                 Script(script)
