@@ -341,12 +341,11 @@ bool Assembly::stop_calls(int64_t within_ms) {
   close_sessions(kSessionsGoAway, "the plugin ends");
   for (auto& instance : instances_) instance->timers().close();
   for (auto& instance : instances_) all_back = instance->sessions().stop(until) && all_back;
+  until = steady_ms() + within_ms;  // sessions that are cut off have taken all of it, and what they published is still to be told of
   for (auto& instance : instances_) all_back = instance->client().close(std::max<int64_t>(0, until - steady_ms())) && all_back;
-  // What sessions have published as they ended, however long that took, is still to be durable, and their plugins are told.
-  const int64_t told_until = steady_ms() + within_ms;
-  for (auto& instance : instances_) all_back = instance->publisher().close(told_until) && all_back;
+  for (auto& instance : instances_) all_back = instance->publisher().close(until) && all_back;
   for (const CallThreads& t : call_threads_) {
-    if (t.purpose == kPublishing) continue;  // whoever comes back late is still to be told: close() stops them
+    if (std::string_view(t.purpose) == kPublishing) continue;  // whoever comes back late is still to be told: close() stops them
     all_back = t.pool->stop(std::max<int64_t>(0, until - steady_ms())) && all_back;
   }
   for (auto& instance : instances_) all_back = instance->close_services(until) && all_back;  // whom threads of plugins may be inside

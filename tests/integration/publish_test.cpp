@@ -47,7 +47,7 @@ std::string content(const std::string& path) {
 
 TEST(PublishTest, IsDurableWhenThePluginIsTold) {
   Gateway gateway({.plugins = probe_entry()});
-  const json told = publish(gateway, {{"x-key", "k"}, {"x-id", "mine"}}, body_of("a", "done"));
+  const json told = publish(gateway, {{"x-key", "k"}, {"x-external", "mine"}}, body_of("a", "done"));
   EXPECT_EQ(told["status"], 0) << told;
   EXPECT_EQ(told["duplicate"], 0);
   EXPECT_EQ(told["settled"], 0);
@@ -81,15 +81,15 @@ TEST(PublishTest, WaitsNoLongerThanItIsSaid) {
 
 TEST(PublishTest, ASecondOneOfAnIdIsADuplicate) {
   Gateway gateway({.plugins = probe_entry() + probe_at("other", "/other")});
-  const json first = publish(gateway, {{"x-id", "one"}}, body_of("a", "done"));
-  const json second = publish(gateway, {{"x-id", "one"}, {"x-wait", "20000"}, {"x-type", "probe.else"}}, body_of("b", "done"));
+  const json first = publish(gateway, {{"x-external", "one"}}, body_of("a", "done"));
+  const json second = publish(gateway, {{"x-external", "one"}, {"x-wait", "20000"}, {"x-type", "probe.else"}}, body_of("b", "done"));
   EXPECT_EQ(first["duplicate"], 0) << first;
   EXPECT_EQ(second["duplicate"], 1) << second;
   EXPECT_EQ(second["status"], 0);
   EXPECT_EQ(second["settled"], 0);
   EXPECT_EQ(second["event_id"], first["event_id"]);
   EXPECT_EQ(gateway.store().events(), 1);
-  const json others = json::parse(gateway.request("POST", "/other/reply/publish", {{"x-id", "one"}}, "{}").body);
+  const json others = json::parse(gateway.request("POST", "/other/reply/publish", {{"x-external", "one"}}, "{}").body);
   EXPECT_EQ(others["duplicate"], 0) << "another plugin's";
   gateway.request("POST", "/probe", {{"Content-Type", "application/json"}}, R"({"id":"one","type":"t"})");
   EXPECT_EQ(gateway.store().events(), 3) << "a route's is another";
@@ -97,14 +97,14 @@ TEST(PublishTest, ASecondOneOfAnIdIsADuplicate) {
   EXPECT_EQ(gateway.store().events(), 5) << "without an id";
   gateway.kill();
   gateway.start();
-  EXPECT_EQ(publish(gateway, {{"x-id", "one"}}, body_of("a", "done"))["event_id"], first["event_id"]);
+  EXPECT_EQ(publish(gateway, {{"x-external", "one"}}, body_of("a", "done"))["event_id"], first["event_id"]);
 }
 
 TEST(PublishTest, GoesToSubscriptionsInTheOrderOfItsKey) {
   Gateway gateway({.plugins = probe_entry() + probe_at("other", "/other"),
                    .subscriptions = "  - {on: voice.call.completed, plugin: other, name: calls, with: {into: calls}}\n"});
   for (const char* id : {"1", "2", "3"}) {
-    const json told = publish(gateway, {{"x-type", "voice.call.completed"}, {"x-id", id}, {"x-key", "k"}}, body_of(id, "done"));
+    const json told = publish(gateway, {{"x-type", "voice.call.completed"}, {"x-external", id}, {"x-key", "k"}}, body_of(id, "done"));
     EXPECT_EQ(told["status"], 0) << told;
   }
   EXPECT_TRUE(eventually(kSoon, [&] { return record(gateway, "calls") == R"(["1","2","3"])"; })) << record(gateway, "calls");
@@ -150,7 +150,7 @@ TEST(PublishTest, WhatIsNoEventIsRefused) {
   EXPECT_EQ(publish(gateway, {}, "no json"), kInvalid);
   EXPECT_EQ(publish(gateway, {}, ""), kInvalid);
   EXPECT_EQ(publish(gateway, {{"x-type", std::string(201, 't')}}, "{}"), kInvalid);
-  EXPECT_EQ(publish(gateway, {{"x-id", std::string(1025, 'i')}}, "{}"), kInvalid);
+  EXPECT_EQ(publish(gateway, {{"x-external", std::string(1025, 'i')}}, "{}"), kInvalid);
   EXPECT_EQ(publish(gateway, {{"x-key", std::string(1025, 'k')}}, "{}"), kInvalid);
   EXPECT_EQ(gateway.store().events(), 0);
 }

@@ -1,6 +1,6 @@
 // What probe publishes by itself.
 //
-//   POST PREFIX/reply/publish          the body as an event: x-type (else "probe.published"), x-id, x-key, x-wait (milliseconds); the answer
+//   POST PREFIX/reply/publish          the body as an event: x-type (else "probe.published"), x-external, x-key, x-wait (milliseconds); the answer
 //                                      is what came of it: {"status","duplicate","settled","event_id","result","error"}
 //   POST PREFIX/reply/publish_untold   the same without a callback: answers with the status of the call
 //   POST PREFIX/reply/publish_throws   the same with a callback that lets an exception out
@@ -81,7 +81,7 @@ postern_status accept(postern_instance* self, void*, const postern_request* requ
 }  // namespace
 
 postern_status publish_as_asked(postern_instance* self, const postern_request* request, postern_reply* reply, std::string_view how) {
-  Asked asked{header(self, request, "x-type"), header(self, request, "x-id"), header(self, request, "x-key"),
+  Asked asked{header(self, request, "x-type"), header(self, request, "x-external"), header(self, request, "x-key"),
               std::string(view(self->http->body(request))), 0};
   if (asked.type.empty()) asked.type = "probe.published";
   if (const std::string wait = header(self, request, "x-wait"); !wait.empty()) asked.wait_ms = static_cast<uint32_t>(std::stoul(wait));
