@@ -118,8 +118,10 @@ std::string fault_of(const HostState& host, const postern_route_desc& d, const R
     return "schemes, or POSTERN_ROUTE_UNSIGNED: exactly one of them";
   for (const auto& [scheme, id_from] : r.schemes) {
     const std::string& name = scheme;
-    bool known = std::any_of(host.schemes.begin(), host.schemes.end(), [&](const auto& s) { return s.name == name; });
-    if (!known) return "scheme '" + name + "' was not added before";
+    const auto& foreign = host.options.foreign_schemes;
+    bool known = std::any_of(host.schemes.begin(), host.schemes.end(), [&](const auto& s) { return s.name == name; }) ||
+                 std::find(foreign.begin(), foreign.end(), name) != foreign.end();
+    if (!known) return "scheme '" + name + "' was not added before, nor is it one of Options::foreign_schemes";
     if (is_unknown_expression(id_from, false)) return "not an expression: " + id_from;
   }
   for (const std::string* text : {&r.type_from, &r.order_key_from, &r.unsigned_id_from, &r.content_from}) {

@@ -37,6 +37,7 @@ struct Options {
   std::string public_url = {};   // gateway.public_url; a '/' at its end is taken off
   bool trusts_proxies = false;   // whether gateway.trusted_proxies names any
   size_t max_detached = 1000;    // replies that may be detached at once; beyond them POSTERN_E_LIMIT
+  std::vector<std::string> foreign_schemes = {};  // of other plugins, which routes may name: "twilio:twilio"
 };
 
 struct ConfigFault {
