@@ -72,9 +72,9 @@ TEST(ForeignSchemesTest, AreToldByTheCommands) {
 TEST(ForeignSchemesTest, OfTwilioGuardAnotherPluginsRoute) {
   const std::string token = hex(random_bytes(16));
   const std::string digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";  // printf {} | sha256sum
-  const std::string url = "https://hooks.example.org/guest/foreign?bodySHA256=" + digest;
+  const std::string url = "https://hooks.postern.test/guest/foreign?bodySHA256=" + digest;
   const std::string twilio = "  - {name: twilio, library: twilio.so, config: {auth_tokens: [" + token + "]}}\n";
-  Gateway gateway({.public_url = "https://hooks.example.org", .plugins = guest("twilio:twilio") + twilio});
+  Gateway gateway({.public_url = "https://hooks.postern.test", .plugins = guest("twilio:twilio") + twilio});
   auto post = [&](const std::string& body) {
     const Headers headers = {{"x-id", "a"}, {"X-Twilio-Signature", twilio_signature(token, url, {})}};
     return gateway.request("POST", url.substr(url.find("/guest")), headers, body).status;

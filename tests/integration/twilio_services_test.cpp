@@ -46,7 +46,7 @@ TEST(TwilioServicesTest, ACallIsEndedAndARequestThatFailedIsSentAgain) {
     EXPECT_EQ(request.method + " " + request.target,
               std::string("POST /2010-04-01/Accounts/") + kAccount + "/Calls/" + kCall + ".json");
     EXPECT_EQ(request.body, "Status=completed");
-    EXPECT_THAT(request.head, HasSubstr("Authorization: Basic QUMwMTIz")) << "AC0123…";
+    EXPECT_THAT(request.header("Authorization"), ::testing::StartsWith("Basic QUMwMTIz")) << "AC0123…";
   }
   EXPECT_THAT(gateway.log(), Not(HasSubstr(kToken)));
 }
