@@ -201,7 +201,9 @@ void add_verify(CLI::App& app, const Options& options, int& status) {
   command->add_option("--request", wanted->file, "The request as it came: request line, headers, empty line, body")
       ->required()
       ->check(CLI::ExistingFile);
-  command->add_option("--scheme", wanted->scheme, "One of the plugin's schemes, or of those of other plugins (PLUGIN:SCHEME) that its routes name; default: the one whose header the request has");
+  command->add_option("--scheme", wanted->scheme,
+                      "One of the plugin's schemes, or PLUGIN:SCHEME where its routes name another plugin's; default: the one whose header the "
+                      "request has");
   command->add_option("--secret", wanted->secret, "Try this secret instead of the configured ones");
   command->add_option("--at", wanted->at, "Unix seconds: as if the request came then; default: now")->check(CLI::NonNegativeNumber);
   command->add_option("--url", wanted->url, "Public base URL, instead of gateway.public_url: https://hooks.mycompany.com");

@@ -91,7 +91,8 @@ void Checker::check(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<co
 
 void Checker::on_late(const std::shared_ptr<Waiting>& waiting) {
   if (uint64_t suppressed = 0; late_.pass(suppressed)) {
-    log::warn("a signature was not checked in time", {{"scheme", waiting->call->scheme->name()}, {"path", waiting->call->route->path}, {"suppressed", suppressed}});
+    log::warn("a signature was not checked in time", {{"scheme", waiting->call->scheme->name()}, {"path", waiting->call->route->path},
+                                                    {"suppressed", suppressed}});
   }
   waiting->call->give_up();
   finish(waiting, std::nullopt);

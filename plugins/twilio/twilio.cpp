@@ -3,10 +3,12 @@
 #include <postern/plugin.hpp>
 #include <stdexcept>
 
+#include "call_updates.h"
 #include "calls.h"
 #include "config.h"
 #include "samples.h"
 #include "scheme.h"
+#include "stream_token.h"
 #include "twiml.h"
 
 namespace twilio {
@@ -29,6 +31,8 @@ class Twilio final : public postern::Plugin {
                          "gateway.public_url is needed: Twilio signs the URL that it calls (or set gateway.trusted_proxies)");
     }
     if (!config_.auth_tokens.empty()) register_routes(setup);  // else a fault, reported already
+    updates_.init(setup, config_);
+    voice_ = setup.acquire_optional(kVoice);
     setup.on("call.incoming", &handle_call);
     setup.on("call.status", &handle_call);
     setup.on("call.ended", [](Delivery&) {});  // our own follow-on event, for subscribers
@@ -73,10 +77,14 @@ class Twilio final : public postern::Plugin {
     std::vector<std::string_view> urls = exchange.urls();
     if (base.empty() && !urls.empty()) base = base_of(urls[0], kIncomingCall);
     if (base.empty()) throw std::runtime_error("the stream's URL is not known: set gateway.public_url");
+    std::string_view call_sid = exchange.form("CallSid").value_or("");
+    const std::string token = stream_token(voice_, call_sid);
     StreamParameters parameters{.from = exchange.form("From").value_or(""),
                                 .to = exchange.form("To").value_or(""),
-                                .call_sid = exchange.form("CallSid").value_or("")};
-    return {.body = connect_to_stream(config_.greeting, stream_url(base), parameters), .content_type = "text/xml"};
+                                .call_sid = call_sid,
+                                .token = token};
+    std::string url = stream_url(base, config_.stream_path);
+    return {.body = connect_to_stream(config_.greeting, url, parameters), .content_type = "text/xml"};
   }
 
   void unknown(Delivery& delivery) {
@@ -90,10 +98,12 @@ class Twilio final : public postern::Plugin {
 
   Config config_;
   std::string public_url_;
+  CallUpdates updates_;
+  postern::Service voice_;
 };
 
 }  // namespace
 }  // namespace twilio
 
 POSTERN_PLUGIN(twilio::Twilio, "twilio", POSTERN_PLUGIN_VERSION, POSTERN_EXT_SCHEMES, POSTERN_EXT_ROUTES, POSTERN_EXT_EVENTS,
-               POSTERN_EXT_RECORDS, POSTERN_EXT_HTTP);
+               POSTERN_EXT_RECORDS, POSTERN_EXT_HTTP, POSTERN_EXT_CLIENT, POSTERN_EXT_SERVICES);

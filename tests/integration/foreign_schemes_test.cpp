@@ -68,6 +68,21 @@ TEST(ForeignSchemesTest, AreToldByTheCommands) {
   EXPECT_THAT(verify("/guest/foreign", {"--scheme", "owner:mod"}).err, HasSubstr("it has: mood, owner:mood"));
 }
 
+// What Twilio's plugin signs for `postern send`, as another plugin's route takes it.
+TEST(ForeignSchemesTest, OfTwilioGuardAnotherPluginsRoute) {
+  const std::string token = hex(random_bytes(16));
+  const std::string digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";  // printf {} | sha256sum
+  const std::string url = "https://hooks.postern.test/guest/foreign?bodySHA256=" + digest;
+  const std::string twilio = "  - {name: twilio, library: twilio.so, config: {auth_tokens: [" + token + "]}}\n";
+  Gateway gateway({.public_url = "https://hooks.postern.test", .plugins = guest("twilio:twilio") + twilio});
+  auto post = [&](const std::string& body) {
+    const Headers headers = {{"x-id", "a"}, {"X-Twilio-Signature", twilio_signature(token, url, {})}};
+    return gateway.request("POST", url.substr(url.find("/guest")), headers, body).status;
+  };
+  EXPECT_EQ(post("{}"), 200) << gateway.log();
+  EXPECT_EQ(post("[]"), 401);
+}
+
 TEST(ForeignSchemesTest, AMissingOneIsToldByCheck) {
   Gateway gateway;
   std::string yaml = gateway.config();

@@ -23,7 +23,8 @@
 //   start_timer  a timer in memory that makes FILE ("ms": "500", "file": "FILE"), and then as done; "throw": "yes": its callback lets an
 //                exception out; "cancel": "yes": cancel it again
 //   wait_timer   pending until a timer in memory completes it ("ms": "500")
-//   service      call the METHOD of the service ("method": "echo"), and be done with its answer, or dead with its error
+//   service      call the METHOD of the service ("method": "echo") with the id, and be done with its answer, or dead with its error;
+//                "request": with that, where ' stands for "
 //
 // A subscription's handler appends the provider's id of the event to the record order/INTO (`with: {into: INTO}`).
 // What it replies, and its signature scheme: replies.cpp; what it publishes by itself, and its WebSockets: published.cpp; its services: services.cpp. `config: {prefix: /other}` puts
@@ -33,6 +34,7 @@
 // It is written against the C ABI alone.
 #include "probe.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -195,7 +197,11 @@ postern_status handle(postern_instance* self, void*, postern_delivery* delivery)
   if (what == "remove_timer") timed = self->timers->remove(delivery, str(member(body, "timer")));
   if (what == "start_timer") timed = start_timer(self, delivery, body, false);
   if (timed != POSTERN_OK) return timed;
-  if (what == "service") return call_service(self, delivery, member(body, "method"), id);
+  if (what == "service") {
+    std::string request = member(body, "request");
+    std::replace(request.begin(), request.end(), '\'', '"');
+    return call_service(self, delivery, member(body, "method"), request.empty() ? id : request);
+  }
   if (what == "hang") std::this_thread::sleep_for(std::chrono::milliseconds(std::stoll(member(body, "ms"))));
   if (what == "crash") crash(body);
   if (what == "block") block_until_there(member(body, "file"));

@@ -38,6 +38,7 @@ struct postern_instance {
   uint32_t upstream = 0;  // of `config: {upstream: URL}`
   const postern_ext_services* services = nullptr;
   std::string published;   // of `config: {publishes: NAME}`
+  bool mute = false;       // of `config: {mute: "yes"}`: its answers to "token" have none
   uint32_t service = 0;    // of `config: {calls: NAME}`
   int64_t activated_ms = 0;  // Unix milliseconds
   std::mutex mutex;

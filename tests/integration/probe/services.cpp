@@ -5,6 +5,7 @@
 //   throw    let an exception out
 //   large    answer more than there may be
 //   slow     make the file that the request names, and answer after 200 ms
+//   token    answer {"token":"…"} with the name of the service, as postern.voice/1 does; `config: {mute: "yes"}`: {}
 //   later    ask to be called again in a minute
 #include <chrono>
 #include <fstream>
@@ -56,6 +57,8 @@ postern_status serve(postern_instance* self, void*, postern_service_call* handle
     std::ofstream(std::string(view(self->services->request(handle)))) << "began";
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
+  if (method == "token" && self->mute) return self->services->answer(handle, str("{}"));
+  if (method == "token") return self->services->answer(handle, str(R"({"token":"of-)" + self->published + "\"}"));
   if (method == "later") {
     self->services->retry_after(handle, 60'000);
     return fail(self, "asked to be called later", POSTERN_RETRY);
@@ -69,6 +72,7 @@ postern_status serve(postern_instance* self, void*, postern_service_call* handle
 
 postern_status add_services(postern_instance* self, std::string_view config_json) {
   self->published = member(config_json, "publishes");
+  self->mute = !member(config_json, "mute").empty();
   const std::string called = member(config_json, "calls");
   if (self->published.empty() && called.empty()) return POSTERN_OK;
   self->services = static_cast<const postern_ext_services*>(self->api->get_extension(self->host, str(POSTERN_EXT_SERVICES)));

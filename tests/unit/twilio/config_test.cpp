@@ -67,6 +67,51 @@ TEST(TwilioConfig, Bounds) {
   }
 }
 
+TEST(TwilioConfig, StreamPath) {
+  EXPECT_THAT(faults_of(R"({"auth_tokens":["a"],"stream_path":"/calls/stream%20a"})"), IsEmpty());
+  EXPECT_THAT(faults_of(R"({"auth_tokens":["a"],"stream_path":7})"), ElementsAre(HasSubstr("/stream_path: stream_path must be a string")));
+  for (const char* path : {"", "stream", "wss://h.example/a"}) {
+    EXPECT_THAT(faults_of(json{{"auth_tokens", {"a"}}, {"stream_path", path}}.dump()), ElementsAre(HasSubstr("must begin with '/'"))) << path;
+  }
+  for (const std::string& path : std::vector<std::string>{"/a?b=c", "/a#b", "/a b", "/\xC3\xA9", "/a\n", "/<b>", "/" + std::string(1024, 'x')}) {
+    EXPECT_THAT(faults_of(json{{"auth_tokens", {"a"}}, {"stream_path", path}}.dump()), ElementsAre(HasSubstr("is not the path of a URL")))
+        << path;
+  }
+}
+
+TEST(TwilioConfig, ApiUrl) {
+  for (const char* url : {"https://api.twilio.com", "https://api.dublin.ie1.twilio.com/", "http://127.0.0.1:8081", "http://[::1]:80/x",
+                          "http://localhost"}) {
+    EXPECT_THAT(faults_of(json{{"auth_tokens", {"a"}}, {"account_sid", kAccount}, {"api_url", url}}.dump()), IsEmpty()) << url;
+  }
+  for (const char* url : {"", "api.twilio.com", "http://api.twilio.com", "http://127.0.0.1.example.com", "http://localhost.example.com/",
+                          "https://", "https://a:b@api.twilio.com", "https://h.example/?a", "https://h.example/#a", "https://h .example",
+                          "ftp://127.0.0.1"}) {
+    EXPECT_THAT(faults_of(json{{"auth_tokens", {"a"}}, {"account_sid", kAccount}, {"api_url", url}}.dump()),
+                ElementsAre(HasSubstr("/api_url: api_url is not an address")))
+        << url;
+  }
+}
+
+TEST(TwilioConfig, ApiKey) {
+  auto faults = [](const json& key, bool account = true) {
+    json config = {{"auth_tokens", {"a"}}, {"api_key", key}};
+    if (account) config["account_sid"] = kAccount;
+    return faults_of(config.dump());
+  };
+  const std::string sid = "SK0123456789abcdef0123456789abcdef";
+  EXPECT_THAT(faults({{"sid", sid}, {"secret", "hunter2"}}), IsEmpty());
+  EXPECT_THAT(faults({{"sid", sid}, {"secret", "hunter2"}}, false), ElementsAre(HasSubstr("/api_key: api_key needs account_sid beside it")));
+  EXPECT_THAT(faults("hunter2"), ElementsAre("/api_key: api_key must be a mapping: {sid: SK…, secret: …}"));
+  EXPECT_THAT(faults({{"sid", sid}}), ElementsAre("/api_key: api_key needs its secret"));
+  EXPECT_THAT(faults({{"secret", "hunter2"}}), ElementsAre("/api_key: api_key needs its sid"));
+  EXPECT_THAT(faults({{"sid", "hunter2"}, {"secret", ""}}),
+              UnorderedElementsAre("/api_key/sid: api_key.sid is not SK and 32 hex digits",
+                                   "/api_key/secret: api_key.secret must be a string that is not empty"));
+  EXPECT_THAT(faults({{"sid", sid}, {"secret", "hunter2"}, {"secrets", "hunter2"}}),
+              ElementsAre(AllOf(HasSubstr("/api_key/secrets: "), HasSubstr("did you mean 'secret'?"), Not(HasSubstr("hunter2")))));
+}
+
 TEST(TwilioConfig, WhatIsNoMappingIsRefused) {
   for (const char* config : {"[]", "7", "\"x\"", "{", ""}) {
     EXPECT_THAT(faults_of(config), ElementsAre(": config must be a mapping")) << config;

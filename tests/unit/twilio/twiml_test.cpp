@@ -168,5 +168,56 @@ TEST(TwiML, EveryByte) {
   }
 }
 
+// ---- the token of the stream
+
+constexpr const char* kCallSid = "CA0123456789abcdef0123456789abcdef";
+
+postern::testing::Replied ask(Host& host) {
+  return host.reply({.target = kPath, .headers = {{"Content-Type", kForm}}, .body = to_form({{"CallSid", kCallSid}})});
+}
+
+TEST(TwilioStream, CarriesTheTokenOfWhoAnswersIt) {
+  Host host;
+  ASSERT_EQ(host.wanted_services().size(), 1u);
+  EXPECT_EQ(host.wanted_services()[0].name, "postern.voice/1");
+  EXPECT_FALSE(host.wanted_services()[0].required);
+  EXPECT_EQ(parse(ask(host).body).parameters.size(), 3u) << "nobody answers streams here";
+  EXPECT_TRUE(host.service_calls().empty());
+  host.serve("postern.voice/1", [](const auto&) { return postern::testing::ServiceAnswered{.body = R"({"token":"t0k&<n"})"}; });
+  auto replied = ask(host);
+  ASSERT_EQ(replied.status, 200u) << replied.error;
+  EXPECT_EQ(parse(replied.body).parameters, (Fields{{"From", ""}, {"To", ""}, {"CallSid", kCallSid}, {"token", "t0k&<n"}}));
+  ASSERT_EQ(host.service_calls().size(), 1u);
+  EXPECT_EQ(host.service_calls()[0].method, "token");
+  EXPECT_EQ(json::parse(host.service_calls()[0].request), (json{{"call_sid", kCallSid}}));
+  EXPECT_EQ(host.service_calls()[0].deadline_ms, 1000u);
+}
+
+TEST(TwilioStream, WithoutItsTokenNobodyIsConnected) {
+  Host host;
+  auto refused = [&](postern::testing::ServiceAnswered answer) {
+    host.serve("postern.voice/1", [answer](const auto&) { return answer; });
+    auto replied = ask(host);
+    EXPECT_EQ(replied.status, 500u);
+    EXPECT_FALSE(replied.sent);
+    EXPECT_EQ(replied.body, "");
+    return replied.error;  // what the gateway logs
+  };
+  EXPECT_EQ(refused({.status = POSTERN_RETRY, .error = "full"}), "no token for the stream: full");
+  EXPECT_EQ(refused({.status = POSTERN_E_TIMEOUT, .error = "late"}), "no token for the stream: late");
+  for (const char* body : {"", "[]", "{}", "{\"token\":7}", "{\"token\":null}"}) {
+    EXPECT_EQ(refused({.body = body}), "no token for the stream: the answer of postern.voice/1 has none") << body;
+  }
+  for (const std::string& token : {std::string(), std::string("a b"), std::string("hunter2\xC3\xA9"), std::string(401, 'x')}) {
+    EXPECT_EQ(refused({.body = json{{"token", token}}.dump()}),
+              "no token for the stream: that of postern.voice/1 is not 1 to 400 characters of printable ASCII");
+  }
+}
+
+TEST(TwilioStream, PathIsConfigured) {
+  Host host(R"({"auth_tokens":["12345"],"stream_path":"/calls/stream"})", "https://h.example:8443/prefix");
+  EXPECT_EQ(parse(ask(host).body).url, "wss://h.example:8443/prefix/calls/stream");
+}
+
 }  // namespace
 }  // namespace twilio_test
