@@ -6,47 +6,30 @@
 //                                                 model ── speech_started ──▶ clear to the caller, truncate to the model
 //
 // Both sessions live on one thread, where everything here runs: nothing is locked. What comes from elsewhere, a tool's result, lies in the
-// Mailbox, and wakes the caller's session.
+// Dialogue's mailbox, and wakes the caller's session.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <postern/plugin.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "active_calls.h"
 #include "clock.h"
 #include "config.h"
 #include "conversation.h"
-#include "meters.h"
+#include "dialogue.h"
 #include "model_events.h"
 #include "playback.h"
 #include "session_update.h"
-#include "token_book.h"
+#include "shared.h"
 #include "twilio_stream.h"
 
 namespace openai_realtime {
-
-// What all calls of an instance share; outlives them.
-struct Shared {
-  // In init.
-  Shared(const Config& c, postern::Setup& setup)
-      : config(c), sessions(setup.sessions()), publisher(setup.publisher()), log(setup.log()), meters(make_meters(setup)), tokens(c.api_key) {}
-
-  const Config& config;
-  postern::Sessions sessions;
-  postern::Publisher publisher;
-  postern::Log log;
-  Meters meters;
-  TokenBook tokens;
-  ActiveCalls active;
-};
 
 class Call : public std::enable_shared_from_this<Call> {
  public:
@@ -68,16 +51,6 @@ class Call : public std::enable_shared_from_this<Call> {
     postern::Session session;
     uint64_t number = 0;  // 0: none
     bool open = false;
-  };
-
-  struct Mailbox {
-    struct Result {
-      std::string tool_call_id, name, output;
-      ToolOutcome outcome;
-      int64_t began_ms;
-    };
-    std::mutex mutex;
-    std::vector<Result> results;
   };
 
   Call(Shared& shared, std::string_view path_id) : shared_(shared), config_(shared.config), path_id_(path_id) {}
@@ -107,17 +80,11 @@ class Call : public std::enable_shared_from_this<Call> {
   void on_audio(const ModelEvent& event);
   void on_speech_started(const ModelEvent& event);
   void on_response_done(const ModelEvent& event);
+  void on_item_done(const ModelEvent& event);
   void on_error(const ModelEvent& event);
   void interrupt();
-  void want_response();
-  bool is_quiet() const { return active_response_.empty() && !playback_.playing() && pending_tools_ == 0; }
+  bool is_quiet() const { return dialogue_.idle() && !playback_.playing(); }
   void renew();
-
-  // Tools: call_tools.cpp.
-  void on_item_done(const ModelEvent& event);
-  void run_tool(const Tool& tool, std::string_view tool_call_id, std::string_view arguments);
-  void answer_tool(const Mailbox::Result& result);
-  void on_woken();
 
   // The end: call_end.cpp.
   void refuse(std::string_view why);
@@ -132,7 +99,6 @@ class Call : public std::enable_shared_from_this<Call> {
   Shared& shared_;
   const Config& config_;
   const std::string path_id_;
-  std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
 
   postern::Session caller_;
   std::string call_sid_, stream_sid_, from_, to_;
@@ -147,18 +113,16 @@ class Call : public std::enable_shared_from_this<Call> {
   size_t models_ = 0;  // sessions there were
   ModelWriter to_model_;
   std::deque<std::string> early_;  // frames that came before the model, base64
-  std::string active_response_;
   std::deque<std::string> ignored_responses_;  // whose audio nobody waits for any more
-  bool response_wanted_ = false;
   bool paused_ = false;
   std::optional<int64_t> reconnected_ms_;  // steady: the last time
-  size_t pending_tools_ = 0;
 
   Playback playback_;
   Conversation conversation_;
+  Dialogue dialogue_{shared_, conversation_};
   int64_t started_ms_ = 0, started_steady_ms_ = 0;
   uint64_t frames_in_ = 0, frames_out_ = 0, dropped_ = 0, interruptions_ = 0, complaints_ = 0;
-  bool complained_caller_ = false, complained_model_ = false, logged_error_ = false;
+  bool complained_caller_ = false, complained_model_ = false;
   bool hanging_up_ = false, fallen_back_ = false, refused_ = false, finished_ = false;
   std::optional<Ended> ended_by_;  // who has ended it, where it is known before the stream ends
 };

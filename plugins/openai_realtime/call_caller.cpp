@@ -84,6 +84,8 @@ void Call::on_start(const StreamMessage& start) {
   writer_.emplace(stream_sid_);
   from_ = parameter(start, "From");
   to_ = parameter(start, "To");
+  dialogue_.begin({call_sid_, from_, to_});
+  dialogue_.wake(caller_.id());
   started_ms_ = unix_ms();
   started_steady_ms_ = steady_ms();
   const Overrides overrides = overrides_of(start.parameters);
@@ -125,7 +127,7 @@ void Call::send_digits() {
   if (digits.empty() || !model_.open) return;
   conversation_.caller_said({}, "[keys] " + digits, since_start_ms());
   model_.session.send(to_model_.create_message("user", "The caller pressed these keys of the phone: " + digits));
-  want_response();
+  dialogue_.want_response();
 }
 
 void Call::on_caller_writable() {

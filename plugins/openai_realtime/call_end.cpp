@@ -42,7 +42,7 @@ void Call::fall_back(std::string_view why) {
 }
 
 void Call::hang_up_when_played() {
-  if (!hanging_up_ || finished_ || !active_response_.empty()) return;
+  if (!hanging_up_ || finished_ || dialogue_.responding()) return;
   if (playback_.playing()) {
     if (!alarms_[static_cast<size_t>(Alarm::kHangUp)]) set_alarm(Alarm::kHangUp, std::min(playback_.remaining_ms() + 2'000, kHangUpWithinMs));
     return;
@@ -62,6 +62,7 @@ void Call::close_models() {
   }
   if (next_.number != 0 && next_.session) next_.session.close(1000, "the call has ended");
   model_ = next_ = {};
+  dialogue_.detach();
 }
 
 void Call::finish(Ended ended_by, std::string_view reason) {

@@ -12,7 +12,7 @@ class Call::CallerLeg final : public postern::SessionHandler {
   void message(postern::Session&, postern::MessageKind kind, std::string_view data) override { call_->on_caller_message(kind, data); }
   void writable(postern::Session&) override { call_->on_caller_writable(); }
   void timer(postern::Session&) override { call_->on_alarm(); }
-  void woken(postern::Session&) override { call_->on_woken(); }
+  void woken(postern::Session&) override { call_->dialogue_.on_woken(); }
   void ended(postern::Session&, const postern::SessionEnd& end) override { call_->on_caller_ended(end); }
 
  private:

@@ -46,7 +46,7 @@ void Call::on_model_opened(uint64_t number, Session& session) {
   model_ = {session, number, true};
   next_ = {};
   ++models_;
-  active_response_.clear();
+  dialogue_.attach(session);
   ignored_responses_.clear();
   session.send(to_model_.update_session(session_json_));
   if (models_ > 1) prime();
@@ -77,7 +77,7 @@ void Call::on_event(const ModelEvent& event) {
     case Kind::kSessionUpdated:
       if (models_ == 1 && !greeting_.empty()) model_.session.send(to_model_.create_response(std::exchange(greeting_, {})));
       return;
-    case Kind::kResponseCreated: active_response_ = event.response_id; return;
+    case Kind::kResponseCreated: return dialogue_.on_response_created(event);
     case Kind::kResponseDone: return on_response_done(event);
     case Kind::kItemDone: return on_item_done(event);
     case Kind::kOutputTranscript: return conversation_.model_said(event.item_id, event.transcript, since_start_ms());
@@ -85,12 +85,15 @@ void Call::on_event(const ModelEvent& event) {
     case Kind::kError: return on_error(event);
     case Kind::kSessionCreated:
     case Kind::kSpeechStopped:
+    case Kind::kItemTruncated:
+    case Kind::kAudioStarted:
+    case Kind::kAudioStopped:
     case Kind::kOther: return;
   }
 }
 
 void Call::on_audio(const ModelEvent& event) {
-  if (hanging_up_ && playback_.remaining_ms() == 0 && active_response_.empty()) return;
+  if (hanging_up_ && playback_.remaining_ms() == 0 && !dialogue_.responding()) return;
   if (std::find(ignored_responses_.begin(), ignored_responses_.end(), event.response_id) != ignored_responses_.end()) return;
   const auto bytes = base64_size(event.delta);
   if (!bytes || *bytes == 0) return complain(Side::kModel, "audio that is no base64");
@@ -113,7 +116,7 @@ void Call::interrupt() {
   ++interruptions_;
   caller_.discard_media();
   caller_.send(writer_->clear());
-  if (!config_.session.server_interrupts && !active_response_.empty()) model_.session.send(to_model_.cancel());
+  if (!config_.session.server_interrupts && dialogue_.responding()) model_.session.send(to_model_.cancel());
   for (const Playback::Cut& cut : playback_.interrupt()) {
     model_.session.send(to_model_.truncate(cut.item_id, cut.audio_end_ms));
     conversation_.interrupt(cut.item_id);
@@ -123,25 +126,23 @@ void Call::interrupt() {
 }
 
 void Call::on_response_done(const ModelEvent& event) {
-  if (const auto response = object_in(event.object, "response")) conversation_.count_usage(*response);
-  if (event.response_id == active_response_ || event.response_id.empty()) active_response_.clear();
-  if (response_wanted_) want_response();
+  dialogue_.on_response_done(event);
   hang_up_when_played();
 }
 
-// One response at a time: the next one is asked for when that has ended, and all tools have answered.
-void Call::want_response() {
-  response_wanted_ = !active_response_.empty() || pending_tools_ > 0 || !model_.open;
-  if (response_wanted_) return;
-  model_.session.send(to_model_.create_response());
+void Call::on_item_done(const ModelEvent& event) {
+  const auto asked = function_call_in(event);
+  if (!asked) return;
+  if (asked->name.empty() || asked->name != config_.end_call_tool) return dialogue_.run_tool(*asked);
+  hanging_up_ = true;  // when its response is done, so that nothing is cut
+  ended_by_ = Ended::kModel;
 }
 
 void Call::on_error(const ModelEvent& event) {
   const ModelError error = read_error(event);
   shared_.meters.model_errors.add();
   if (error.event_id == kFirstUpdate) return fall_back("it refuses the session: " + error.code + " " + error.message);
-  if (error.benign || std::exchange(logged_error_, true)) return;
-  shared_.log.warn("call " + call_sid_ + ": the model reports " + error.type + " " + error.code + ": " + error.message + "; more of them are not told");
+  dialogue_.on_error(error);
 }
 
 // ---- its end
@@ -158,7 +159,7 @@ void Call::on_model_ended(uint64_t number, const SessionEnd& end) {
   if (was_next) next_ = {};
   if ((!in_use && !was_next) || finished_ || fallen_back_) return;
   if (was_next && model_.open) return set_alarm(Alarm::kRenew, kAskQuietAgainMs);  // the one in use goes on
-  active_response_.clear();
+  dialogue_.detach();
   std::string why = end.http_status != 0 && end.http_status != 101 ? "it answers the handshake with " + std::to_string(end.http_status)
                                                                    : "its session has ended: " + std::to_string(end.code) + " " + std::string(end.reason);
   const int64_t now = steady_ms();

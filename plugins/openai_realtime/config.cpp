@@ -12,19 +12,6 @@ using std::chrono::seconds;
 
 constexpr size_t kMaxTools = 64;
 
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
-}
-
-// The key goes over this connection: in clear only to this machine.
-bool is_safe_url(std::string_view url) {
-  if (url.starts_with("wss://")) return true;
-  if (!url.starts_with("ws://")) return false;
-  std::string_view host = url.substr(5);
-  host = host.substr(0, host.find_first_of("/?"));
-  return host.starts_with("127.0.0.1:") || host.starts_with("localhost:") || host.starts_with("[::1]:");
-}
-
 void read_object(Section& in, const char* name, json& value, bool or_text = false) {
   const json* found = in.any(name);
   if (found == nullptr || found->is_null()) return;
@@ -91,7 +78,7 @@ void read_tools(Section& in, Config& config, const ReportFault& report) {
   for (size_t i = 0; i < list->size(); ++i) {
     Tool tool = read_tool(Section((*list)[i], in.pointer() + "/tools/" + std::to_string(i), report));
     const bool twice = std::any_of(config.tools.begin(), config.tools.end(), [&](const Tool& other) { return other.name == tool.name; });
-    if (twice || tool.name == config.end_call_tool) report(in.pointer() + "/tools/" + std::to_string(i) + "/name", "another tool has this name");
+    if (twice || tool.name == config.end_call_tool || (tool.name == kTransferTool && !config.sip.transfer_to.empty())) report(in.pointer() + "/tools/" + std::to_string(i) + "/name", "another tool has this name");
     config.tools.push_back(std::move(tool));
   }
 }
@@ -138,7 +125,7 @@ Config read_config(std::string_view text, const ReportFault& report) {
   in.read("organization", config.organization, 200);
   in.read("project", config.project, 200);
   in.read("url", config.url, 2048);
-  if (!is_safe_url(config.url)) in.fault("url", "must begin with wss:// (ws:// only for this machine: the API key goes over it)");
+  if (!is_safe_url(config.url, "ws")) in.fault("url", "must begin with wss:// (ws:// only for this machine: the API key goes over it)");
   in.read("ca_file", config.ca_file, 4096);
   in.read("proxy", config.proxy, 2048);
   read_session(in.section("session"), config.session);
@@ -155,6 +142,7 @@ Config read_config(std::string_view text, const ReportFault& report) {
   in.read("silence_timeout", config.silence_timeout, milliseconds(200), minutes(1));
   in.read("renew_after", config.renew_after, seconds(1), minutes(59));
   read_media_streams(in.section("media_streams"), in.has("media_streams"), config.media_streams);
+  read_sip(in.section("sip"), in.has("sip"), config.sip);
   read_tools(in, config, report);
   read_costs(in, config, report);
   in.read("currency", config.currency, 8);

@@ -41,6 +41,18 @@ struct MediaStreams {
   bool token_required = true;
 };
 
+// Calls that OpenAI has by SIP itself.
+struct Sip {
+  bool enabled = false;
+  std::vector<std::string> webhook_secrets;
+  bool accept = true;
+  int reject_status = 486;  // of SIP: busy
+  std::string api_url = "https://api.openai.com/v1";
+  std::map<std::string, std::string> transfer_to;  // addresses by names
+};
+// The tool of a call by SIP, where transfer_to has any.
+inline constexpr const char* kTransferTool = "transfer_call";
+
 struct Config {
   bool enabled = true;
   std::string api_key, organization, project;
@@ -53,12 +65,14 @@ struct Config {
   std::string end_call_tool = "end_call";  // "": the model cannot hang up
   std::chrono::milliseconds connect_timeout{1'200}, silence_timeout{1'000}, renew_after{55 * 60'000};
   MediaStreams media_streams;
+  Sip sip;
   std::vector<Tool> tools;
   std::map<std::string, Costs> costs;  // by model
   std::string currency = "USD";
   bool health_connects = false;
 };
 
+void read_sip(Section in, bool there, Sip& sip);
 Config read_config(std::string_view json, const ReportFault& report);
 
 }  // namespace openai_realtime

@@ -9,6 +9,7 @@ namespace openai_realtime {
 // How a call ended, whose words the event and the metric use.
 enum class Ended { kCaller, kModel, kGateway, kFallback, kRefused };
 enum class Side { kCaller, kModel };
+enum class SipOutcome { kAccepted, kRejected, kTooLate, kFailed };
 enum class ToolOutcome { kDone, kFailed, kRefused };
 
 std::string_view to_text(Ended ended);
@@ -23,6 +24,7 @@ struct Meters {
   postern::Counter tools;          // by ToolOutcome
   postern::Counter model_errors;
   postern::Counter complaints;     // by Side: messages that were not as they should be
+  postern::Counter sip_calls;      // by SipOutcome
 };
 Meters make_meters(postern::Setup& setup);
 

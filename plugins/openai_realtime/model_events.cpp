@@ -26,6 +26,10 @@ constexpr std::pair<std::string_view, Kind> kKinds[] = {
     {"session.created", Kind::kSessionCreated},
     {"session.updated", Kind::kSessionUpdated},
     {"error", Kind::kError},
+    {"conversation.item.truncated", Kind::kItemTruncated},
+    {"output_audio_buffer.started", Kind::kAudioStarted},
+    {"output_audio_buffer.stopped", Kind::kAudioStopped},
+    {"output_audio_buffer.cleared", Kind::kAudioStopped},
 };
 
 // Texts come from outside: what is no UTF-8 is replaced, and simdjson has checked what it has read.
@@ -62,6 +66,12 @@ std::optional<ModelEvent> read_model_event(std::string_view text) {
     if (const auto response = object_in(*root, "response")) event.response_id = string_in(*response, "id");
   }
   return event;
+}
+
+std::optional<FunctionCall> function_call_in(const ModelEvent& event) {
+  const auto item = object_in(event.object, "item");
+  if (!item || string_in(*item, "type") != "function_call") return std::nullopt;
+  return FunctionCall{std::string(string_in(*item, "name")), std::string(string_in(*item, "call_id")), std::string(string_in(*item, "arguments"))};
 }
 
 ModelError read_error(const ModelEvent& event) {

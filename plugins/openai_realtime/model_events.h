@@ -25,6 +25,9 @@ struct ModelEvent {
     kResponseCreated,   // response_id
     kResponseDone,      // response_id; `object` has the response
     kError,
+    kItemTruncated,  // item_id: the caller has interrupted what it says
+    kAudioStarted,   // where OpenAI has the audio, by SIP: it is heard
+    kAudioStopped,   // to its end, or cut off
     kOther,
   };
   Kind kind = Kind::kOther;
@@ -34,6 +37,12 @@ struct ModelEvent {
 
 // Nothing when it is no JSON object, or has no type.
 std::optional<ModelEvent> read_model_event(std::string_view text);
+
+// The function that the model wants to be run, in a kItemDone; nothing when the item is something else.
+struct FunctionCall {
+  std::string name, id, arguments;
+};
+std::optional<FunctionCall> function_call_in(const ModelEvent& event);
 
 // What an `error` event says. Without the words of a key that OpenAI may quote.
 struct ModelError {

@@ -6,6 +6,7 @@
 #include "call.h"
 #include "config.h"
 #include "health_probe.h"
+#include "sip_desk.h"
 #include "tool_runner.h"
 
 namespace openai_realtime {
@@ -33,6 +34,7 @@ class OpenAiRealtime final : public postern::Plugin {
     if (!config_.enabled) return;
     setup.publish("postern.voice/1", &OpenAiRealtime::serve);
     if (config_.media_streams.enabled) register_streams(setup);
+    if (config_.sip.enabled) register_sip(setup);
   }
 
  private:
@@ -45,8 +47,16 @@ class OpenAiRealtime final : public postern::Plugin {
     }
   }
 
+  void register_sip(postern::Setup& setup) {
+    sip_.emplace(*shared_, setup);
+    setup.on("realtime.call.incoming", [this](Delivery& delivery) { return sip_->on_incoming(delivery); });
+  }
+
   // For other plugins. `token`: what a call's stream has to show.
   std::string serve(postern::ServiceCall& call) {
+    if (sip_) {
+      if (auto answer = sip_->serve(call)) return *answer;
+    }
     if (call.method() != "token") throw postern::ServiceError(POSTERN_E_INVALID, "postern.voice/1 has no method " + std::string(call.method()));
     const json request = json::parse(call.request(), nullptr, false);
     if (!request.is_object() || !request.value("call_sid", json()).is_string()) throw postern::ServiceError(POSTERN_E_INVALID, "token: a call_sid is needed");
@@ -64,7 +74,8 @@ class OpenAiRealtime final : public postern::Plugin {
 
   postern::Health health() const {
     if (!config_.enabled) return {postern::Health::kConfigured, "switched off: enabled is false", {}};
-    const json details = {{"model", config_.session.model}, {"calls", shared_->active.size()}, {"media_streams", config_.media_streams.enabled}};
+    const json details = {{"model", config_.session.model}, {"calls", shared_->active.size()}, {"media_streams", config_.media_streams.enabled},
+                          {"sip", config_.sip.enabled}};
     if (!config_.health_connects) return {postern::Health::kConfigured, "an API key is set; health.connect: true tries it", details.dump()};
     postern::Health health = probe(config_, shared_->sessions);
     health.details_json = details.dump();
@@ -75,6 +86,7 @@ class OpenAiRealtime final : public postern::Plugin {
   postern::Service calls_;
   std::optional<ToolRunner> tools_;
   std::optional<Shared> shared_;
+  std::optional<SipDesk> sip_;
 };
 
 }  // namespace

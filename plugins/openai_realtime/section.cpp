@@ -14,6 +14,20 @@ const json kNothing;
 
 }  // namespace
 
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
+}
+
+bool is_safe_url(std::string_view url, std::string_view scheme) {
+  if (!url.starts_with(scheme)) return false;
+  url.remove_prefix(scheme.size());
+  if (url.starts_with("s://")) return true;
+  if (!url.starts_with("://")) return false;
+  std::string_view host = url.substr(3);
+  host = host.substr(0, host.find_first_of("/?"));
+  return host.starts_with("127.0.0.1:") || host.starts_with("localhost:") || host.starts_with("[::1]:");
+}
+
 std::optional<milliseconds> read_duration(std::string_view text) {
   int64_t number = 0;
   const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), number);

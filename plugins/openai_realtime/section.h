@@ -47,6 +47,10 @@ class Section {
   std::vector<std::string_view> known_;
 };
 
+// 1 to 64 letters, digits, '_' and '-'.
+bool is_name(std::string_view text);
+// Whether a key may go there: encrypted, in clear only to this machine. `scheme`: "ws" or "http".
+bool is_safe_url(std::string_view url, std::string_view scheme);
 // "1500ms", "2s", "55m", "1h".
 std::optional<std::chrono::milliseconds> read_duration(std::string_view text);
 

@@ -19,6 +19,15 @@ json tools_of(const Config& config) {
   return tools;
 }
 
+json transfer_tool(const Sip& sip) {
+  json names = json::array();
+  for (const auto& [name, uri] : sip.transfer_to) names.push_back(name);
+  return {{"type", "function"},
+          {"name", kTransferTool},
+          {"description", "Transfers the phone call to somebody else. Say so to the caller first; the call with you ends."},
+          {"parameters", {{"type", "object"}, {"properties", {{"to", {{"type", "string"}, {"enum", names}}}}}, {"required", {"to"}}}}};
+}
+
 json format_of(const Config& config) {
   if (config.pcm) return {{"type", "audio/pcm"}, {"rate", 24'000}};
   return {{"type", "audio/pcmu"}};
@@ -28,34 +37,7 @@ void put(json& in, const char* name, const json& value) {
   if (!value.is_null()) in[name] = value;
 }
 
-std::string percent_encoded(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string encoded;
-  for (unsigned char c : text) {
-    const bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-    if (plain) {
-      encoded += static_cast<char>(c);
-    } else {
-      encoded += {'%', kHex[c >> 4], kHex[c & 15]};
-    }
-  }
-  return encoded;
-}
-
-}  // namespace
-
-Overrides overrides_of(const std::vector<std::pair<std::string_view, std::string_view>>& parameters) {
-  Overrides overrides;
-  for (const auto& [name, value] : parameters) {
-    if (name == "model") overrides.model = value;
-    if (name == "voice") overrides.voice = value;
-    if (name == "instructions") overrides.instructions = value;
-    if (name == "greeting") overrides.greeting = value;
-  }
-  return overrides;
-}
-
-std::string session_json(const Config& config, const Overrides& overrides) {
+json session_of(const Config& config, const Overrides& overrides) {
   const SessionOptions& options = config.session;
   json input = {{"format", format_of(config)}}, output = {{"format", format_of(config)}};
   put(input, "transcription", options.transcription);
@@ -72,12 +54,58 @@ std::string session_json(const Config& config, const Overrides& overrides) {
   put(session, "tool_choice", options.tool_choice);
   put(session, "max_output_tokens", options.max_output_tokens);
   put(session, "truncation", options.truncation);
-  return session.dump(-1, ' ', false, json::error_handler_t::replace);
+  return session;
 }
+
+std::string text_of(const json& session) { return session.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+std::string with_parameter(const std::string& url, const char* name, std::string_view value) {
+  return url + (url.find('?') == std::string::npos ? "?" : "&") + name + "=" + percent_encoded(value);
+}
+
+}  // namespace
+
+Overrides overrides_of(const std::vector<std::pair<std::string_view, std::string_view>>& parameters) {
+  Overrides overrides;
+  for (const auto& [name, value] : parameters) {
+    if (name == "model") overrides.model = value;
+    if (name == "voice") overrides.voice = value;
+    if (name == "instructions") overrides.instructions = value;
+    if (name == "greeting") overrides.greeting = value;
+  }
+  return overrides;
+}
+
+std::string percent_encoded(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (unsigned char c : text) {
+    const bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      encoded += static_cast<char>(c);
+    } else {
+      encoded += {'%', kHex[c >> 4], kHex[c & 15]};
+    }
+  }
+  return encoded;
+}
+
+std::string session_json(const Config& config, const Overrides& overrides) { return text_of(session_of(config, overrides)); }
+
+std::string sip_session_json(const Config& config) {
+  json session = session_of(config, {});
+  session["model"] = config.session.model;
+  session["audio"]["input"].erase("format");
+  session["audio"]["output"].erase("format");
+  if (!config.sip.transfer_to.empty()) session["tools"].push_back(transfer_tool(config.sip));
+  return text_of(session);
+}
+
+std::string control_url(const Config& config, std::string_view call_id) { return with_parameter(config.url, "call_id", call_id); }
 
 std::string model_url(const Config& config, const Overrides& overrides) {
   const std::string& model = overrides.model.empty() ? config.session.model : overrides.model;
-  return config.url + (config.url.find('?') == std::string::npos ? "?" : "&") + "model=" + percent_encoded(model);
+  return with_parameter(config.url, "model", model);
 }
 
 }  // namespace openai_realtime
