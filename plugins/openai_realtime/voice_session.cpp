@@ -135,8 +135,11 @@ void VoiceSession::on_timer(postern::Session& session) {
 void VoiceSession::on_ended(const postern::SessionEnd& end) {
   const std::lock_guard lock(mutex_);
   state_ = State::kClosed;
-  if (end.http_status >= 300) why_ = "OpenAI answers the handshake with " + std::to_string(end.http_status);
-  else if (why_ == "it is being set up" || why_.empty()) why_ = "its session has ended: " + std::to_string(end.code) + " " + std::string(end.reason);
+  if (end.http_status >= 300) {
+    why_ = "OpenAI answers the handshake with " + std::to_string(end.http_status);
+  } else if (why_ == kBeingSetUp) {
+    why_ = "its session has ended: " + std::to_string(end.code) + " " + std::string(end.reason);
+  }
   outgoing_.clear();
   changed_.notify_all();
 }

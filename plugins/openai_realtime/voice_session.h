@@ -55,7 +55,8 @@ class VoiceSession : public std::enable_shared_from_this<VoiceSession> {
   State state_ = State::kConnecting;
   bool closing_ = false;
   uint64_t number_ = 0;  // for wake(); 0: not open yet
-  std::string why_ = "it is being set up";
+  static constexpr const char* kBeingSetUp = "it is being set up";
+  std::string why_ = kBeingSetUp;
   std::deque<std::string> outgoing_, events_;
   size_t outgoing_bytes_ = 0, event_bytes_ = 0;
   uint64_t dropped_ = 0;
