@@ -18,6 +18,12 @@ namespace {
 using nlohmann::json;
 using SchemePtr = std::shared_ptr<const signature::Scheme>;
 
+// A scheme by the name that a person gives it: "standard", or "PLUGIN:SCHEME" where it is another plugin's.
+struct Named {
+  std::string name;
+  SchemePtr scheme;
+};
+
 struct VerifyOptions {
   std::string plugin, file, scheme, secret, url, peer;
   int64_t at = -1;  // Unix seconds; -1: now
@@ -40,34 +46,52 @@ const plugin::Instance* find_plugin(const Ready& ready, const std::string& name)
   return nullptr;
 }
 
+std::vector<Named> schemes_of(const ingest::Route& route) {
+  std::vector<Named> schemes;
+  for (const auto& use : route.schemes) schemes.push_back({use.label(), use.scheme});
+  return schemes;
+}
+
+// The plugin's own, and those of others that its routes name.
+std::vector<Named> schemes_of(const Ready& ready, const plugin::Instance& plugin) {
+  std::vector<Named> schemes;
+  for (const SchemePtr& scheme : plugin.registrations().schemes) schemes.push_back({scheme->name(), scheme});
+  for (const auto& route : ready.assembly->routes().routes()) {
+    if (route->provider != plugin.name()) continue;
+    for (Named& used : schemes_of(*route)) {
+      bool known = std::any_of(schemes.begin(), schemes.end(), [&](const Named& other) { return other.scheme == used.scheme; });
+      if (!known) schemes.push_back(std::move(used));
+    }
+  }
+  return schemes;
+}
+
 // The schemes in the order in which the gateway looks at them: the route's where one takes the request, else the plugin's.
-std::vector<SchemePtr> schemes_for(const Ready& ready, const plugin::Instance& plugin, const http::Request& request, Outcome& outcome) {
-  std::vector<SchemePtr> schemes;
+std::vector<Named> schemes_for(const Ready& ready, const plugin::Instance& plugin, const http::Request& request, Outcome& outcome) {
   const ingest::RouteTable& routes = ready.assembly->routes();
   auto match = routes.router().match(request.method(), request.path());
   if (match.kind == http::Router::Match::Kind::kFound && routes.route(match.id).provider == plugin.name()) {
     outcome.steps.push_back("route: " + routes.route(match.id).method + " " + routes.route(match.id).path);
-    for (const auto& use : routes.route(match.id).schemes) schemes.push_back(use.scheme);
-    return schemes;
+    return schemes_of(routes.route(match.id));
   }
   outcome.steps.push_back("route: none of the plugin's takes " + printable(request.method()) + " " + printable(request.path()) +
                           "; only the signature is looked at");
-  return plugin.registrations().schemes;
+  return schemes_of(ready, plugin);
 }
 
-std::string joined_headers(const std::vector<SchemePtr>& schemes) {
+std::string joined_headers(const std::vector<Named>& schemes) {
   std::string text;
-  for (const SchemePtr& scheme : schemes) text += (text.empty() ? "" : ", ") + scheme->header();
+  for (const Named& named : schemes) text += (text.empty() ? "" : ", ") + named.scheme->header();
   return text.empty() ? "none" : text;
 }
 
-SchemePtr choose(const std::vector<SchemePtr>& schemes, const http::Request& request, Outcome& outcome) {
-  auto found = std::find_if(schemes.begin(), schemes.end(), [&](const SchemePtr& s) { return s->applies_to(request); });
+Named choose(const std::vector<Named>& schemes, const http::Request& request, Outcome& outcome) {
+  auto found = std::find_if(schemes.begin(), schemes.end(), [&](const Named& s) { return s.scheme->applies_to(request); });
   if (found == schemes.end()) {
     outcome.reason = "it has no signature header of the plugin's schemes; looked for: " + joined_headers(schemes);
-    return nullptr;
+    return {};
   }
-  outcome.steps.push_back("scheme: " + (*found)->name() + ", since the request has the header " + (*found)->header());
+  outcome.steps.push_back("scheme: " + found->name + ", since the request has the header " + found->scheme->header());
   return *found;
 }
 
@@ -96,7 +120,7 @@ std::vector<std::string> urls_for(const Ready& ready, const http::Request& reque
   return admission::public_urls(request, peer, source);
 }
 
-Outcome judge(const Ready& ready, const plugin::Instance& plugin, SchemePtr named, const VerifyOptions& wanted, std::string bytes) {
+Outcome judge(const Ready& ready, const plugin::Instance& plugin, const Named& named, const VerifyOptions& wanted, std::string bytes) {
   Outcome outcome;
   auto raw = parse_raw_request(std::move(bytes));
   if (!raw) {
@@ -105,11 +129,11 @@ Outcome judge(const Ready& ready, const plugin::Instance& plugin, SchemePtr name
   }
   const http::Request& request = raw->request;
   outcome.steps = raw->notes;
-  SchemePtr scheme = named;
-  if (!named) scheme = choose(schemes_for(ready, plugin, request, outcome), request, outcome);
+  const Named chosen = named.scheme ? named : choose(schemes_for(ready, plugin, request, outcome), request, outcome);
+  SchemePtr scheme = chosen.scheme;
   if (!scheme) return outcome;
-  if (named) outcome.steps.push_back("scheme: " + named->name() + ", as asked for");
-  outcome.scheme = scheme->name();
+  if (named.scheme) outcome.steps.push_back("scheme: " + named.name + ", as asked for");
+  outcome.scheme = chosen.name;
   if (!wanted.secret.empty()) {
     auto other = scheme->with_secrets({wanted.secret});
     if (!other) {
@@ -152,13 +176,13 @@ int verify(const Options& options, const VerifyOptions& wanted) {
   if (!ready) return kNotSo;
   const plugin::Instance* plugin = find_plugin(*ready, wanted.plugin);
   if (plugin == nullptr) return kUsage;
-  SchemePtr named;
+  Named named;
   std::string known;
-  for (const SchemePtr& scheme : plugin->registrations().schemes) {
-    if (scheme->name() == wanted.scheme) named = scheme;
-    known += (known.empty() ? "" : ", ") + scheme->name();
+  for (const Named& scheme : schemes_of(*ready, *plugin)) {
+    if (scheme.name == wanted.scheme) named = scheme;
+    known += (known.empty() ? "" : ", ") + scheme.name;
   }
-  if (!wanted.scheme.empty() && !named) {
+  if (!wanted.scheme.empty() && !named.scheme) {
     complain("postern: plugin " + wanted.plugin + " has no scheme '" + printable(wanted.scheme) +
              "'; it has: " + (known.empty() ? "none" : known));
     return kUsage;
@@ -177,7 +201,7 @@ void add_verify(CLI::App& app, const Options& options, int& status) {
   command->add_option("--request", wanted->file, "The request as it came: request line, headers, empty line, body")
       ->required()
       ->check(CLI::ExistingFile);
-  command->add_option("--scheme", wanted->scheme, "One of the plugin's schemes; default: the one whose header the request has");
+  command->add_option("--scheme", wanted->scheme, "One of the plugin's schemes, or of those of other plugins (PLUGIN:SCHEME) that its routes name; default: the one whose header the request has");
   command->add_option("--secret", wanted->secret, "Try this secret instead of the configured ones");
   command->add_option("--at", wanted->at, "Unix seconds: as if the request came then; default: now")->check(CLI::NonNegativeNumber);
   command->add_option("--url", wanted->url, "Public base URL, instead of gateway.public_url: https://hooks.mycompany.com");

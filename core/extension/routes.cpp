@@ -41,13 +41,21 @@ Status parse_into(postern_str text, const char* what, Expression& out) {
   return Status::ok();
 }
 
+// "PLUGIN:SCHEME": whose it is, is known when all plugins have been initialised.
+bool is_foreign(std::string_view name) {
+  size_t colon = name.find(':');
+  return colon != name.npos && colon > 0 && colon + 1 < name.size();
+}
+
 Status add_schemes(const postern_host& host, const postern_route_desc& desc, Route& route) {
   for (size_t i = 0; i < desc.schemes_len; ++i) {
     Route::SchemeUse use;
+    const std::string name = copy(desc.schemes[i].scheme);
     for (const auto& scheme : host.registrations.schemes) {
-      if (scheme->name() == view(desc.schemes[i].scheme)) use.scheme = scheme;
+      if (scheme->name() == name) use.scheme = scheme;
     }
-    if (!use.scheme) return {Code::kInvalid, "unknown scheme '" + copy(desc.schemes[i].scheme) + "'; add it before the route"};
+    if (!use.scheme && is_foreign(name)) use.foreign = name;
+    if (!use.scheme && use.foreign.empty()) return {Code::kInvalid, "unknown scheme '" + name + "'; add it before the route"};
     if (Status s = parse_into(desc.schemes[i].id_from, "id_from", use.id_from); !s) return s;
     route.schemes.push_back(std::move(use));
   }

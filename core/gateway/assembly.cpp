@@ -71,25 +71,6 @@ void apply(const config::UpstreamOverride& set, client::Upstream& upstream) {
   for (const config::AllowedHost& host : *set.allow_hosts) upstream.allow_hosts.push_back(host.pattern);
 }
 
-// The threads of one plugin for calls that a client waits for.
-struct Pools {
-  std::shared_ptr<ingest::CallPool> verifying, replying;
-};
-
-// A pool has no thread before its first call, and only plugins that are called so have one.
-void give_threads(ingest::Route& route, Pools& pools) {
-  constexpr ingest::CallPool::Limits kVerifying{.threads = 2}, kReplying{.threads = 8};
-  auto runs_plugin = [](const auto& use) { return use.scheme->runs_plugin(); };
-  if (std::any_of(route.schemes.begin(), route.schemes.end(), runs_plugin)) {
-    if (!pools.verifying) pools.verifying = std::make_shared<ingest::CallPool>(kVerifying);
-    route.verifying = pools.verifying;
-  }
-  if (route.asks_plugin()) {
-    if (!pools.replying) pools.replying = std::make_shared<ingest::CallPool>(kReplying);
-    route.replying = pools.replying;
-  }
-}
-
 }  // namespace
 
 std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& faults, const Assembly* before) {
@@ -103,10 +84,14 @@ std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& f
   if (faults.empty()) {
     for (const config::Subscription& s : config.subscriptions) assembly->add_subscription(s, faults);
   }
-  // Likewise for a service of a plugin that failed to load.
+  // Likewise for a service or a scheme of a plugin that failed to load.
   if (assembly->instances_.size() == config.plugins.size()) {
-    for (const config::Plugin& plugin : config.plugins) assembly->join_services(plugin, faults);
+    for (const config::Plugin& plugin : config.plugins) {
+      assembly->join_services(plugin, faults);
+      assembly->join_schemes(plugin, faults);
+    }
   }
+  if (faults.empty()) assembly->give_threads();
   assembly->entrances_ = Entrances::make(config, faults, before == nullptr ? nullptr : &before->entrances_);
   if (before != nullptr) assembly->continue_rates(before->routes());
   std::stable_sort(faults.begin(), faults.end(), [](const auto& a, const auto& b) { return a.mark < b.mark; });
@@ -137,6 +122,7 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
   for (const auto& service : (*instance)->registrations().services) {
     if (Status s = services_.add(service); !s) faults.push_back({plugin.mark, s.message()});
   }
+  for (const auto& scheme : (*instance)->registrations().schemes) schemes_.add(plugin.name, scheme);
   roster_.plugins.push_back(plugin.name);
   instances_.push_back(std::move(*instance));
 }
@@ -144,9 +130,7 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
 void Assembly::add_routes(const config::Config& config, const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults) {
   std::map<std::string, const config::RouteOverride*> overrides;
   for (const config::RouteOverride& set : plugin.routes) overrides[set.path] = &set;
-  Pools pools;
   for (ingest::Route route : instance.registrations().routes) {
-    give_threads(route, pools);
     auto found = overrides.find(route.path);
     const config::RouteOverride* set = found == overrides.end() ? nullptr : found->second;
     config::Mark mark = set == nullptr ? plugin.mark : set->mark;
@@ -156,8 +140,6 @@ void Assembly::add_routes(const config::Config& config, const config::Plugin& pl
     if (Status s = routes_.add(std::move(route)); !s)
       faults.push_back({mark, "plugin " + plugin.name + ": route " + path + ": " + s.message()});
   }
-  if (pools.verifying) call_threads_.push_back({plugin.name, "verify", pools.verifying});
-  if (pools.replying) call_threads_.push_back({plugin.name, "reply", pools.replying});
   for (const config::RouteOverride& set : plugin.routes) {
     const auto& routes = instance.registrations().routes;
     bool known = std::any_of(routes.begin(), routes.end(), [&](const auto& route) { return route.path == set.path; });
@@ -281,6 +263,42 @@ void Assembly::join_services(const config::Plugin& plugin, Faults& faults) {
   for (const plugin::ServiceWish& wish : instance->registrations().wishes) {
     if (!wish.required || wish.service) continue;
     faults.push_back({plugin.mark, "plugin " + plugin.name + " needs " + services_.explain_missing(wish.name)});
+  }
+}
+
+// Finds the schemes of other plugins that its routes name.
+void Assembly::join_schemes(const config::Plugin& plugin, Faults& faults) {
+  for (const auto& route : routes_.routes()) {
+    if (route->provider != plugin.name) continue;
+    for (auto& use : route->schemes) {
+      if (use.foreign.empty()) continue;
+      use.scheme = schemes_.find(use.foreign);
+      if (use.scheme) continue;
+      faults.push_back({plugin.mark, "plugin " + plugin.name + ": route " + route->path + " needs " + schemes_.explain_missing(use.foreign)});
+    }
+  }
+}
+
+// Threads for calls that a client waits for: each plugin's own, wherever its functions are used. A pool has no thread before its first
+// call, and only plugins that are called so have one.
+void Assembly::give_threads() {
+  constexpr ingest::CallPool::Limits kVerifying{.threads = 2}, kReplying{.threads = 8};
+  std::map<std::string, std::shared_ptr<ingest::CallPool>> verifying, replying;
+  auto pool_of = [](auto& pools, const std::string& plugin, const ingest::CallPool::Limits& limits) {
+    auto& pool = pools[plugin];
+    if (!pool) pool = std::make_shared<ingest::CallPool>(limits);
+    return pool;
+  };
+  for (const auto& route : routes_.routes()) {
+    for (auto& use : route->schemes) {
+      if (use.scheme->runs_plugin()) use.verifying = pool_of(verifying, use.owner(route->provider), kVerifying);
+    }
+    if (route->asks_plugin()) route->replying = pool_of(replying, route->provider, kReplying);
+  }
+  for (const auto& instance : instances_) {
+    const std::string& name = instance->name();
+    if (verifying.contains(name)) call_threads_.push_back({name, "verify", verifying[name]});
+    if (replying.contains(name)) call_threads_.push_back({name, "reply", replying[name]});
   }
 }
 

@@ -17,6 +17,7 @@
 #include "core/plugin/instance.h"
 #include "core/plugin/quarantine.h"
 #include "core/plugin/library_cache.h"
+#include "core/plugin/scheme_directory.h"
 
 namespace postern::gateway {
 
@@ -55,6 +56,7 @@ class Assembly {
     const plugin::HealthCheck* check;
   };
   const std::vector<HealthCheck>& health_checks() const { return health_checks_; }
+  const plugin::SchemeDirectory& schemes() const { return schemes_; }
   const Entrances& entrances() const { return entrances_; }
   using CallThreads = observe::MetricSources::CallThreads;
   const std::vector<CallThreads>& call_threads() const { return call_threads_; }
@@ -70,6 +72,8 @@ class Assembly {
   void add_subscription(const config::Subscription& subscription, Faults& faults);
   void mark_critical(const config::Plugin& plugin, const plugin::Instance& instance);
   void join_services(const config::Plugin& plugin, Faults& faults);
+  void join_schemes(const config::Plugin& plugin, Faults& faults);
+  void give_threads();
   void add_types(const ingest::Route& route);
   void check_metrics(const config::Plugin& plugin, const plugin::Instance& instance, Faults& faults) const;
   void add_health_checks(const config::Plugin& plugin, plugin::Instance& instance, Faults& faults);
@@ -80,6 +84,7 @@ class Assembly {
   std::vector<std::unique_ptr<plugin::Instance>> instances_;
   std::vector<CallThreads> call_threads_;
   plugin::ServiceDirectory services_;
+  plugin::SchemeDirectory schemes_;
   ingest::RouteTable routes_;
   dispatch::Roster roster_;
   std::vector<HealthCheck> health_checks_;

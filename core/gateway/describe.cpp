@@ -85,7 +85,7 @@ json describe_routes(const Assembly& assembly) {
   json list = json::array();
   for (const auto& route : assembly.routes().routes()) {
     json schemes = json::array();
-    for (const auto& use : route->schemes) schemes.push_back(use.scheme->name());
+    for (const auto& use : route->schemes) schemes.push_back(use.label());
     list.push_back({{"method", route->method},
                     {"path", route->path},
                     {"kind", kind_of(*route)},

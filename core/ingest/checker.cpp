@@ -15,10 +15,10 @@ constexpr int64_t kCheckWithinMs = 2'000;  // a signature takes microseconds; pr
 struct Checker::Call : CallPool::Call {
   using CallPool::Call::Call;
   http::Request request;
-  std::shared_ptr<const Route> route;  // holds the plugin, however long it takes
+  std::shared_ptr<const Route> route;  // holds the plugins, however long it takes
   std::shared_ptr<const signature::Scheme> scheme;
   std::vector<std::string> urls;
-  std::string provider, remote, request_id;
+  std::string owner, remote, request_id;
   int64_t now_ms = 0;
   std::optional<signature::Verdict> verdict;
 
@@ -32,7 +32,7 @@ struct Checker::Call : CallPool::Call {
       MutexLock lock(mutex);
       if (given_up) return;
     }
-    log::Scope scope(request_id, provider);
+    log::Scope scope(request_id, owner);
     signature::Verdict found = scheme->verify({request, now_ms, urls, remote}, nullptr);
     MutexLock lock(mutex);
     if (given_up) return;
@@ -58,14 +58,13 @@ struct Checker::Waiting {
 Checker::~Checker() { end(); }
 
 void Checker::check(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const Route> route,
-                    std::shared_ptr<const signature::Scheme> scheme,
-                    std::vector<std::string> urls, OnVerdict on_verdict) {
+                    const Route::SchemeUse& use, std::vector<std::string> urls, OnVerdict on_verdict) {
   int64_t deadline_ms = loop_.now_ms() + kCheckWithinMs;
   auto call = std::make_shared<Call>(deadline_ms, exchange->request.body().size());
   call->route = route;
-  call->scheme = std::move(scheme);
+  call->scheme = use.scheme;
   call->urls = std::move(urls);
-  call->provider = route->provider;
+  call->owner = use.owner(route->provider);
   call->remote = exchange->remote;
   call->request_id = exchange->request_id;
   call->now_ms = wall_ms();
@@ -86,13 +85,13 @@ void Checker::check(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<co
     });
   };
   waiting_.insert(waiting);
-  if (!route->verifying->submit(std::move(call))) return finish(waiting, std::nullopt);
+  if (!use.verifying->submit(std::move(call))) return finish(waiting, std::nullopt);
   loop_.timers().arm(waiting->deadline, deadline_ms);
 }
 
 void Checker::on_late(const std::shared_ptr<Waiting>& waiting) {
   if (uint64_t suppressed = 0; late_.pass(suppressed)) {
-    log::warn("a signature was not checked in time", {{"scheme", waiting->call->scheme->name()}, {"suppressed", suppressed}});
+    log::warn("a signature was not checked in time", {{"scheme", waiting->call->scheme->name()}, {"path", waiting->call->route->path}, {"suppressed", suppressed}});
   }
   waiting->call->give_up();
   finish(waiting, std::nullopt);

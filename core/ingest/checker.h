@@ -26,7 +26,8 @@ class Checker {
   ~Checker();
 
   // `on_verdict` comes on the loop, once; the request is in the exchange again when there is a verdict.
-  void check(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const Route> route, std::shared_ptr<const signature::Scheme> scheme,
+  // `use`: one of the route's, with functions.
+  void check(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const Route> route, const Route::SchemeUse& use,
              std::vector<std::string> urls, OnVerdict on_verdict);
   // The loop is about to end: everybody is told that nothing could be told.
   void end();

@@ -131,7 +131,7 @@ void Ingest::on_request(std::shared_ptr<http::Exchange> exchange) {
   }
   std::vector<std::string> urls = urls_of(*exchange);
   std::shared_ptr<const Route> shared = static_cast<Routed&>(*exchange->context).route;
-  checker_.check(std::move(exchange), std::move(shared), use->scheme, std::move(urls),
+  checker_.check(std::move(exchange), std::move(shared), *use, std::move(urls),
                  [this, scheme](std::shared_ptr<http::Exchange> checked, std::optional<signature::Verdict> verdict) {
                    on_verdict(std::move(checked), scheme, verdict.value_or(signature::Verdict::kUnknown));
                  });

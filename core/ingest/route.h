@@ -24,8 +24,16 @@ struct Route {
     kWebsocket,  // likewise, or accepted
   };
   struct SchemeUse {
-    std::shared_ptr<const signature::Scheme> scheme;
+    std::shared_ptr<const signature::Scheme> scheme;  // null until a `foreign` one has been found
     Expression id_from;
+    std::string foreign = {};  // "PLUGIN:SCHEME" where it is another plugin's
+    // Where its functions run: on threads of the plugin whose they are. Null where it has none.
+    std::shared_ptr<CallPool> verifying = {};
+
+    // The plugin that registers it.
+    std::string owner(const std::string& provider) const { return foreign.empty() ? provider : foreign.substr(0, foreign.find(':')); }
+    // How people know it among all plugins' schemes.
+    const std::string& label() const { return foreign.empty() ? scheme->name() : foreign; }
   };
 
   Kind kind = Kind::kEvent;
@@ -48,8 +56,8 @@ struct Route {
   int64_t deadline_ms = 10'000;
   bool recorded = false;  // the request is an event as well
 
-  // Where calls into the plugin run for which a client waits: verify functions, reply handlers. Null where there are none.
-  std::shared_ptr<CallPool> verifying, replying;
+  // Where its reply handler runs. Null where there is none.
+  std::shared_ptr<CallPool> replying;
 
   // Whether a client waits for the plugin.
   bool asks_plugin() const { return kind != Kind::kEvent; }

@@ -137,7 +137,7 @@ void explain_match(const Verification& request, const std::string& url, const st
 
 }  // namespace
 
-void explain_hints(const Verification& request, const std::vector<Parameter>& form, const Digest& given) {
+void explain_hints(const Verification& request, const std::vector<Parameter>& form, const Digest& given, Variants variants) {
   std::vector<std::string> configured = signed_urls(request.urls());
   Attempt attempt{request, given};
   std::vector<FormVariant> forms = form_variants(form);
@@ -147,7 +147,7 @@ void explain_hints(const Verification& request, const std::vector<Parameter>& fo
     bool known = std::find(configured.begin(), configured.end(), whole) != configured.end();
     for (const TargetVariant& target : targets) {
       const std::string altered = origin + target.target;
-      for (const std::string& url : signed_urls({altered})) {
+      for (const std::string& url : variants({altered})) {
         for (const FormVariant& variant : forms) {
           if (attempt.matches(url, variant.parameters)) return explain_match(request, url, known ? "" : origin, target, variant);
         }

@@ -9,8 +9,11 @@
 
 namespace twilio {
 
+// How URLs are varied before they are signed: signed_urls() or handshake_urls().
+using Variants = std::vector<std::string> (*)(const std::vector<std::string_view>& urls);
+
 // Tells by request.explain() what would match `given`; `form` is what the request has. Never used to accept a request: the
 // headers that it looks at are the client's own word. Hashes at most 64 MiB.
-void explain_hints(const postern::Verification& request, const std::vector<Parameter>& form, const Digest& given);
+void explain_hints(const postern::Verification& request, const std::vector<Parameter>& form, const Digest& given, Variants variants);
 
 }  // namespace twilio

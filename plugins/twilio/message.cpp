@@ -12,7 +12,7 @@
 namespace twilio {
 namespace {
 
-constexpr size_t kMaxUrls = 12;
+constexpr size_t kMaxUrls = 12, kMaxHandshakeUrls = 64;
 constexpr size_t kEncodedBytes = 28;
 
 using MacContext = std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)>;
@@ -43,6 +43,32 @@ std::string_view default_port(std::string_view scheme) {
 std::string join(const UrlParts& parts, std::string_view port) {
   std::string url(parts.scheme);
   return url.append("://").append(parts.host).append(port).append(parts.rest);
+}
+
+// Candidates, each once, up to a bound: each costs an HMAC for every token.
+class Candidates {
+ public:
+  explicit Candidates(size_t limit) : limit_(limit) {}
+  void add(std::string url) {
+    bool known = std::find(urls_.begin(), urls_.end(), url) != urls_.end();
+    if (!known && urls_.size() < limit_) urls_.push_back(std::move(url));
+  }
+  void add_with_ports(const UrlParts& parts) {
+    add(join(parts, parts.port));
+    add(join(parts, ""));
+    if (parts.port.empty()) add(join(parts, default_port(parts.scheme)));
+  }
+  std::vector<std::string> take() { return std::move(urls_); }
+
+ private:
+  size_t limit_;
+  std::vector<std::string> urls_;
+};
+
+// "/a?b" → "/a/?b"
+std::string with_slash(std::string_view rest) {
+  std::string_view path = rest.substr(0, rest.find_first_of("?#"));
+  return std::string(path).append(path.ends_with('/') ? "" : "/").append(rest.substr(path.size()));
 }
 
 }  // namespace
@@ -76,19 +102,29 @@ std::string parameter_text(std::vector<Parameter> parameters) {
 }
 
 std::vector<std::string> signed_urls(const std::vector<std::string_view>& urls) {
-  std::vector<std::string> candidates;
-  auto add = [&](std::string url) {
-    bool known = std::find(candidates.begin(), candidates.end(), url) != candidates.end();
-    if (!known && candidates.size() < kMaxUrls) candidates.push_back(std::move(url));
-  };
+  Candidates candidates(kMaxUrls);
+  for (std::string_view url : urls) {
+    if (auto parts = split_url(url)) candidates.add_with_ports(*parts);
+  }
+  return candidates.take();
+}
+
+std::vector<std::string> handshake_urls(const std::vector<std::string_view>& urls) {
+  Candidates candidates(kMaxHandshakeUrls);
   for (std::string_view url : urls) {
     auto parts = split_url(url);
     if (!parts) continue;
-    add(join(*parts, parts->port));
-    add(join(*parts, ""));
-    if (parts->port.empty()) add(join(*parts, default_port(parts->scheme)));
+    bool plain = equals_ignoring_case(parts->scheme, "http") || equals_ignoring_case(parts->scheme, "ws");
+    const std::string rest(parts->rest), slashed = with_slash(rest);
+    for (std::string_view scheme : {"wss", "https", "ws", "http"}) {
+      if (!plain && default_port(scheme) == ":80") break;
+      for (const std::string& variant : {rest, slashed}) {
+        candidates.add_with_ports({scheme, parts->host, parts->port, variant});
+        if (scheme == "wss" && parts->port.empty()) candidates.add(join({scheme, parts->host, "", variant}, ":80"));
+      }
+    }
   }
-  return candidates;
+  return candidates.take();
 }
 
 Digest hmac_sha1(std::string_view key, std::string_view url, std::string_view parameters) {

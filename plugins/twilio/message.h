@@ -29,6 +29,11 @@ std::string parameter_text(std::vector<Parameter> parameters);
 // default port where it has none; without a user, and each once. The signer is not consistent about ports. At most 12.
 std::vector<std::string> signed_urls(const std::vector<std::string_view>& urls);
 
+// The same for a WebSocket handshake, of which the provider's documentation leaves open how the URL is written: with wss or https
+// (ws and http as well where the URL has one of those), as it is or with a '/' at the end of the path, each with the ports as above, and
+// wss with port 80 too. The likeliest, wss, comes first. At most 64.
+std::vector<std::string> handshake_urls(const std::vector<std::string_view>& urls);
+
 // Throws std::runtime_error when OpenSSL cannot.
 Digest hmac_sha1(std::string_view key, std::string_view url, std::string_view parameters);
 

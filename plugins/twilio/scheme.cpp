@@ -13,7 +13,7 @@ namespace {
 using postern::Request;
 using postern::Verification;
 
-enum class Kind { kUrl, kForm, kOther };
+enum class Kind { kUrl, kHandshake, kForm, kOther };
 
 // What a request carries beside its URL, and what of that is signed.
 struct Content {
@@ -23,17 +23,35 @@ struct Content {
   std::vector<std::string_view> body_digests;  // each bodySHA256 of the query
 };
 
-bool is_form_type(std::string_view content_type) {
-  constexpr std::string_view kForm = "application/x-www-form-urlencoded";
-  std::string_view type = content_type.substr(0, content_type.find(';'));
-  size_t first = type.find_first_not_of(" \t");
-  size_t last = type.find_last_not_of(" \t");
-  type = first == type.npos ? std::string_view() : type.substr(first, last - first + 1);
-  return std::equal(type.begin(), type.end(), kForm.begin(), kForm.end(),
+// Blanks around it and its case do not count.
+bool is_word(std::string_view text, std::string_view lower) {
+  size_t first = text.find_first_not_of(" \t");
+  size_t last = text.find_last_not_of(" \t");
+  text = first == text.npos ? std::string_view() : text.substr(first, last - first + 1);
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b; });
 }
 
+bool is_form_type(std::string_view content_type) {
+  return is_word(content_type.substr(0, content_type.find(';')), "application/x-www-form-urlencoded");
+}
+
+// RFC 6455, section 4.2.1: whether the gateway takes it for one that is well made, is not our business here.
+bool is_handshake(const Request& request) {
+  if (request.method() != "GET" || !request.body().empty()) return false;
+  std::string_view list = request.header("upgrade").value_or("");
+  while (!list.empty()) {
+    size_t comma = std::min(list.find(','), list.size());
+    if (is_word(list.substr(0, comma), "websocket")) return true;
+    list.remove_prefix(std::min(list.size(), comma + 1));
+  }
+  return false;
+}
+
+Variants variants_for(const Content& content) { return content.kind == Kind::kHandshake ? &handshake_urls : &signed_urls; }
+
 Kind kind_of(const Request& request, const std::vector<Parameter>& form) {
+  if (is_handshake(request)) return Kind::kHandshake;
   if (request.body().empty()) return Kind::kUrl;
   if (request.method() == "GET" || !is_form_type(request.header("content-type").value_or(""))) return Kind::kOther;
   // A body that the host reads otherwise than we do would pass unsigned.
@@ -72,6 +90,8 @@ void explain_kind(const Verification& request, const Content& content) {
   switch (content.kind) {
     case Kind::kUrl:
       return request.explain("no body: the URL alone is signed");
+    case Kind::kHandshake:
+      return request.explain("WebSocket handshake: the URL alone is signed, as wss or https, with or without a '/' at the end of its path");
     case Kind::kForm:
       return request.explain("form with " + std::to_string(content.form.size()) +
                              " parameters: the URL and the sorted parameters (" +
@@ -113,6 +133,8 @@ bool check_account(const Verification& request, const Content& content, std::str
   } else {
     given = query_values(request.target(), "AccountSid");
   }
+  // A handshake carries none, and the token that signs it is an account's own.
+  if (given.empty() && content.kind == Kind::kHandshake) return true;
   if (given.empty()) return request.explain("no AccountSid, but account_sid is configured"), false;
   bool ours = std::all_of(given.begin(), given.end(), [&](std::string_view one) { return one == account_sid; });
   if (!ours) request.explain("AccountSid is not the configured account_sid");
@@ -121,7 +143,7 @@ bool check_account(const Verification& request, const Content& content, std::str
 
 // Computes every token with every URL, whatever matched before: the time tells nothing about which one it was.
 bool check_signature(const Verification& request, const Content& content, const Digest& given) {
-  std::vector<std::string> urls = signed_urls(request.urls());
+  std::vector<std::string> urls = variants_for(content)(request.urls());
   std::vector<char> matches(urls.size());
   for (size_t i = 0; i < urls.size(); ++i) {
     for (std::string_view token : request.secrets()) {
@@ -154,14 +176,14 @@ bool verify_request(const Verification& request, std::string_view account_sid) {
   fits = check_account(request, content, account_sid) && fits;
   if (!fits && !request.explaining()) return false;
   bool matches = check_signature(request, content, *given);
-  if (!matches && request.explaining()) explain_hints(request, content.form, *given);
+  if (!matches && request.explaining()) explain_hints(request, content.form, *given, variants_for(content));
   return fits && matches;
 }
 
 void sign_request(postern::Signing& request) {
-  std::vector<std::string> urls = signed_urls(request.urls());
-  if (urls.empty()) throw std::runtime_error("the URL that Twilio would call is not known: set gateway.public_url");
   Content content = read_content(request);
+  std::vector<std::string> urls = variants_for(content)(request.urls());
+  if (urls.empty()) throw std::runtime_error("the URL that Twilio would call is not known: set gateway.public_url");
   if (content.kind == Kind::kOther && content.body_digests.empty())
     throw std::runtime_error("the body is no form: the query needs its bodySHA256");
   request.add_header(kSignatureHeader, encode_base64(hmac_sha1(request.secret(), urls[0], content.parameters)));

@@ -245,8 +245,81 @@ TEST(Threads, AreEachPluginsOwn) {
   EXPECT_NE(route_of(out, "/well").replying, route_of(other, "/well").replying);
   Assembled events = assemble({plugin_config("c", "good")});
   EXPECT_EQ(route_of(events, "/good").replying, nullptr) << "what has no such calls has no threads for them";
-  EXPECT_EQ(route_of(events, "/good").verifying, nullptr);
+  EXPECT_TRUE(events.assembly->call_threads().empty());
   EXPECT_TRUE(out.assembly->stop_calls(0)) << "there is nothing to wait for";
+}
+
+// ---- schemes of other plugins
+
+config::Plugin foreign_config(const std::string& name, const std::string& scheme) {
+  return plugin_config(name, "verifies", service_json("foreign", scheme));
+}
+
+TEST(ForeignSchemes, AreFoundWhateverTheOrderAndRunOnTheirPluginsThreads) {
+  for (bool owner_first : {true, false}) {
+    config::Plugin owner = plugin_config("owner", "verifies"), user = foreign_config("user", "owner:accepts");
+    Assembled out = owner_first ? assemble({owner, user}) : assemble({user, owner});
+    ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
+    const auto& theirs = route_of(out, "/foreign").schemes.at(0);
+    const auto& own = route_of(out, "/verify/accepts").schemes.at(0);
+    EXPECT_EQ(theirs.scheme, own.scheme) << "the very same, with its plugin's instance and secrets";
+    EXPECT_EQ(theirs.label(), "owner:accepts");
+    EXPECT_EQ(own.label(), "accepts");
+    ASSERT_NE(theirs.verifying, nullptr);
+    EXPECT_EQ(theirs.verifying, own.verifying);
+    ASSERT_EQ(out.assembly->call_threads().size(), 1u);
+    EXPECT_EQ(out.assembly->call_threads()[0].plugin, "owner");
+    EXPECT_TRUE(out.assembly->stop_calls(0));
+  }
+}
+
+TEST(ForeignSchemes, OfAPluginThatIsHeldAreNotCalled) {
+  Assembled out = assemble({plugin_config("owner", "verifies"), foreign_config("user", "owner:accepts")});
+  ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
+  auto hold = [&](const std::string& plugin) {
+    plugin::Standing standing;
+    standing.plugin = plugin;
+    standing.held_until = 1;
+    out.assembly->judge(standing);
+  };
+  hold("user");
+  struct Nothing : ingest::CallPool::Call {
+    using Call::Call;
+    void run() override {}
+  };
+  auto& pool = *route_of(out, "/foreign").schemes.at(0).verifying;
+  EXPECT_TRUE(pool.submit(std::make_shared<Nothing>(INT64_MAX, 0))) << "what is held is whose route it is, and not asked here";
+  hold("owner");
+  EXPECT_FALSE(pool.submit(std::make_shared<Nothing>(INT64_MAX, 0)));
+}
+
+TEST(ForeignSchemes, OneThatNobodyRegistersIsAFault) {
+  Assembled out = assemble({foreign_config("user", "owner:acepts"), plugin_config("owner", "verifies")});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_THAT(config::to_text("f", out.faults[0]),
+              ::testing::StartsWith("f:10:5: plugin user: route /foreign needs the scheme 'owner:acepts', which no plugin registers; "
+                                    "did you mean 'owner:accepts'?; there are: owner:accepts, owner:denies, "));
+  out = assemble({foreign_config("user", "twilio:twilio"), plugin_config("owner", "verifies")});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_THAT(out.faults[0].message, HasSubstr("; add the plugin that does to `plugins:`, by the name 'twilio'; there are: owner:"));
+  out = assemble({foreign_config("user", "twilio:twilio")});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_THAT(out.faults[0].message, HasSubstr("which no plugin registers, nor any other; add the plugin that does"));
+}
+
+// The plugin that registers it may be the one that could not be loaded.
+TEST(ForeignSchemes, AMissingOneIsNotToldBesideAnotherFault) {
+  Assembled out = assemble({foreign_config("user", "owner:accepts"), plugin_config("owner", "absent")});
+  ASSERT_EQ(out.faults.size(), 1u);
+  EXPECT_THAT(out.faults[0].message, HasSubstr("no such file"));
+}
+
+TEST(ForeignSchemes, ANameOfHalfIsNone) {
+  for (const char* name : {":accepts", "owner:", ":", "accepts"}) {
+    Assembled out = assemble({foreign_config("user", name), plugin_config("owner", "verifies")});
+    ASSERT_EQ(out.faults.size(), 1u) << name;
+    EXPECT_THAT(out.faults[0].message, HasSubstr("unknown scheme '" + std::string(name) + "'; add it before the route"));
+  }
 }
 
 // ---- subscriptions

@@ -189,18 +189,17 @@ class HangingVerify : public ::testing::Test {
 constexpr auto kSoon = std::chrono::seconds(10);
 
 TEST_F(HangingVerify, HasThreadsOfItsPluginAlone) {
-  const auto& verifying = route("/verify/hangs").verifying;
+  const auto& verifying = route("/verify/hangs").schemes.at(0).verifying;
   ASSERT_NE(verifying, nullptr);
-  EXPECT_EQ(route("/verify/accepts").verifying, verifying) << "one pool for the plugin";
+  EXPECT_EQ(route("/verify/accepts").schemes.at(0).verifying, verifying) << "one pool for the plugin";
   EXPECT_EQ(route("/verify/hangs").replying, nullptr) << "it has no reply route";
   ASSERT_NE(route("/well").replying, nullptr);
   EXPECT_NE(route("/well").replying, verifying);
-  EXPECT_EQ(route("/well").verifying, nullptr) << "it has no scheme functions";
   EXPECT_EQ(verifying->status().threads, 0u) << "none before the first call";
 }
 
 TEST_F(HangingVerify, IsReplacedPastItsDeadlineButNotWithoutEnd) {
-  ingest::CallPool& pool = *route("/verify/hangs").verifying;
+  ingest::CallPool& pool = *route("/verify/hangs").schemes.at(0).verifying;
   uint32_t hung = 0;
   while (hung < 100 && pool.submit(verification("hangs", -1))) {
     ++hung;
@@ -228,13 +227,14 @@ TEST_F(HangingVerify, IsReplacedPastItsDeadlineButNotWithoutEnd) {
 
 TEST_F(HangingVerify, LetsTheGatewayStopInTime) {
   auto hanging = verification("hangs");
-  ASSERT_TRUE(route("/verify/hangs").verifying->submit(hanging));
-  for (int64_t until = steady_ms() + 10'000; route("/verify/hangs").verifying->status().waiting > 0 && steady_ms() < until;)
+  ingest::CallPool& pool = *route("/verify/hangs").schemes.at(0).verifying;
+  ASSERT_TRUE(pool.submit(hanging));
+  for (int64_t until = steady_ms() + 10'000; pool.status().waiting > 0 && steady_ms() < until;)
     std::this_thread::yield();
   int64_t begin = steady_ms();
   EXPECT_FALSE(assembly_->stop_calls(100)) << "the assembly must not be destroyed now";
   EXPECT_LT(steady_ms() - begin, 5'000);
-  EXPECT_FALSE(route("/verify/accepts").verifying->submit(verification("accepts"))) << "and nothing new begins";
+  EXPECT_FALSE(pool.submit(verification("accepts"))) << "and nothing new begins";
   ASSERT_EQ(::eventfd_write(gate_, 1), 0);
   EXPECT_EQ(hanging->wait(kSoon), Verdict::kAccepted);
   EXPECT_TRUE(assembly_->stop_calls(10'000));

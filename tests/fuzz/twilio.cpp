@@ -77,6 +77,8 @@ void check_parts(const std::string& url, std::string_view text) {
   }
   const auto candidates = twilio::signed_urls({url, url, "https://h.example/a"});
   EXPECT(candidates.size() <= 12 && std::set<std::string>(candidates.begin(), candidates.end()).size() == candidates.size());
+  const auto of_handshake = twilio::handshake_urls({url, url, "http://h.example/a"});
+  EXPECT(of_handshake.size() <= 64 && std::set<std::string>(of_handshake.begin(), of_handshake.end()).size() == of_handshake.size());
   for (std::string_view value : twilio::query_values(url, "bodySHA256")) EXPECT(lies_in(value, url));
   if (const auto digest = twilio::decode_base64(text)) EXPECT(twilio::encode_base64(*digest) == text);
   const std::string clean = twilio::clean_text(text);

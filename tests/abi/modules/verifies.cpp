@@ -1,5 +1,7 @@
 // Scheme functions that misbehave, one scheme for each way, all with the header x-signature; each has a route /verify/NAME.
 //
+// {"foreign": "PLUGIN:SCHEME"}: nothing but a route /foreign with that scheme.
+//
 // "hangs" waits until the descriptor that the header x-gate names can be read: the test holds the other end.
 #include <poll.h>
 
@@ -121,7 +123,21 @@ postern_status refused(postern_instance* self, postern_str config) {
   return first < 0 || !is_case(config, "twice") ? first : schemes_of(self).add_functions(self->host, &desc);
 }
 
+postern_status add_foreign(postern_instance* self, std::string_view scheme) {
+  const postern_route_scheme use{str(scheme), str("json:/id")};
+  postern_route_desc route = unsigned_route("/foreign");
+  route.flags = 0;
+  route.schemes = &use;
+  route.schemes_len = 1;
+  return extension<postern_ext_routes>(self, POSTERN_EXT_ROUTES).add(self->host, &route);
+}
+
 postern_status init(postern_instance* self, postern_str config) {
+  constexpr std::string_view kForeign = "{\"foreign\":\"";
+  if (view(config).starts_with(kForeign)) {
+    const std::string_view rest = view(config).substr(kForeign.size());
+    return add_foreign(self, rest.substr(0, rest.find('"')));
+  }
   if (view(config).find("case") != std::string_view::npos) return refused(self, config);
   const postern_str secret = str("VERY-secret");
   for (const auto& scheme : kSchemes) {

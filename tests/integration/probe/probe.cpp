@@ -253,7 +253,7 @@ postern_status init(postern_instance* self, postern_str config_json) {
   route.flags = POSTERN_ROUTE_UNSIGNED;
   const postern_status added = self->routes->add(self->host, &route);
   if (added != POSTERN_OK) return added;
-  const postern_status replies = add_replies(self, prefix);
+  const postern_status replies = add_replies(self, prefix, member(view(config_json), "foreign"));
   if (replies != POSTERN_OK) return replies;
   const postern_status sessions = add_session(self, prefix);
   if (sessions != POSTERN_OK) return sessions;

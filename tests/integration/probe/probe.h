@@ -64,8 +64,8 @@ void block_until_there(const std::string& file);
 // which it makes; "while": only if there is such a file.
 void crash(std::string_view body);
 
-// [main] In init: the reply routes, the scheme and the route that it signs.
-postern_status add_replies(postern_instance* self, const std::string& prefix);
+// [main] In init: the reply routes, the scheme and the route that it signs, and one that the scheme `foreign` signs.
+postern_status add_replies(postern_instance* self, const std::string& prefix, const std::string& foreign);
 
 // [main] In init: the route of its WebSockets.
 postern_status add_session(postern_instance* self, const std::string& prefix);

@@ -19,8 +19,9 @@
 //   publish, publish_untold, publish_throws   publish an event: see published.cpp
 //   notes           what the host said to the answers of {what}, or of the calls with the file, x-of: "0 -6 "
 //
-// The scheme "mood", for the event route POST PREFIX/checked: the header x-mood is good, bad, throws, unknown or blocks
-// (FILE in the header x-file; then good).
+// The scheme "mood", for the event route POST PREFIX/checked: the header x-mood is good, bad, throws, unknown, crashes or blocks
+// (FILE in the header x-file; then good). `config: {foreign: "PLUGIN:SCHEME"}` adds POST PREFIX/foreign, which another plugin's
+// scheme guards.
 #include <iterator>
 #include <stdexcept>
 #include <utility>
@@ -164,6 +165,7 @@ postern_status verify(postern_instance* self, void*, const postern_request* requ
   self->schemes->explain(explain, str("the mood was looked at"));
   if (mood == "throws") throw std::runtime_error(std::string(kInner));
   if (mood == "unknown") return fail(self, kInner, POSTERN_E_INTERNAL);
+  if (mood == "crashes") crash(R"({"how":"segv"})");
   if (mood == "blocks") block_until_there(call.file());
   return mood == "good" || mood == "blocks" ? POSTERN_OK : POSTERN_E_DENIED;
 }
@@ -180,9 +182,8 @@ postern_status add_scheme(postern_instance* self) {
   return self->schemes->add_functions(self->host, &scheme);
 }
 
-postern_status add_checked(postern_instance* self, const std::string& prefix) {
-  const postern_route_scheme schemes[] = {{str("mood"), str("header:x-id")}};
-  const std::string path = prefix + "/checked";
+postern_status add_checked(postern_instance* self, const std::string& path, const std::string& scheme) {
+  const postern_route_scheme schemes[] = {{str(scheme), str("header:x-id")}};
   postern_route_desc route{};
   route.struct_size = sizeof route;
   route.kind = POSTERN_ROUTE_EVENT;
@@ -209,13 +210,14 @@ postern_status add_reply(postern_instance* self, const std::string& path, uint32
 
 }  // namespace
 
-postern_status add_replies(postern_instance* self, const std::string& prefix) {
+postern_status add_replies(postern_instance* self, const std::string& prefix, const std::string& foreign) {
   for (const postern_status added :
        {add_reply(self, prefix + "/reply/{what}", 0),
         add_reply(self, prefix + "/recorded/{what}", POSTERN_ROUTE_RECORDED), add_scheme(self)}) {
     if (added != POSTERN_OK) return added;
   }
-  return add_checked(self, prefix);
+  const postern_status checked = add_checked(self, prefix + "/checked", "mood");
+  return checked != POSTERN_OK || foreign.empty() ? checked : add_checked(self, prefix + "/foreign", foreign);
 }
 
 }  // namespace probe

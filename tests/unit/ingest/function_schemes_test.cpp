@@ -36,10 +36,10 @@ class FunctionSchemesTest : public testing::IngestHarness {
     auto made = FunctionScheme::make("odd", "x-odd", {"one secret"}, std::move(functions));
     if (!made) throw std::runtime_error(made.status().message());
     Route::SchemeUse odd{*made, expression("header:x-id|json:/id")};
+    odd.verifying = pool_;
     auto add_odd = [&](const std::string& path, const std::function<void(Route&)>& change) {
       add(path, [&](Route& r) {
         r.schemes.push_back(odd);
-        r.verifying = pool_;
         change(r);
       });
     };

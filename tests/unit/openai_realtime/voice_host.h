@@ -54,7 +54,9 @@ class VoiceTest : public ::testing::Test {
                               << (started.faults.empty() ? "" : started.faults[0].pointer + started.faults[0].text);
   }
   void TearDown() override {
-    if (host_) EXPECT_THAT(host_->misuses(), ::testing::IsEmpty());
+    if (host_ != nullptr) {
+      EXPECT_THAT(host_->misuses(), ::testing::IsEmpty());
+    }
     host_.reset();
   }
 

@@ -46,6 +46,17 @@ TEST_F(SchemeFunctionsTest, DeclarationsArrive) {
   EXPECT_FALSE(host->schemes().at(0).can_sign);
 }
 
+TEST_F(SchemeFunctionsTest, OfOtherPluginsMustBeToldToTheHost) {
+  auto init = [](postern::Setup& setup, std::string_view) { setup.route({.path = "/a", .schemes = {{"other:s", "header:x-id"}}}); };
+  EXPECT_FALSE(start(init).ok());
+  EXPECT_THAT(host->routes(), ::testing::SizeIs(1)) << "the script's own";
+  postern::testing::Options options;
+  options.foreign_schemes = {"other:s"};
+  auto started = start(init, options);
+  ASSERT_TRUE(started.ok()) << started.error;
+  EXPECT_THAT(host->routes().back().schemes, ElementsAre(Pair("other:s", "header:x-id")));
+}
+
 TEST_F(SchemeFunctionsTest, RefusedDeclarations) {
   auto started = start([](postern::Setup& setup, std::string_view) {
     std::vector<std::string> none, empty = {""}, one = {"a"};

@@ -34,9 +34,15 @@ enum {
 /* FROZEN. A route lists its schemes, each with its own way to the event's id. The one whose header a request carries is the
  * only one tried. */
 typedef struct postern_route_scheme {
-  postern_str scheme;  /* the name given to postern.schemes */
+  postern_str scheme;  /* the name given to postern.schemes; or PLUGIN:SCHEME, see below */
   postern_str id_from; /* EXPRESSION; empty, or nothing found: content_from */
 } postern_route_scheme;
+
+/* "PLUGIN:SCHEME" ("twilio:twilio") is a scheme that another plugin of the configuration registers: PLUGIN is its name in the YAML, where
+ * the order does not matter. It is looked for when all plugins have been initialised, and a configuration in which nobody registers it is
+ * refused. Its secrets stay that plugin's. Where it has functions they run in that plugin, on its threads, and a crash in them is its; while it
+ * is in quarantine it cannot be told whether a request is genuine, and 503 is the answer. A scheme of the plugin's own that has exactly this
+ * name comes first. */
 
 /* [worker] On threads that event handlers never occupy. Compose the answer: send() and return POSTERN_OK, or detach() and return
  * POSTERN_PENDING. Anything else is answered 500, nothing within the route's deadline 504. `request` and `reply` live until the
