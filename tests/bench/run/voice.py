@@ -7,7 +7,6 @@ import shutil
 import statistics
 import sys
 
-import machine
 import report
 import session
 import voice_report
@@ -36,13 +35,15 @@ def parse(arguments):
     parser.add_argument("--build", metavar="DIR", default=session.RELEASE, help="the build that is measured (default: build/release)")
     parser.add_argument("--seconds", type=float, help="of each measurement (default: 10, quick: 3)")
     parser.add_argument("--rounds", type=int, help="for each number of calls; the median p99 counts (default: 3, quick: 1)")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1], metavar="N",
+                        help="processes of the Node bridge; of several numbers the best counts (default: 1, as in the sample)")
     parser.add_argument("--no-peer", action="store_true", help="Postern alone")
     options = parser.parse_args(arguments)
     options.calls = sorted(set(options.calls or CALLS))
     options.seconds = options.seconds or (3 if options.quick else 10)
     options.rounds = options.rounds or (1 if options.quick else 3)
-    if options.seconds < 0.5 or options.rounds < 1 or options.calls[0] < 1:
-        parser.error("--seconds is at least 0.5, CALLS and --rounds at least 1")
+    if options.seconds < 0.5 or options.rounds < 1 or options.calls[0] < 1 or min(options.processes) < 1:
+        parser.error("--seconds is at least 0.5; CALLS, --rounds and --processes are at least 1")
     options.build = os.path.abspath(options.build)
     return options
 
@@ -71,7 +72,9 @@ class Bench:
             print(f"{server.name}: {calls} calls", end=" … ", file=sys.stderr, flush=True)
             one = measure(self.options.build, server, calls, self.options.seconds)
         told = f"p99 {one['p99_ms']:.2f} ms, {one['lost']:,} lost, generator late by {one['generator']['late_p99_us'] / 1000:.2f} ms"
-        print(told + ("" if one["whole"] else f", {one['talking']} talked, {one['broken']} broke: {one['fault']}"), file=sys.stderr, flush=True)
+        if not one["whole"]:
+            told += f", {one['talking']} talked, {one['broken']} broke {one['fault']}, the generator sent {one['offered']:.0%} of the frames"
+        print(told, file=sys.stderr, flush=True)
         return one
 
     def tables(self):
@@ -88,30 +91,28 @@ class Bench:
         one = self.measure(make, calls)
         return one if is_good(one) else self.measure(make, calls)
 
-    def most_calls(self, make, begin):
-        """(the measurement of as many calls as are good, the next step, which is not): steps that double, then halves."""
-        good, bad, calls = None, None, begin
-        while bad is None or good is None or bad["calls"] > good["calls"] * (1.3 if self.options.quick else 1.1):
+    def most_calls(self, make, calls):
+        """(the measurement of as many calls as are good, the next step, which is not): by a quarter more or less, then the middle. No large
+        steps: a load of far too many calls says nothing, and takes the machine from everybody."""
+        good = bad = None
+        while good is None or bad is None:
             one = self.try_twice(make, calls)
             if is_good(one):
-                good = one
+                good, calls = one, round(calls * 1.25)
             else:
-                bad = one
-            if bad is None:
-                calls = good["calls"] * 2
-            elif good is None:
-                if calls < 5:
-                    raise Failure(f"{one['server']} cannot take even {calls} calls: p99 {one['p99_ms']:.2f} ms, {one['lost']} lost")
-                calls //= 2
-            else:
-                calls = round((good["calls"] + bad["calls"]) / 2)
+                bad, calls = one, round(calls / 1.25)
+            if calls < 5:
+                raise Failure(f"{one['server']} cannot take even {one['calls']} calls: p99 {one['p99_ms']:.2f} ms, {one['lost']} lost")
+        if not self.options.quick:
+            one = self.try_twice(make, (good["calls"] + bad["calls"]) // 2)
+            good, bad = (one, bad) if is_good(one) else (good, one)
         return {"good": good, "bad": bad}
 
     def compare(self):
-        """As many calls as each can take. Of one process and two of Node, the better one."""
+        """As many calls as each can take. Of several numbers of Node's processes, the best counts."""
         NodeBridge.install(os.path.join(session.ROOT, "build", "peers"))
-        nodes = [self.most_calls(lambda count=count: NodeBridge(self.path(), count), 80) for count in sorted({1, min(2, machine.cpus())})]
-        return {"postern": self.most_calls(self.postern, 400), "nodes": nodes, "versions": NodeBridge.versions()}
+        nodes = [self.most_calls(lambda count=count: NodeBridge(self.path(), count), 250) for count in self.options.processes]
+        return {"postern": self.most_calls(self.postern, 800), "nodes": nodes, "versions": NodeBridge.versions()}
 
 
 def bars_of(figures):
@@ -140,7 +141,7 @@ def bars_of(figures):
 
 
 def missing(options):
-    lacking = session.missing(options.build, "postern_voice_load", "plugins/twilio.so", "plugins/openai_realtime.so")
+    lacking = session.missing(options.build, "plugins/twilio.so", "plugins/openai_realtime.so", load="postern_voice_load")
     if lacking or options.no_peer:
         return lacking
     for program, package in (("node", "nodejs"), ("npm", "npm")):
@@ -155,7 +156,7 @@ def main(arguments):
     def work(folder, facts):
         bench = Bench(options, folder)
         figures = {"mode": "quick" if options.quick else "full", "seconds": options.seconds, "ramp": RAMP, "machine": facts,
-                   "date": datetime.date.today().isoformat(), "calls": bench.tables(), "most": None if options.no_peer else bench.compare()}
+                   "realtime": os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR), "date": datetime.date.today().isoformat(), "calls": bench.tables(), "most": None if options.no_peer else bench.compare()}
         figures["load_average_after"] = round(os.getloadavg()[0], 2)
         figures["bars"] = bars_of(figures)
         print("\n" + voice_report.tables(figures))

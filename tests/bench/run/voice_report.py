@@ -7,7 +7,7 @@ from report import milliseconds
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BEGIN, END = "<!-- voice: written by voice.sh --write -->", "<!-- voice: end -->"
 HEAD = ["calls", "server", "to the model p50", "p99", "max", "to the caller p50", "p99", "max", "lost", "barge-in p99", "cores", "µs a frame",
-        "KiB a call", "generator", "late p99"]
+        "KiB a call", "generator", "offered", "late p99"]
 
 
 def _table(head, rows):
@@ -21,15 +21,17 @@ def _row(one):
     name = "**Postern**" if one["server"] == "postern" else one["server"]
     # Of few calls the growth is what the first one needs at all.
     memory = f"{gateway['kib_per_call']:.0f}" if one["calls"] >= 50 else "-"
-    lost = f"{one['lost']:,}" if one["whole"] else f"{one['lost']:,}, and {one['calls'] - one['talking'] + one['broken']} calls"
+    calls_lost = one["calls"] - one["talking"] + one["broken"]
+    lost = f"{one['lost']:,}" + (f" and {calls_lost:,} calls" if calls_lost else "")
     return [f"{one['calls']:,}", name, *latencies, lost, milliseconds(one["barge_in"]["p99_us"]), f"{gateway['cpu_s'] / one['seconds']:.2f}",
-            f"{gateway['us_per_frame']:.1f}", memory, f"{generator['cpu_s'] / one['seconds']:.0%}", milliseconds(generator["late_p99_us"])]
+            f"{gateway['us_per_frame']:.1f}", memory, f"{generator['cpu_s'] / one['seconds']:.0%}", f"{one['offered']:.1%}", milliseconds(generator["late_p99_us"])]
 
 
 def tables(figures):
     facts = figures["machine"]
     parts = [f"Measured on {figures['date']}: {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}; {figures['seconds']:g} s each; "
-             f"load average {facts['load_average']} before, {figures['load_average_after']} after."]
+             f"load average {facts['load_average']} before, {figures['load_average_after']} after"
+             f"{', all that is measured with real-time priority' if figures['realtime'] else ''}."]
     if figures["mode"] == "quick":
         parts.append("**This was a quick run: it shows that everything works, and its figures say little.**")
     parts.append(_table(HEAD, [_row(one["shown"]) for one in figures["calls"].values()]))
