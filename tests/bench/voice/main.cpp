@@ -112,7 +112,7 @@ ordered_json direction(const Figures& from, const Figures& to) {
   json["sent"] = from.sent;
   json["received"] = to.received;
   json["cleared"] = to.cleared;
-  json["lost"] = from.sent - to.received - to.cleared;
+  json["lost"] = static_cast<int64_t>(from.sent) - static_cast<int64_t>(to.received) - static_cast<int64_t>(to.cleared);
   return json;
 }
 

@@ -178,7 +178,10 @@ void Models::ready(uint32_t) {
 
 int64_t Models::due(int64_t now_ns) {
   const int64_t next_ns = now_ns + static_cast<int64_t>(shared_.options.barge_in_s * 1e9);
-  if (!shared_.sending || !shared_.measuring) return next_ns;
+  // Not near the ends of the measurement: what a barge-in takes back was sent within it, then, and so was what follows.
+  const int64_t margin_ns = std::min<int64_t>(1'000'000'000, static_cast<int64_t>(shared_.options.seconds * 1e9 / 4));
+  const int64_t begin_ns = shared_.begin_ns, end_ns = shared_.end_ns;
+  if (!shared_.measuring || now_ns - begin_ns < margin_ns || end_ns - now_ns < margin_ns) return next_ns;
   for (size_t tried = 0; tried < calls_.size(); ++tried) {
     Call& call = *calls_[next_speaker_++ % calls_.size()];
     if (!call.can_be_interrupted()) continue;
