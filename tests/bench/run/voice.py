@@ -122,7 +122,8 @@ def bars_of(figures):
     def add(name, value, wanted, most=True):
         bars.append({"name": name, "value": value, "wanted": wanted, "most": most, "met": value <= wanted if most else value >= wanted})
 
-    without_loss = [calls for calls, one in figures["calls"].items() if all(each["whole"] and each["lost"] == 0 for each in one["rounds"])]
+    without_loss = [calls for calls, one in figures["calls"].items()
+                    if all(each["whole"] and each["lost"] == 0 for each in one["rounds"])]
     if max(shown) >= LEAST_CALLS:
         add("calls at once, no frame lost in any round", max(without_loss, default=0), LEAST_CALLS, most=False)
     for calls, wanted in MOST_P99_MS.items():
@@ -132,7 +133,8 @@ def bars_of(figures):
         add(f"memory for a call in KiB, {MEMORY_CALLS} calls", statistics.median(
             one["gateway"]["kib_per_call"] for one in figures["calls"][MEMORY_CALLS]["rounds"]), MOST_KIB)
     if BARGE_IN_CALLS in shown:
-        add(f"speech_started to clear p99 in ms, {BARGE_IN_CALLS} calls", shown[BARGE_IN_CALLS]["barge_in"]["p99_us"] / 1000, MOST_BARGE_IN_MS)
+        add(f"speech_started to clear p99 in ms, {BARGE_IN_CALLS} calls", shown[BARGE_IN_CALLS]["barge_in"]["p99_us"] / 1000,
+            MOST_BARGE_IN_MS)
     if figures["most"]:
         node = max(one["good"]["calls"] for one in figures["most"]["nodes"])
         add(f"calls with p99 of at most {GOOD_P99_MS} ms and none lost, over the Node bridge", figures["most"]["postern"]["good"]["calls"] / node,

@@ -46,7 +46,12 @@ std::string handshake(const Options& options) {
 class Callers::Call final : public Connection {
  public:
   Call(Callers& callers, uint32_t number)
-      : Connection(callers.loop_, Role::kClient), callers_(callers), shared_(callers.shared_), number_(number), stream_(sid("MZ", number)), call_(sid("CA", number)) {}
+      : Connection(callers.loop_, Role::kClient),
+        callers_(callers),
+        shared_(callers.shared_),
+        number_(number),
+        stream_(sid("MZ", number)),
+        call_(sid("CA", number)) {}
 
   int64_t due(int64_t now_ns) override {
     if (!begun_) return begin(now_ns);
@@ -86,8 +91,8 @@ class Callers::Call final : public Connection {
     add_text(out, R"({"event":"connected","protocol":"Call","version":"1.0.0"})");
     add_text(out, R"({"event":"start","sequenceNumber":"1","start":{"accountSid":")" + sid("AC", 0) + R"(","streamSid":")" + stream_ +
                       R"(","callSid":")" + call_ +
-                      R"(","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{}},"streamSid":")" +
-                      stream_ + R"("})");
+                      R"(","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},)" +
+                      R"("customParameters":{}},"streamSid":")" + stream_ + R"("})");
     sequence_ = 1;
     send(out);
     return true;
@@ -101,7 +106,8 @@ class Callers::Call final : public Connection {
     std::swap(out, out_buffer_);
     out.clear();
     add_due_marks(out, now_ns);
-    text.assign(R"({"event":"media","sequenceNumber":")").append(std::to_string(++sequence_)).append(R"(","media":{"track":"inbound","chunk":")");
+    text.assign(R"({"event":"media","sequenceNumber":")").append(std::to_string(++sequence_));
+    text.append(R"(","media":{"track":"inbound","chunk":")");
     text.append(std::to_string(frame)).append(R"(","timestamp":")").append(std::to_string(uint64_t{frame} * 20)).append(R"(","payload":")");
     const size_t at = text.size();
     text.append(payload_).append(R"("},"streamSid":")").append(stream_).append(R"("})");

@@ -24,7 +24,8 @@ void Loop::watch(int fd, Handler& handler, uint32_t events, bool anew) {
   epoll_event event{};
   event.events = events;
   event.data.ptr = &handler;
-  if (epoll_ctl(epoll_, anew ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) != 0) throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  if (epoll_ctl(epoll_, anew ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) == 0) return;
+  throw std::system_error(errno, std::generic_category(), "epoll_ctl");
 }
 
 void Loop::run(const std::atomic<bool>& stop) {

@@ -16,6 +16,7 @@ namespace postern::voice_load {
 namespace {
 
 constexpr int64_t kStopAskedNs = 20'000'000;
+constexpr const char* kSession = R"(","session":{"type":"realtime","object":"realtime.session","id":"sess_1","model":"gpt-realtime"}})";
 
 std::string accept_key(std::string_view head) {
   constexpr std::string_view kName = "sec-websocket-key:";
@@ -38,7 +39,7 @@ std::string accept_key(std::string_view head) {
 class Models::Call final : public Connection {
  public:
   Call(Models& models, int fd, uint32_t number)
-      : Connection(models.loop_, Role::kServer), models_(models), shared_(models.shared_), number_(number), payload_(frame_payload()) {
+      : Connection(models.loop_, Role::kServer), models_(models), shared_(models.shared_), number_(number) {
     attach(fd, false);
   }
 
@@ -63,7 +64,8 @@ class Models::Call final : public Connection {
     send(out);
     out.clear();
     add_text(out, R"({"type":"response.done","event_id":")" + event_id() + R"(","response":{"id":")" + response_ +
-                      R"(","object":"realtime.response","status":"cancelled","status_details":{"type":"cancelled","reason":"turn_detected"},"output":[]}})");
+                      R"(","object":"realtime.response","status":"cancelled",)" +
+                      R"("status_details":{"type":"cancelled","reason":"turn_detected"},"output":[]}})");
     begin_response(out);
     send(out);
   }
@@ -74,8 +76,9 @@ class Models::Call final : public Connection {
   bool on_head(std::string_view head) override {
     const std::string accept = accept_key(head);
     if (accept.empty()) return false;
-    std::string out = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: " + accept + "\r\n\r\n";
-    add_text(out, R"({"type":"session.created","event_id":")" + event_id() + R"(","session":{"type":"realtime","object":"realtime.session","id":"sess_1","model":"gpt-realtime"}})");
+    std::string out = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ";
+    out += accept + "\r\n\r\n";
+    add_text(out, R"({"type":"session.created","event_id":")" + event_id() + kSession);
     send(out);
     return true;
   }
@@ -89,7 +92,7 @@ class Models::Call final : public Connection {
 
   void begin() {
     std::string out;
-    add_text(out, R"({"type":"session.updated","event_id":")" + event_id() + R"(","session":{"type":"realtime","object":"realtime.session","id":"sess_1","model":"gpt-realtime"}})");
+    add_text(out, R"({"type":"session.updated","event_id":")" + event_id() + kSession);
     begin_response(out);
     send(out);
     if (next_ns_ != 0) return;
@@ -144,14 +147,15 @@ class Models::Call final : public Connection {
   Shared& shared_;
   const uint32_t number_;
   uint32_t caller_ = 0;
-  const std::string payload_;
+  const std::string payload_ = frame_payload();
   std::string response_, item_, out_buffer_;
   bool heard_ = false, ended_ = false;
   int64_t next_ns_ = 0;
   uint32_t frames_ = 0, events_ = 0, responses_ = 0;
 };
 
-Models::Models(Loop& loop, Shared& shared) : loop_(loop), shared_(shared), listener_(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+Models::Models(Loop& loop, Shared& shared)
+    : loop_(loop), shared_(shared), listener_(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

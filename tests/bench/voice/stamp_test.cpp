@@ -9,7 +9,8 @@ namespace {
 
 std::string decoded(const std::string& payload) {
   std::string bytes(payload.size() / 4 * 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<uint8_t*>(bytes.data()), reinterpret_cast<const uint8_t*>(payload.data()), static_cast<int>(payload.size()));
+  const auto* const text = reinterpret_cast<const uint8_t*>(payload.data());
+  const int size = EVP_DecodeBlock(reinterpret_cast<uint8_t*>(bytes.data()), text, static_cast<int>(payload.size()));
   EXPECT_EQ(size, static_cast<int>(bytes.size()));
   return bytes.substr(0, 160);  // EVP counts what "==" stands for
 }
