@@ -7,6 +7,7 @@
 #include "config.h"
 #include "health_probe.h"
 #include "tool_runner.h"
+#include "voice_service.h"
 
 namespace openai_realtime {
 namespace {
@@ -31,7 +32,8 @@ class OpenAiRealtime final : public postern::Plugin {
     calls_ = setup.acquire_optional("twilio.calls/1");
     shared_.emplace(config_, setup);
     if (!config_.enabled) return;
-    setup.publish("postern.voice/1", &OpenAiRealtime::serve);
+    voice_.emplace(*shared_);
+    setup.publish("postern.voice/1", [this](postern::ServiceCall& call) { return voice_->serve(call); });
     if (config_.media_streams.enabled) register_streams(setup);
   }
 
@@ -43,14 +45,6 @@ class OpenAiRealtime final : public postern::Plugin {
                          {.max_message = kMaxCallerMessage, .max_queued = kCallerQueue});
       });
     }
-  }
-
-  // For other plugins. `token`: what a call's stream has to show.
-  std::string serve(postern::ServiceCall& call) {
-    if (call.method() != "token") throw postern::ServiceError(POSTERN_E_INVALID, "postern.voice/1 has no method " + std::string(call.method()));
-    const json request = json::parse(call.request(), nullptr, false);
-    if (!request.is_object() || !request.value("call_sid", json()).is_string()) throw postern::ServiceError(POSTERN_E_INVALID, "token: a call_sid is needed");
-    return json({{"token", shared_->tokens.make(request["call_sid"].get<std::string>(), unix_ms())}}).dump();
   }
 
   void keep_call(Delivery& delivery) {
@@ -75,6 +69,7 @@ class OpenAiRealtime final : public postern::Plugin {
   postern::Service calls_;
   std::optional<ToolRunner> tools_;
   std::optional<Shared> shared_;
+  std::optional<VoiceService> voice_;
 };
 
 }  // namespace
