@@ -56,13 +56,18 @@ TEST_F(VoiceCall, FromTheGreetingToTheEvent) {
   EXPECT_EQ(gateway().store().rows("SELECT value FROM record WHERE collection = 'calls' AND key = ?", {call_sid_}).size(), 1u);
 }
 
-TEST_F(VoiceCall, AnInterruptionClearsAndTruncatesToWhatWasHeard) {
-  start({{"responses", {tone(8'000), tone(200)}}});
+class VoiceCallIn : public VoiceCall, public ::testing::WithParamInterface<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Format, VoiceCallIn, ::testing::Values("pcmu", "pcm"), [](const auto& info) { return std::string(info.param); });
+
+TEST_P(VoiceCallIn, AnInterruptionClearsAndTruncatesToWhatWasHeard) {
+  start({{"responses", {tone(8'000), tone(200)}}}, {{"audio", GetParam()}});
   auto caller = dial({"heard:1000", "tone:440:400", "heard:150", "quiet:200"});
   EXPECT_EQ(caller->status(), 0);
   const json clear = caller->journal().one("clear_received");
   ASSERT_FALSE(clear.is_null());
   EXPECT_GE(clear["dropped_ms"], 4'000);
+  EXPECT_THAT(model().one("client", "type", "session.update").dump(), HasSubstr(std::string("\"audio/") + GetParam() + "\""));
   const json truncated = model().one("sent", "type", "conversation.item.truncated");
   ASSERT_FALSE(truncated.is_null());
   const auto deltas = model().all("sent", "item_id", truncated["item_id"]);
