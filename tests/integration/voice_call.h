@@ -104,8 +104,8 @@ class VoiceCallTest : public ::testing::Test {
   }
 
   // The model, then the gateway. `config`: more of the plugin's, laid over its own; `twilio`: as in twilio_entry().
-  void start(const json& script, const json& config = json::object(), const std::string& twilio = "", const std::vector<std::string>& model_args = {}) {
-    start_model(script, model_args);
+  void start(const json& script, const json& config = json::object(), const std::string& twilio = "") {
+    start_model(script);
     start_gateway("ws://127.0.0.1:" + std::to_string(model_->port()) + "/v1/realtime", config, twilio);
   }
   void start_model(const json& script, const std::vector<std::string>& more = {}) {
@@ -120,7 +120,8 @@ class VoiceCallTest : public ::testing::Test {
                 {"url", url},
                 {"media_streams", {{"token", "optional"}}},
                 {"greeting", "Greet the caller."},
-                {"session", {{"transcription", {{"model", "whisper-1"}}}, {"turn_detection", {{"type", "server_vad"}, {"silence_duration_ms", 200}}}}}};
+                {"session", {{"transcription", {{"model", "whisper-1"}}},
+                             {"turn_detection", {{"type", "server_vad"}, {"silence_duration_ms", 200}}}}}};
     all.merge_patch(config);
     const std::string entry = "  - {name: openai_realtime, library: openai_realtime.so, config: " + all.dump() + "}\n";
     gateway_ = std::make_unique<Gateway>(GatewayOptions{.public_url = kPublicUrl, .plugins = twilio_entry(twilio) + entry});
@@ -129,8 +130,8 @@ class VoiceCallTest : public ::testing::Test {
   Journal model() const { return model_->journal(); }
 
   // A caller who does these steps. `more`: other options of twilio_caller.py.
-  std::unique_ptr<Standin> dial(const std::vector<std::string>& steps, const std::vector<std::string>& more = {}, const std::string& path = kMediaStream,
-                                const std::string& call_sid = "") {
+  std::unique_ptr<Standin> dial(const std::vector<std::string>& steps, const std::vector<std::string>& more = {},
+                                const std::string& path = kMediaStream, const std::string& call_sid = "") {
     std::vector<std::string> args{"ws://127.0.0.1:" + std::to_string(gateway_->port()) + path,
                                   "--signed-url", "wss" + std::string(kPublicUrl).substr(5) + path,
                                   "--auth-token", kToken,

@@ -25,7 +25,8 @@ class VoiceFaults : public VoiceCallTest {
   static int ended_after(const Journal& caller, int since_ms = -1) {
     const json closed = caller.one("closed"), start = caller.one("start");
     if (closed.is_null() || start.is_null() || closed["by"] != "server") return -1;
-    return static_cast<int>(closed["ms"].get<double>()) - (since_ms < 0 ? static_cast<int>(start["ms"].get<double>()) : since_ms);
+    const int since = since_ms < 0 ? static_cast<int>(start["ms"].get<double>()) : since_ms;
+    return static_cast<int>(closed["ms"].get<double>()) - since;
   }
   // The caller's clock of a line of the model's.
   static int at_caller(const Journal& caller, const json& line) {
@@ -49,7 +50,7 @@ TEST_F(VoiceFaults, AModelThatRefusesOrHangsIsReplacedByTheFallback) {
     start({{"on_connect", how}}, with_fallback(), twilio_api());
     const size_t asked_before = api_.requests().size();
     auto caller = dial({"silence:8000"}, {}, kMediaStream, sid);
-    ASSERT_TRUE(eventually(milliseconds(8'000), [&] { return api_.requests().size() > asked_before; })) << how << gateway().log();
+    ASSERT_TRUE(eventually(kSoon, [&] { return api_.requests().size() > asked_before; })) << how << gateway().log();
     EXPECT_LT(caller->journal().lines.back()["ms"].get<double>() - caller->journal().one("start")["ms"].get<double>(), kDeadAirMs) << how;
     EXPECT_EQ(caller->status(), 0) << how;
     const Journal journal = caller->journal();
@@ -65,7 +66,8 @@ TEST_F(VoiceFaults, AModelThatRefusesOrHangsIsReplacedByTheFallback) {
 }
 
 TEST_F(VoiceFaults, AModelThatIsLostIsCalledOnceMoreAndToldWhatWasSaid) {
-  for (const json& how : {json{{"close", 1011}}, json{{"drop", true}}, json{{"garbage", {{"huge", 2'000'000}}}}, json{{"garbage", {{"raw", "//////////8="}}}}}) {
+  for (const json& how : {json{{"close", 1011}}, json{{"drop", true}}, json{{"garbage", {{"huge", 2'000'000}}}},
+                          json{{"garbage", {{"raw", "//////////8="}}}}}) {
     const std::string sid = new_call_sid();
     gateway_.reset();
     start({{"responses", {tone(400)}}, {"timers", {after(1'000, how)}}, {"renewals", {{{"responses", {tone(600)}}}}}}, with_fallback());
@@ -102,7 +104,8 @@ TEST_F(VoiceFaults, AModelThatIsLostTwiceIsGivenUp) {
 }
 
 TEST_F(VoiceFaults, GarbageInBetweenIsLeftOut) {
-  const json garbage = {{{"garbage", "{"}}, {{"garbage", "[1]"}}, {{"garbage", {{"binary", 1'000}}}}, {{"event", {{"type", "surprise"}}}}, {{"error", "server_error"}}};
+  const json garbage = {{{"garbage", "{"}}, {{"garbage", "[1]"}}, {{"garbage", {{"binary", 1'000}}}},
+                        {{"event", {{"type", "surprise"}}}}, {{"error", "server_error"}}};
   json response = garbage;
   response.push_back(tone(500));
   start({{"responses", {response}}});
@@ -123,7 +126,9 @@ TEST_F(VoiceFaults, AFloodIsHeldBackAndCanBeInterrupted) {
   EXPECT_EQ(caller->status(), 0);
   EXPECT_GE(caller->journal().one("clear_received")["dropped_ms"], 300'000);
   EXPECT_EQ(model().count("sent", "type", "conversation.item.truncated"), 1u);
-  if (POSTERN_CHECK_BARS) EXPECT_LT(gateway().process().rss(), before + (64u << 20));
+  if (POSTERN_CHECK_BARS) {
+    EXPECT_LT(gateway().process().rss(), before + (64u << 20));
+  }
   EXPECT_EQ(completed()["interruptions"], 1);
   expect_a_good_call(new_call_sid());
 }

@@ -1,4 +1,5 @@
-// Calls through the real daemon, from the caller's handshake to the event that remains: audio both ways, interruptions, tools, who is let in.
+// Calls through the real daemon, from the caller's handshake to the event that remains: audio both ways, interruptions, tools, and who
+// is let in.
 #include "tests/integration/voice_call.h"
 
 #include "tests/support/tls_material.h"
@@ -92,7 +93,9 @@ TEST_F(VoiceCall, KeysAreToldToTheModelAsOneEntry) {
 
 TEST_F(VoiceCall, AForgedOrMissingSignatureIsRefusedBeforeAnything) {
   start(json::object());
-  const std::vector<std::vector<std::string>> forged = {{"--no-signature"}, {"--signature", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="}, {"--auth-token", "another"},
+  const std::vector<std::vector<std::string>> forged = {{"--no-signature"},
+                                                        {"--signature", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="},
+                                                        {"--auth-token", "another"},
                                                         {"--signed-url", "wss://hooks.postern.test/api/v1/elsewhere"}};
   for (const auto& options : forged) {
     auto caller = dial({"silence:500"}, options);
@@ -107,7 +110,8 @@ TEST_F(VoiceCall, WithoutATokenNoModelIsCalled) {
   start(json::object(), {{"media_streams", {{"token", "required"}}}});
   const std::string other = new_call_sid(), for_other = token_of_twiml(other);
   ASSERT_NE(for_other, "");
-  const std::vector<std::vector<std::string>> wrong = {{}, {"--parameter", "token=1795276251000x00x00"}, {"--parameter", "token=" + for_other}};
+  const std::vector<std::vector<std::string>> wrong = {
+      {}, {"--parameter", "token=1795276251000x00x00"}, {"--parameter", "token=" + for_other}};
   for (const auto& options : wrong) {
     auto caller = dial({"silence:3000"}, options);
     EXPECT_EQ(caller->status(), 0);

@@ -2,7 +2,8 @@
 """Draws a call as an SVG, from the journals of tests/support/voice: the caller's, and the scripted server's beside it.
 
 Rows: what the caller says, what the caller hears, the audio that the model sent; with the words, where there are transcripts. Marks:
-turns, interruptions, clear, truncate, keys, tool calls, violations, who closed. Usage: timeline.py CALLER.jsonl SERVER.jsonl [-o FILE.svg] [--connection N] [--title TEXT].
+turns, interruptions, clear, truncate, keys, tool calls, violations, who closed.
+Usage: timeline.py CALLER.jsonl SERVER.jsonl [-o FILE.svg] [--connection N] [--title TEXT].
 """
 
 import argparse
@@ -54,9 +55,10 @@ class Call:
 
     def _words(self):
         """What the caller said, as the model has understood it: (from, text)"""
-        began = {line["item_id"]: line["ms"] for line in self.server if line["event"] == "sent" and line["type"] == "input_audio_buffer.speech_started"}
-        return [(began[line["item_id"]], line["transcript"]) for line in self.server
-                if line["event"] == "sent" and line["type"] == "conversation.item.input_audio_transcription.completed" and line["item_id"] in began]
+        sent = [line for line in self.server if line["event"] == "sent"]
+        began = {line["item_id"]: line["ms"] for line in sent if line["type"] == "input_audio_buffer.speech_started"}
+        return [(began[line["item_id"]], line["transcript"]) for line in sent
+                if line["type"] == "conversation.item.input_audio_transcription.completed" and line["item_id"] in began]
 
     def _blocks(self):
         """Of each item of the model: from its first to its last delta, how much audio that was, and its words."""

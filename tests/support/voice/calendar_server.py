@@ -80,7 +80,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0: any")
-    parser.add_argument("--fail-first", type=int, default=0, metavar="N", help="the first N requests book, and are answered 503 all the same")
+    parser.add_argument("--fail-first", type=int, default=0, metavar="N", help="the first N requests book and are answered 503")
     parser.add_argument("--delay-ms", type=int, default=0, help="before each booking")
     parser.add_argument("--log", metavar="FILE", help="the journal goes there, and only the port to standard output")
     options = parser.parse_args()
