@@ -20,6 +20,7 @@ constexpr size_t kMaxIgnored = 16;
 constexpr size_t kPrimeBytes = 16 << 10;            // of what was said before
 constexpr int64_t kReconnectOnceInMs = 30'000;
 constexpr int64_t kAskQuietAgainMs = 1'000;
+constexpr uint32_t kGoingAway = 1001;
 constexpr size_t kCallerQueue = 5 << 19;  // 2.5 MiB: half of it, and one more message of the model beside what had been read, fit
 
 }  // namespace
@@ -160,6 +161,7 @@ void Call::on_model_ended(uint64_t number, const SessionEnd& end) {
   if (in_use) dropped_ += end.dropped, model_ = {};
   if (was_next) next_ = {};
   if ((!in_use && !was_next) || finished_ || fallen_back_) return;
+  if (end.code == kGoingAway && !end.by_peer) return;  // the gateway stops: it ends the caller's session as well
   if (was_next && model_.open) return set_alarm(Alarm::kRenew, kAskQuietAgainMs);  // the one in use goes on
   active_response_.clear();
   std::string why = end.http_status != 0 && end.http_status != 101 ? "it answers the handshake with " + std::to_string(end.http_status)
