@@ -27,6 +27,7 @@
 #include "playback.h"
 #include "session_update.h"
 #include "shared.h"
+#include "transcoder.h"
 #include "twilio_stream.h"
 
 namespace openai_realtime {
@@ -62,6 +63,7 @@ class Call : public std::enable_shared_from_this<Call> {
   void on_start(const StreamMessage& start);
   const char* fault_of_start(const StreamMessage& start);
   void on_media(const StreamMessage& media);
+  void send_frame(std::string_view payload);
   void on_digit(std::string_view digit);
   void send_digits();
   void on_alarm();
@@ -112,6 +114,7 @@ class Call : public std::enable_shared_from_this<Call> {
   uint64_t last_model_ = 0;
   size_t models_ = 0;  // sessions there were
   ModelWriter to_model_;
+  std::optional<Transcoder> transcoder_;  // where the model is asked for PCM; else audio goes through as it is
   std::deque<std::string> early_;  // frames that came before the model, base64
   std::deque<std::string> ignored_responses_;  // whose audio nobody waits for any more
   bool paused_ = false;

@@ -82,6 +82,7 @@ void Call::on_start(const StreamMessage& start) {
   call_sid_ = start.call_sid;
   stream_sid_ = start.stream_sid;
   writer_.emplace(stream_sid_);
+  if (config_.pcm) transcoder_.emplace();
   from_ = parameter(start, "From");
   to_ = parameter(start, "To");
   dialogue_.begin({call_sid_, from_, to_});
@@ -102,15 +103,17 @@ void Call::on_media(const StreamMessage& media) {
   if (!bytes || media.payload.size() > kMaxPayload) return complain(Side::kCaller, "a payload that is no base64, or of more than 24 seconds");
   playback_.set_clock(std::max(playback_.clock(), media.timestamp_ms));
   ++frames_in_;
-  if (model_.open) {
-    model_.session.send_media(to_model_.append(media.payload));
-    return;
-  }
+  if (model_.open) return send_frame(media.payload);
   if (early_.size() >= kMaxEarly) {
     early_.pop_front();
     ++dropped_;
   }
   early_.emplace_back(media.payload);
+}
+
+void Call::send_frame(std::string_view payload) {
+  if (transcoder_) payload = transcoder_->to_model(payload);
+  if (!payload.empty()) model_.session.send_media(to_model_.append(payload));
 }
 
 // People press several keys for one answer: a pause, or '#', ends it.

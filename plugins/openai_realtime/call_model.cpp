@@ -20,6 +20,7 @@ constexpr size_t kMaxIgnored = 16;
 constexpr size_t kPrimeBytes = 16 << 10;            // of what was said before
 constexpr int64_t kReconnectOnceInMs = 30'000;
 constexpr int64_t kAskQuietAgainMs = 1'000;
+constexpr uint32_t kGoingAway = 1001;
 constexpr size_t kCallerQueue = 5 << 19;  // 2.5 MiB: half of it, and one more message of the model beside what had been read, fit
 
 }  // namespace
@@ -50,7 +51,7 @@ void Call::on_model_opened(uint64_t number, Session& session) {
   ignored_responses_.clear();
   session.send(to_model_.update_session(session_json_));
   if (models_ > 1) prime();
-  for (const std::string& payload : early_) session.send_media(to_model_.append(payload));
+  for (const std::string& payload : early_) send_frame(payload);
   early_.clear();
   set_alarm(Alarm::kRenew, config_.renew_after.count());
 }
@@ -95,12 +96,14 @@ void Call::on_event(const ModelEvent& event) {
 void Call::on_audio(const ModelEvent& event) {
   if (hanging_up_ && playback_.remaining_ms() == 0 && !dialogue_.responding()) return;
   if (std::find(ignored_responses_.begin(), ignored_responses_.end(), event.response_id) != ignored_responses_.end()) return;
-  const auto bytes = base64_size(event.delta);
-  if (!bytes || *bytes == 0) return complain(Side::kModel, "audio that is no base64");
+  if (base64_size(event.delta).value_or(0) == 0) return complain(Side::kModel, "audio that is no base64");
   if (playback_.remaining_ms() > kMaxAheadMs) return complain(Side::kModel, "audio for more than fifteen minutes ahead");
+  const std::string_view payload = transcoder_ ? transcoder_->to_caller(event.delta) : event.delta;
+  if (payload.empty()) return;  // half a sample
   ++frames_out_;
-  caller_.send_media(writer_->media(event.delta));
-  caller_.send(writer_->mark(playback_.add(event.item_id, event.response_id, static_cast<int64_t>(*bytes), kBytesPerMs)));
+  caller_.send_media(writer_->media(payload));
+  const auto bytes = static_cast<int64_t>(base64_size(payload).value_or(0));
+  caller_.send(writer_->mark(playback_.add(event.item_id, event.response_id, bytes, kBytesPerMs)));
   if (caller_.buffered() <= kCallerQueue / 2 || paused_) return;
   paused_ = true;
   model_.session.pause();
@@ -116,6 +119,7 @@ void Call::interrupt() {
   ++interruptions_;
   caller_.discard_media();
   caller_.send(writer_->clear());
+  if (transcoder_) transcoder_->cut();
   if (!config_.session.server_interrupts && dialogue_.responding()) model_.session.send(to_model_.cancel());
   for (const Playback::Cut& cut : playback_.interrupt()) {
     model_.session.send(to_model_.truncate(cut.item_id, cut.audio_end_ms));
@@ -158,6 +162,7 @@ void Call::on_model_ended(uint64_t number, const SessionEnd& end) {
   if (in_use) dropped_ += end.dropped, model_ = {};
   if (was_next) next_ = {};
   if ((!in_use && !was_next) || finished_ || fallen_back_) return;
+  if (end.code == kGoingAway && !end.by_peer) return;  // the gateway stops: it ends the caller's session as well
   if (was_next && model_.open) return set_alarm(Alarm::kRenew, kAskQuietAgainMs);  // the one in use goes on
   dialogue_.detach();
   std::string why = end.http_status != 0 && end.http_status != 101 ? "it answers the handshake with " + std::to_string(end.http_status)

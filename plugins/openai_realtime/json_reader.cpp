@@ -17,6 +17,7 @@ constexpr size_t kKeep = 1 << 20;
 }  // namespace
 
 std::optional<object> read_object(std::string_view text) {
+  if (text.empty()) return std::nullopt;  // it need not have an address, which simdjson would copy from
   thread_local std::optional<simdjson::dom::parser> parser;
   if (!parser || (parser->capacity() > kKeep && text.size() <= kKeep)) {
     parser.emplace();

@@ -8,6 +8,7 @@
 #include "health_probe.h"
 #include "sip_desk.h"
 #include "tool_runner.h"
+#include "voice_service.h"
 
 namespace openai_realtime {
 namespace {
@@ -32,6 +33,7 @@ class OpenAiRealtime final : public postern::Plugin {
     calls_ = setup.acquire_optional("twilio.calls/1");
     shared_.emplace(config_, setup);
     if (!config_.enabled) return;
+    voice_.emplace(*shared_);
     setup.publish("postern.voice/1", &OpenAiRealtime::serve);
     if (config_.media_streams.enabled) register_streams(setup);
     if (config_.sip.enabled) register_sip(setup);
@@ -47,20 +49,16 @@ class OpenAiRealtime final : public postern::Plugin {
     }
   }
 
-  void register_sip(postern::Setup& setup) {
-    sip_.emplace(*shared_, setup);
-    setup.on("realtime.call.incoming", [this](Delivery& delivery) { return sip_->on_incoming(delivery); });
-  }
-
-  // For other plugins. `token`: what a call's stream has to show.
   std::string serve(postern::ServiceCall& call) {
     if (sip_) {
       if (auto answer = sip_->serve(call)) return *answer;
     }
-    if (call.method() != "token") throw postern::ServiceError(POSTERN_E_INVALID, "postern.voice/1 has no method " + std::string(call.method()));
-    const json request = json::parse(call.request(), nullptr, false);
-    if (!request.is_object() || !request.value("call_sid", json()).is_string()) throw postern::ServiceError(POSTERN_E_INVALID, "token: a call_sid is needed");
-    return json({{"token", shared_->tokens.make(request["call_sid"].get<std::string>(), unix_ms())}}).dump();
+    return voice_->serve(call);
+  }
+
+  void register_sip(postern::Setup& setup) {
+    sip_.emplace(*shared_, setup);
+    setup.on("realtime.call.incoming", [this](Delivery& delivery) { return sip_->on_incoming(delivery); });
   }
 
   void keep_call(Delivery& delivery) {
@@ -87,6 +85,7 @@ class OpenAiRealtime final : public postern::Plugin {
   std::optional<ToolRunner> tools_;
   std::optional<Shared> shared_;
   std::optional<SipDesk> sip_;
+  std::optional<VoiceService> voice_;
 };
 
 }  // namespace

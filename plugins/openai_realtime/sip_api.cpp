@@ -74,7 +74,9 @@ ClientResponse SipApi::refer(std::string_view call_id, std::string_view target_u
 }
 
 void SipApi::hang_up_soon(std::string_view call_id) const {
-  auto failed = [log = log_, id = std::string(call_id)](std::string_view why) { log.warn("call " + id + ": it could not be hung up: " + std::string(why)); };
+  auto failed = [log = log_, id = std::string(call_id)](std::string_view why) {
+    log.warn("call " + id + ": it could not be hung up: " + std::string(why));
+  };
   try {
     ask(call_id, "hangup", {}, [&](const ClientRequest& request) {
       return upstream_.send(request, [failed](const ClientResponse& answer) {

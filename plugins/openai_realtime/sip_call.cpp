@@ -23,6 +23,7 @@ constexpr size_t kMaxAttempts = 3;          // to get control, in a row
 constexpr milliseconds kHeardWithin{30'000};
 constexpr milliseconds kGoneWithin{15'000};  // after it was hung up
 constexpr size_t kMaxComplaints = 1'000;
+constexpr uint32_t kGoingAway = 1001;
 
 // There is no such call any more.
 bool refuses(const SessionEnd& end) { return refuses_for_good(end.http_status); }
@@ -46,7 +47,12 @@ class SipCall::Leg final : public postern::SessionHandler {
 };
 
 SipCall::SipCall(Shared& shared, const SipApi& api, IncomingCall incoming)
-    : shared_(shared), config_(shared.config), api_(api), incoming_(std::move(incoming)), started_ms_(unix_ms()), started_steady_ms_(steady_ms()),
+    : shared_(shared),
+      config_(shared.config),
+      api_(api),
+      incoming_(std::move(incoming)),
+      started_ms_(unix_ms()),
+      started_steady_ms_(steady_ms()),
       greeting_(config_.greeting) {
   dialogue_.begin({incoming_.call_id, incoming_.from, incoming_.to});
 }
@@ -130,7 +136,9 @@ void SipCall::on_item_done(const ModelEvent& event) {
 // Once in the log, each time in the metrics; whoever goes on for long is given up, and the caller with it.
 void SipCall::complain(std::string_view what) {
   shared_.meters.complaints.add(static_cast<size_t>(Side::kModel));
-  if (complaints_++ == 0) shared_.log.warn("call " + incoming_.call_id + ": the model sent " + std::string(what) + "; more of that kind is not told");
+  if (complaints_++ == 0) {
+    shared_.log.warn("call " + incoming_.call_id + ": the model sent " + std::string(what) + "; more of that kind is not told");
+  }
   if (complaints_ != kMaxComplaints) return;
   transfer_.reset();
   shared_.active.note(incoming_.call_id, {Ended::kFallback, "it sends what is no Realtime event"});
@@ -140,9 +148,12 @@ void SipCall::complain(std::string_view what) {
 void SipCall::on_ended(const SessionEnd& end) {
   session_ = {};
   dialogue_.detach();
-  const std::string why = sessions_ == 0 && end.http_status >= 300 ? "the handshake of its control session is answered with " + std::to_string(end.http_status)
-                                                                   : std::to_string(end.code) + " " + std::string(end.reason);
-  if (hung_up_ || refuses(end) || (sessions_ > 0 && attempts_ == 0 && !broke_off(end))) return finish(hanging_up_ ? Ended::kModel : Ended::kCaller, why);
+  // At OpenAI the call goes on.
+  const std::string why = end.http_status >= 300 ? "the handshake of its control session is answered with " + std::to_string(end.http_status)
+                                                 : std::to_string(end.code) + " " + std::string(end.reason);
+  if (end.code == kGoingAway && !end.by_peer) return finish(Ended::kGateway, "the gateway stops");  // the call goes on without it
+  const bool closed_in_order = attempts_ == 0 && !broke_off(end);
+  if (hung_up_ || refuses(end) || closed_in_order) return finish(hanging_up_ ? Ended::kModel : Ended::kCaller, why);
   if (attempts_ < kMaxAttempts) {
     shared_.log.warn("call " + incoming_.call_id + ": its control session is gone, " + why + "; trying again");
     try {
@@ -185,7 +196,8 @@ void SipCall::leave() {
     Transfer transfer = *std::exchange(transfer_, std::nullopt);
     session_.arm(milliseconds(0));
     auto failed = [answer = transfer.answer] { answer(tool_failure("the transfer has failed"), ToolOutcome::kFailed); };
-    auto told = [failed, answer = transfer.answer, shared = &shared_, id = incoming_.call_id, name = transfer.name](const postern::ClientResponse& response) {
+    auto told = [failed, answer = transfer.answer, shared = &shared_, id = incoming_.call_id,
+                 name = transfer.name](const postern::ClientResponse& response) {
       if (!response.ok()) {
         shared->log.warn("call " + id + ": it could not be transferred to " + name + ": " + response.error());
         return failed();

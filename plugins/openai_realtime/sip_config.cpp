@@ -22,7 +22,9 @@ bool is_target(std::string_view uri) {
 void read_targets(Section& in, Sip& sip) {
   const json* targets = in.any(kTargets.data());
   if (targets == nullptr) return;
-  if (!targets->is_object() || targets->size() > kMaxTargets) return in.fault(kTargets, "must be a mapping of at most 64 names to tel: or sip: addresses");
+  if (!targets->is_object() || targets->size() > kMaxTargets) {
+    return in.fault(kTargets, "must be a mapping of at most 64 names to tel: or sip: addresses");
+  }
   for (const auto& [name, uri] : targets->items()) {
     if (!is_name(name)) in.fault(kTargets, "has a name that is not 1 to 64 letters, digits, '_' and '-'");
     if (!uri.is_string() || !is_target(uri.get_ref<const std::string&>())) {
@@ -38,15 +40,18 @@ void read_targets(Section& in, Sip& sip) {
 void read_sip(Section in, bool there, Sip& sip) {
   sip.enabled = there;
   in.read("webhook_secrets", sip.webhook_secrets, kMaxSecrets);
-  if (there && sip.webhook_secrets.empty() && !in.has("webhook_secrets")) in.fault("", "needs webhook_secrets: the signing secret of OpenAI's webhook");
-  if (in.has("webhook_secrets") && sip.webhook_secrets.empty()) in.fault("webhook_secrets", "must have at least one secret");
+  const bool given = in.has("webhook_secrets");
+  if (there && !given) in.fault("", "needs webhook_secrets: the signing secret of OpenAI's webhook");
+  if (given && in.any("webhook_secrets")->empty()) in.fault("webhook_secrets", "must have at least one secret");
   in.read("accept", sip.accept);
   double status = sip.reject_status;
   in.read("reject_status", status, 400, 699);
   if (status != std::floor(status)) in.fault("reject_status", "must be a status of SIP, such as 486");
   sip.reject_status = static_cast<int>(status);
   in.read("api_url", sip.api_url, 2048);
-  if (!is_safe_url(sip.api_url, "http")) in.fault("api_url", "must begin with https:// (http:// only for this machine: the API key goes over it)");
+  if (!is_safe_url(sip.api_url, "http")) {
+    in.fault("api_url", "must begin with https:// (http:// only for this machine: the API key goes over it)");
+  }
   read_targets(in, sip);
   in.finish();
 }

@@ -91,7 +91,10 @@ std::optional<std::string> SipDesk::serve(const postern::ServiceCall& call) cons
   const std::string method(call.method());
   auto wrong = [&](const char* why) { return postern::ServiceError(POSTERN_E_INVALID, method + ": " + why); };
   const json request = json::parse(call.request(), nullptr, false);
-  auto text = [&](const char* name) { return request.is_object() && request.value(name, json()).is_string() ? request[name].get<std::string>() : ""; };
+  auto text = [&](const char* name) {
+    const json found = request.is_object() ? request.value(name, json()) : json();
+    return found.is_string() ? found.get<std::string>() : std::string();
+  };
   const std::string call_id = text("call_id"), to = text("to");
   if (!is_sip_call_id(call_id)) throw wrong("a call_id is needed, as voice.call.completed names it: rtc_…");
   const auto target = config_.sip.transfer_to.find(to);

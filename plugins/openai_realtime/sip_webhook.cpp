@@ -77,7 +77,8 @@ std::optional<IncomingCall> read_incoming_call(std::string_view body) {
   IncomingCall call;
   call.call_id = string_in(*data, "call_id");
   constexpr int64_t kLatest = 100'000'000'000;  // beyond it seconds are none
-  if (const auto created = integer_in(*root, "created_at"); created && *created > 0 && *created < kLatest) call.created_ms = *created * 1'000;
+  const int64_t created = integer_in(*root, "created_at").value_or(0);
+  if (created > 0 && created < kLatest) call.created_ms = created * 1'000;
   const auto headers = array_in(*data, "sip_headers");
   if (!headers) return call;
   for (const simdjson::dom::element one : *headers) {

@@ -15,9 +15,9 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$here/../.." && pwd)
 build=$root/build/clang
 seconds=30 minutes='' jobs=2 keep='' control='' coverage='' names=()
-all=(request_reader chunked_reader proxy_header router target form forwarded scheme identify config twilio websocket)
+all=(request_reader chunked_reader proxy_header router target form forwarded scheme identify config twilio websocket voice)
 declare -A controls=([broken_paths]=router [broken_chunks]=chunked_reader)
-declare -A longest=([config]=16384 [twilio]=2048 [request_reader]=2048 [websocket]=2048)  # bytes of an input; else 1024
+declare -A longest=([config]=16384 [twilio]=2048 [request_reader]=2048 [websocket]=2048 [voice]=4096)  # bytes of an input; else 1024
 
 usage() {
   sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2

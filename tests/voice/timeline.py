@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Draws a call as an SVG, from the journals of tests/support/voice: the caller's, and the scripted server's beside it.
 
-Rows: what the caller says, what the caller hears, the audio that the model sent. Marks: turns, interruptions, clear, truncate, tool calls,
-violations. Usage: timeline.py CALLER.jsonl SERVER.jsonl [-o FILE.svg] [--connection N] [--title TEXT].
+Rows: what the caller says, what the caller hears, the audio that the model sent; with the words, where there are transcripts. Marks:
+turns, interruptions, clear, truncate, keys, tool calls, violations, who closed.
+Usage: timeline.py CALLER.jsonl SERVER.jsonl [-o FILE.svg] [--connection N] [--title TEXT].
 """
 
 import argparse
@@ -18,13 +19,17 @@ KINDS = {  # of marks: colour, and what the legend calls it
     "interruption": ("#dc2626", "interruption"),
     "clear": ("#ea580c", "clear: playback dropped"),
     "truncate": ("#7c3aed", "truncate: what the model keeps"),
+    "keys": ("#4d7c0f", "keys pressed"),
     "tool": ("#0891b2", "tool call"),
+    "end": ("#0f172a", "the stream is closed"),
     "violation": ("#be123c", "violation of a protocol"),
 }
 LABEL, LABEL_ROW = 6.6, 19  # px: a character of a label, a line of labels
 SOUND = 0.01
 LEVEL_MS = 100
 INTERRUPTED_WITHIN = 1500  # ms from the speech to its clear
+ONE_ENTRY = 1500  # ms between two keys at most
+WORDS = 6.3  # px: a character of what was said
 
 
 def read(path):
@@ -44,11 +49,19 @@ class Call:
         self.server = [line for line in self.server if 0 <= line["ms"] <= self.end]
         self.levels = [line for line in caller if line["event"] == "level"]
         self.answers = list(self._answers())
+        self.words = self._words()
         self.blocks = self._blocks()
         self.marks = sorted(self._marks())
 
+    def _words(self):
+        """What the caller said, as the model has understood it: (from, text)"""
+        sent = [line for line in self.server if line["event"] == "sent"]
+        began = {line["item_id"]: line["ms"] for line in sent if line["type"] == "input_audio_buffer.speech_started"}
+        return [(began[line["item_id"]], line["transcript"]) for line in sent
+                if line["type"] == "conversation.item.input_audio_transcription.completed" and line["item_id"] in began]
+
     def _blocks(self):
-        """Of each item of the model: from its first to its last delta, and how much audio that was."""
+        """Of each item of the model: from its first to its last delta, how much audio that was, and its words."""
         blocks = {}
         for line in self.server:
             if line["event"] == "sent" and line["type"] == "response.output_audio.delta":
@@ -58,6 +71,8 @@ class Call:
                 blocks[line["item_id"]]["status"] = line["item_status"]
             elif line["event"] == "sent" and line["type"] == "conversation.item.truncated" and line["item_id"] in blocks:
                 blocks[line["item_id"]]["kept_ms"] = line["audio_end_ms"]
+            elif line["event"] == "sent" and line["type"] == "response.output_audio_transcript.done" and line["item_id"] in blocks:
+                blocks[line["item_id"]]["words"] = line.get("transcript", "")
         return list(blocks.values())
 
     def _answers(self):
@@ -77,6 +92,7 @@ class Call:
         clears = [line for line in self.caller if line["event"] == "clear_received"]
         speech = [line["ms"] for line in self.server if line["event"] == "sent" and line["type"] == "input_audio_buffer.speech_started"]
         interruptions = {max((ms for ms in speech if 0 <= line["ms"] - ms <= INTERRUPTED_WITHIN), default=None) for line in clears}
+        hung_up = any(line["event"] == "closed" and line["by"] == "server" for line in self.caller)
         calls = {}
         for ms in speech:
             yield ms, *(("interruption", "interruption") if ms in interruptions else ("turn", "speech"))
@@ -85,6 +101,10 @@ class Call:
         for line in self.caller:
             if line["event"] == "violation":
                 yield line["ms"], "violation", line["rule"]
+            elif line["event"] == "closed" and line["by"] == "server":
+                yield line["ms"], "end", f"closed by the gateway, {line['code']}"
+        for ms, keys in self._keys():
+            yield ms, "keys", f"keys {keys}"
         for line in self.server:
             kind, name = line["event"], line.get("type")
             if kind == "violation":
@@ -97,13 +117,24 @@ class Call:
                 called = calls.pop(line["item"].get("call_id"), line)
                 yield called["ms"], "tool", f"{called.get('name', 'tool')}, {line['ms'] - called['ms']:.0f} ms"
         for called in calls.values():
-            yield called["ms"], "tool", f"{called['name']}, not answered"
+            yield called["ms"], "tool", called["name"] + ("" if hung_up else ", not answered")
+
+    def _keys(self):
+        """(ms, keys): those that were pressed for one answer."""
+        entries, last = [], None
+        for line in self.caller:
+            if line["event"] == "dtmf":
+                if last is None or line["ms"] - last > ONE_ENTRY:
+                    entries.append([line["ms"], ""])
+                entries[-1][1] += line["dtmf"]["digit"]
+                last = line["ms"]
+        return entries
 
 
 class Drawing:
     def __init__(self, call, title):
         self.call, self.title = call, title
-        self.width = int(min(6000, max(1100, LEFT + RIGHT + call.end * 0.09)))
+        self.width = int(min(6000, max(1100, LEFT + RIGHT + call.end * 0.055)))
         self.scale = (self.width - LEFT - RIGHT) / max(call.end, 1)
         self.bottom = TOP + len(ROWS) * (ROW + GAP)
         self.lines = []
@@ -122,12 +153,13 @@ class Drawing:
             top, wide = TOP + n * (ROW + GAP), self.width - LEFT - RIGHT
             self.put(f'<rect x="{LEFT}" y="{top}" width="{wide}" height="{ROW}" rx="6" fill="#f1f5f9"/>')
         self._axis()
+        label_rows = self._marks()
         for n, (name, key, colour) in enumerate(ROWS):
             top = TOP + n * (ROW + GAP)
             self.text(LEFT - 14, top + ROW / 2 + 5, name, f'text-anchor="end" font-weight="600" fill="{colour}"')
             (self._model if key == "model" else self._levels)(top, key, colour)
+        self._words()
         self._answers()
-        label_rows = self._marks()
         height = self._legend(self.bottom + 36 + label_rows * LABEL_ROW) + 6
         size = f'width="{self.width}" height="{height:.0f}"'
         head = (f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {self.width} {height:.0f}" '
@@ -151,11 +183,24 @@ class Drawing:
     def _levels(self, top, key, colour):
         """A bar each 100 ms, as tall as it is loud; the root makes quiet speech visible."""
         wide = max(1.0, LEVEL_MS * self.scale - 1.2)
+        under = 14 if key == "said" and self.call.words else 0  # the words are above
         for level in self.call.levels:
-            tall = min(1.0, (level[key] * 4) ** 0.5) * (ROW - 12)
+            tall = min(1.0, (level[key] * 4) ** 0.5) * (ROW - 12 - under)
             if tall > 2:
-                x, y = self.x(level["ms"] - LEVEL_MS), top + (ROW - tall) / 2
+                x, y = self.x(level["ms"] - LEVEL_MS), top + under + (ROW - under - tall) / 2
                 self.put(f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall:.1f}" rx="1.5" fill="{colour}"/>')
+
+    def _said(self, x, y, text, until, colour):
+        """As much of it as there is room for."""
+        text, room = " ".join(text.split()), int((until - x) / WORDS)
+        if len(text) > room:
+            text = text[:max(0, room - 1)].rstrip() + "…" if room > 4 else ""
+        self.text(x, y, text, f'font-size="12" fill="{colour}"')
+
+    def _words(self):
+        ends = [self.x(ms) - 10 for ms, _ in self.call.words[1:]] + [self.width - RIGHT]
+        for (ms, text), until in zip(self.call.words, ends):
+            self._said(self.x(ms) + 6, TOP + 16, text, until, "#115e59")
 
     def _model(self, top, _key, colour):
         """Dark: while it was sent. Light: as long as it would play from then on, only outlined where it was truncated."""
@@ -168,7 +213,11 @@ class Drawing:
                                 (kept, f'fill="{colour}" fill-opacity="0.18"'), (sent, f'fill="{colour}"')):
                 self.put(f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall}" rx="4" {style}/>')
             label = f"{block['audio_ms'] / 1000:.1f} s" + ("" if block["status"] == "completed" else ", cancelled")
-            self.text(x + sent + 7, y + tall / 2 + 4.5, label, 'font-size="12" fill="#713f12"')
+            if block.get("words"):
+                label += ": " + block["words"]
+            following = self.call.blocks[n + 2:n + 3]
+            until = self.x(following[0]["from"]) - 10 if following else self.width - RIGHT
+            self._said(x + sent + 7, y + tall / 2 + 4.5, label, until, "#713f12")
 
     def _answers(self):
         y = TOP + ROW + GAP / 2
@@ -183,14 +232,15 @@ class Drawing:
         for ms, kind, text in self.call.marks:
             x, colour = self.x(ms), KINDS[kind][0]
             wide = len(text) * LABEL + 26
-            at = min(x - 6, self.width - RIGHT - wide)
+            turned = x - 6 + wide > self.width - 6
+            at = x - wide if turned else x - 6
             row = next((n for n, end in enumerate(ends) if end <= at), len(ends))
-            ends[row:row + 1] = [at + wide]
+            ends[row:row + 1] = [x + 6 if turned else at + wide]
             y = self.bottom + 14 + row * LABEL_ROW
             dashes = ' stroke-dasharray="2 4"' if kind == "turn" else ""
             self.put(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{y - 5:.1f}" stroke="{colour}" stroke-width="1.5"{dashes}/>')
             self.put(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
-            self.text(max(at, x - 6) + 15 if at >= x - 6.1 else at, y + 4.5, text, f'font-size="12" fill="{colour}"')
+            self.text(x - 9 if turned else x + 9, y + 4.5, text, f'font-size="12" fill="{colour}"' + ' text-anchor="end"' * turned)
         return len(ends)
 
     def _legend(self, y):

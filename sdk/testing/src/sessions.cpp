@@ -211,6 +211,16 @@ std::vector<SessionMessage> FakeHost::take_sent(size_t number) {
   return std::exchange(state_->sessions[number - 1].sent, {});
 }
 
+SessionView FakeHost::session(size_t number) const {
+  std::lock_guard lock(state_->mutex);
+  return number == 0 || number > state_->sessions.size() ? SessionView() : state_->sessions[number - 1].view;
+}
+
+size_t FakeHost::session_count() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->sessions.size();
+}
+
 std::vector<SessionView> FakeHost::sessions() const {
   std::lock_guard lock(state_->mutex);
   std::vector<SessionView> views;

@@ -1,7 +1,6 @@
 """What one would build instead of Postern, as its users would, each with its queue and its workers. The sources are in ../peers."""
 
 import base64
-import filecmp
 import json
 import os
 import shutil
@@ -9,6 +8,7 @@ import signal
 import subprocess
 import time
 
+import npm
 from measure import MESSAGES
 from servers import Failure, Server, end
 
@@ -89,25 +89,11 @@ class Express(Queue):
     def install(cls, build):
         """What package-lock.json names, into a folder of the build, with the sources beside it."""
         source, cls.modules = os.path.join(PEERS, "express"), os.path.join(build, "express")
-        os.makedirs(cls.modules, exist_ok=True)
-        lock, done = os.path.join(source, "package-lock.json"), os.path.join(cls.modules, "installed-lock.json")
-        for name in ("package.json", "package-lock.json", ".npmrc", "web.js", "worker.js"):
-            shutil.copy(os.path.join(source, name), cls.modules)
-        if os.path.exists(done) and filecmp.cmp(lock, done, shallow=False):
-            return
-        npm = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=cls.modules, check=False, process_group=0,
-                             capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600)
-        if npm.returncode != 0:
-            raise Failure(f"npm ci could not install what {lock} names:\n{npm.stderr.strip()}")
-        shutil.copy(lock, done)
+        npm.install(source, cls.modules, "web.js", "worker.js")
 
     @classmethod
     def versions(cls):
-        found = {"Node.js": output("node", "--version").lstrip("v")}
-        for name in ("express", "bullmq", "ioredis"):
-            with open(os.path.join(cls.modules, "node_modules", name, "package.json"), encoding="utf-8") as file:
-                found[name] = json.load(file)["version"]
-        return found
+        return {"Node.js": output("node", "--version").lstrip("v"), **npm.versions(cls.modules, "express", "bullmq", "ioredis")}
 
     def environment(self):
         return {"NODE_ENV": "production", "WEB_PROCESSES": str(self.tuning["web processes"]), "WORKER_CONCURRENCY": "100",

@@ -16,9 +16,9 @@ RELEASE = os.path.join(ROOT, "build", "release")
 GIB = 2**30
 
 
-def missing(build, *names):
+def missing(build, *names, load="postern_load"):
     """What cannot be done without, as one sentence; None when all is there."""
-    for name in ("postern", "postern_load", *names):
+    for name in ("postern", load, *names):
         if not os.path.exists(os.path.join(build, name)):
             return f"{build}/{name} is missing; build it: cmake --preset release && cmake --build --preset release"
     return None

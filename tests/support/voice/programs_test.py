@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.error
+import urllib.request
 import xml.dom.minidom
 from pathlib import Path
 
@@ -23,12 +25,22 @@ SCRIPT = {
                   {"say": {"tone_hz": 300, "ms": 400}}],
     "transcripts": ["Where is it?", "Stop!"],
 }
-STEPS = ["silence:100", "tone:440:300", "heard:600", "tone:440:400", "heard:300", "quiet:100"]
+STEPS = ["silence:100", "tone:440:300", "heard:600", "tone:440:400", "heard:300", "quiet:100", "dtmf:4#"]
 
 
 async def program(name, *arguments):
     return await asyncio.create_subprocess_exec(sys.executable, "-B", str(HERE / name), *map(str, arguments), stdout=subprocess.PIPE,
                                                 stderr=subprocess.PIPE)
+
+
+def post(url, body, key):
+    headers = {"Idempotency-Key": key} if key else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
 
 
 class ProgramsTest(unittest.IsolatedAsyncioTestCase):
@@ -79,14 +91,14 @@ class ProgramsTest(unittest.IsolatedAsyncioTestCase):
         self.assertGreater((self.folder / "heard.wav").stat().st_size, 16000)
         call = timeline.Call(caller, server)
         kinds = [kind for _, kind, _ in call.marks]
-        self.assertEqual(["clear", "interruption", "tool", "truncate", "turn"], sorted(kinds))
+        self.assertEqual(["clear", "interruption", "keys", "tool", "truncate", "turn"], sorted(kinds))
         self.assertEqual(2, len(call.blocks))
         self.assertLess(call.blocks[0]["kept_ms"], call.blocks[0]["audio_ms"])
         svg = timeline.Drawing(call, "A <call> & more").svg()
         drawn = xml.dom.minidom.parseString(svg)
         texts = " ".join(each.firstChild.data for each in drawn.getElementsByTagName("text"))
         for text in ("A <call> & more", "Caller says", "Caller hears", "Model sends", "interruption", "s dropped", "truncate at",
-                     "look_up"):
+                     "look_up", "keys 4#", "Where is it?"):
             self.assertIn(text, texts)
 
     async def test_wrong_usage(self):
@@ -100,6 +112,22 @@ class ProgramsTest(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(2, process.returncode, name)
             self.assertIn(what, complaint)
             self.assertNotIn(b"Traceback", complaint)
+
+    async def test_the_calendar_books_once_for_a_key(self):
+        process = await program("calendar_server.py", "--fail-first", 1, "--log", self.folder / "calendar.jsonl")
+        self.addCleanup(lambda: process.returncode is None and process.kill())
+        url = f"http://127.0.0.1:{json.loads(await process.stdout.readline())['port']}"
+        right = {"arguments": {"day": "Monday"}}
+        for path, body, key, status in (("/book", right, "a", 503), ("/book", right, "a", 200), ("/book", right, "b", 200),
+                                        ("/book", right, None, 400), ("/book", {"arguments": []}, "c", 422), ("/", right, "c", 404)):
+            answered, answer = await asyncio.to_thread(post, url + path, body, key)
+            self.assertEqual(status, answered, (path, body, key))
+            if status == 200:
+                self.assertEqual({"booked": True, "reference": "A-1" if key == "a" else "A-2", "day": "Monday"}, answer)
+        events = [line["event"] for line in timeline.read(self.folder / "calendar.jsonl")]
+        self.assertEqual(["booking", "failing", "repeated", "booking", "refused", "refused", "refused"], events)
+        process.terminate()
+        await asyncio.wait_for(process.wait(), 10)
 
     async def test_nobody_there(self):
         process = await program("twilio_caller.py", "ws://127.0.0.1:1/x")

@@ -56,6 +56,23 @@ TEST_F(End, WithoutAFallbackTheStreamEndsAtOnce) {
   EXPECT_THAT(published("voice.call.fallback"), IsEmpty());
 }
 
+// It ends both sessions, in whatever order.
+TEST_F(End, AGatewayThatStopsIsNoLostModel) {
+  begin_call(with_fallback());
+  host_->end(model_, {.code = 1001, .by_peer = false, .reason = "the gateway stops"});
+  EXPECT_THAT(host_->sessions(), SizeIs(2));
+  EXPECT_FALSE(closed(caller_)) << "the gateway does that";
+  EXPECT_THAT(published("voice.call.fallback"), IsEmpty());
+  host_->end(caller_, {.code = 1001, .by_peer = false});
+  EXPECT_EQ(published("voice.call.completed").at(0)["ended_by"], "gateway");
+}
+
+TEST_F(End, AModelThatGoesAwayIsLost) {
+  begin_call(with_fallback());
+  host_->end(model_, {.code = 1001, .by_peer = true});
+  EXPECT_THAT(host_->sessions(), SizeIs(3));
+}
+
 TEST_F(End, ALostModelIsCalledOnceMoreAndToldWhatWasSaid) {
   begin_call(with_fallback());
   speech_started("item_u");

@@ -460,6 +460,14 @@ TEST_F(Sip, WithoutControlTheCallIsHungUp) {
   EXPECT_THAT(host_->sessions(), SizeIs(4));
 }
 
+TEST_F(Sip, AGatewayThatStopsLeavesTheCallAlone) {
+  begin();
+  host_->end(model_, {.code = 1001, .by_peer = false});
+  EXPECT_THAT(host_->sessions(), SizeIs(1));
+  EXPECT_THAT(host_->outbound(), SizeIs(1));
+  EXPECT_EQ(completed()["ended_by"], "gateway");
+}
+
 TEST_F(Sip, WhatIsNoEventEndsItAtLast) {
   begin();
   for (int i = 0; i < 999; ++i) host_->receive(model_, "[]");

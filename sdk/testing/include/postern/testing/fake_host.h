@@ -331,6 +331,8 @@ class FakeHost {
   // WebSocket sessions, by the numbers that Replied::session and sessions() have. A WebSocket route is asked by reply() with the method
   // GET. Everything runs on the calling thread.
   std::vector<SessionView> sessions() const;  // all there ever were
+  SessionView session(size_t number) const;   // of one; empty when there is none
+  size_t session_count() const;
   void open(size_t session);                  // opened(): the first that happens to it, unless it ends at once
   void receive(size_t session, std::string_view data, uint32_t kind = POSTERN_MESSAGE_TEXT);
   std::vector<SessionMessage> take_sent(size_t session);  // since the last time
