@@ -148,10 +148,9 @@ void SipCall::complain(std::string_view what) {
 void SipCall::on_ended(const SessionEnd& end) {
   session_ = {};
   dialogue_.detach();
-  // At OpenAI the call goes on.
-  const std::string why = end.http_status >= 300 ? "the handshake of its control session is answered with " + std::to_string(end.http_status)
+  const std::string why = end.http_status >= 300 ? "its control session's handshake is answered with " + std::to_string(end.http_status)
                                                  : std::to_string(end.code) + " " + std::string(end.reason);
-  if (end.code == kGoingAway && !end.by_peer) return finish(Ended::kGateway, "the gateway stops");  // the call goes on without it
+  if (end.code == kGoingAway && !end.by_peer) return finish(Ended::kGateway, "the gateway stops");  // at OpenAI it goes on
   const bool closed_in_order = attempts_ == 0 && !broke_off(end);
   if (hung_up_ || refuses(end) || closed_in_order) return finish(hanging_up_ ? Ended::kModel : Ended::kCaller, why);
   if (attempts_ < kMaxAttempts) {
