@@ -62,6 +62,10 @@ void print_status(const json& s) {
         store["settled"].dump() + " deliveries settled");
   print("  now          " + store["queued"].dump() + " queued, " + store["dead"].dump() + " dead, " + s["dispatch"]["running"].dump() +
         " running");
+  std::string sessions;
+  const json open = s.value("sessions", json::object());
+  for (const auto& [plugin, count] : open.items()) sessions += (sessions.empty() ? "" : ", ") + plugin + " " + count.dump();
+  if (!sessions.empty()) print("  sessions     " + sessions);
   if (s["dispatch"]["orphans"].get<uint64_t>() > 0) {
     print("  " +
           paint(s["dispatch"]["orphans"].dump() + " deliveries wait for plugins that the configuration no longer has", Colour::kYellow));

@@ -172,7 +172,7 @@ json Gateway::describe() const {
     calls.push_back(
         {{"plugin", plugin}, {"purpose", purpose}, {"threads", s.threads}, {"busy", s.busy}, {"stuck", s.stuck}, {"waiting", s.waiting}});
   }
-  return {{"call_threads", calls}, {"version", version()}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
+  return {{"call_threads", calls}, {"sessions", open_sessions()}, {"version", version()}, {"pid", ::getpid()}, {"started_at", started_at_}, {"listen", addresses()},
           {"connections", connections}, {"plugins", plugins}, {"config", config_.file}, {"upstreams", describe_upstreams(client_.status())},
           {"timers", describe_timers(store_->waiting_timers(), *generation->assembly)}, {"reload", describe_reload()},
           {"crashes", describe_standings(*generation->assembly)}};

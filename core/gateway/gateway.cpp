@@ -122,12 +122,23 @@ Status Gateway::open_public_listeners() {
   return Status::ok();
 }
 
+std::map<std::string, size_t> Gateway::open_sessions() const {
+  std::map<std::string, size_t> open;
+  for (const auto& generation : generations_.all()) {
+    for (const auto& instance : generation->assembly->instances()) {
+      if (instance->sessions().used()) open[instance->name()] += instance->sessions().size();
+    }
+  }
+  return open;
+}
+
 std::string Gateway::metrics() {
   const std::shared_ptr<const Generation> generation = generations_.current();
   const Assembly& assembly = *generation->assembly;
   observe::MetricSources sources{*store_, *dispatcher_, assembly.targets().types(), {}, assembly.call_threads(), {}, {}, started_at_};
   sources.generation = generation->number;
   sources.standings = assembly.standings();
+  sources.sessions = open_sessions();
   sources.loops = [this] {
     std::vector<observe::MetricSources::Loop> list;
     for (const auto& loop : loops_) list.push_back({&loop->front->ingest().meter(), loop->front->connections().size()});

@@ -83,6 +83,7 @@ class Gateway {
   void add_health_checks();
   void set_health_checks(const std::shared_ptr<const Generation>& generation);
   std::string metrics();
+  std::map<std::string, size_t> open_sessions() const;  // of WebSocket, by plugin, of all generations
   bool room_for_connection() const;
   bool counts_alone(const Loop& loop, const std::string& peer) const;
   std::optional<http::ConnectionCounts::Slot> count_client(const Loop& loop, const std::string& client);

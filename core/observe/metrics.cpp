@@ -177,6 +177,12 @@ void show_call_threads(const MetricSources& sources, Exposition& out) {
   }
 }
 
+void show_sessions(const MetricSources& sources, Exposition& out) {
+  for (const auto& [plugin, open] : sources.sessions) {
+    out.gauge("postern_websocket_sessions", "Open WebSocket sessions of a plugin, also from before a reload.", {{"plugin", plugin}}, static_cast<double>(open));
+  }
+}
+
 // Of plugins that the configuration has: no label comes from the store.
 void show_timers(const MetricSources& sources, Exposition& out) {
   if (!sources.timers) return;
@@ -237,6 +243,7 @@ std::string metrics_text(const MetricSources& sources) {
   show_dispatch(sources, out);
   show_store(sources, out);
   show_call_threads(sources, out);
+  show_sessions(sources, out);
   show_services(sources, out);
   show_standings(sources, out);
   if (sources.upstreams) show_upstreams(sources, out);

@@ -56,6 +56,7 @@ struct MetricSources {
   std::function<Timers()> timers{};  // none: nothing is shown of them
   std::vector<std::shared_ptr<const plugin::Service>> services = {};  // of all plugins
   std::vector<plugin::Standing> standings = {};                       // likewise
+  std::map<std::string, size_t> sessions = {};  // open WebSocket sessions by plugin, those of instances that end as well
 };
 
 // The name under which a plugin's metric is shown.

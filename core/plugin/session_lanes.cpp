@@ -79,6 +79,11 @@ size_t SessionLanes::size() const {
   return sessions_.size();
 }
 
+bool SessionLanes::used() const {
+  MutexLock lock(mutex_);
+  return last_ > 0;
+}
+
 net::Resolver& SessionLanes::resolver() {
   MutexLock lock(mutex_);
   if (!resolver_) resolver_ = std::make_unique<net::Resolver>();

@@ -57,6 +57,8 @@ class SessionLanes {
   // kGone: it has ended.
   Status wake(uint64_t number) EXCLUDES(mutex_);
   size_t size() const EXCLUDES(mutex_);
+  // Whether there ever was one.
+  bool used() const EXCLUDES(mutex_);
   net::Resolver& resolver();
   // Whom to believe: read once for each file.
   Result<std::shared_ptr<const net::TlsClient>> trust(const std::string& ca_file) EXCLUDES(mutex_);

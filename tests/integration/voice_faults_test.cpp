@@ -143,6 +143,7 @@ TEST_F(VoiceFaults, AReloadLeavesACallAlone) {
   gateway().process().send_signal(SIGHUP);
   ASSERT_TRUE(eventually(kSoon, [&] { return status()["reload"]["generation"] == 2; })) << gateway().log();
   ASSERT_EQ(caller->journal().count("closed"), 0u) << "too slow: the call is over";
+  EXPECT_EQ(status()["sessions"]["openai_realtime"], 2) << "the caller's and the model's, of an instance that ends";
   auto next = dial({"heard:300"}, {}, kMediaStream, new_call_sid());
   EXPECT_EQ(caller->status(), 0);
   EXPECT_EQ(next->status(), 0);
@@ -153,6 +154,19 @@ TEST_F(VoiceFaults, AReloadLeavesACallAlone) {
   EXPECT_THAT(greetings[0].dump(), HasSubstr(old));
   EXPECT_THAT(greetings[1].dump(), HasSubstr("Say hello."));
   EXPECT_TRUE(eventually(kSoon, [&] { return status()["reload"]["generations"].size() == 1; })) << "the old plugin goes with its call";
+  EXPECT_TRUE(eventually(kSoon, [&] { return status()["sessions"].value("openai_realtime", 0) == 0; }));
+}
+
+TEST_F(VoiceFaults, TheHealthCheckOpensASessionWhereItMay) {
+  const auto health_of = [&] { return json_of(gateway().request("GET", "/api/health/openai-realtime"))["integrations"]["openai_realtime"]["status"]; };
+  start(json::object());
+  EXPECT_TRUE(eventually(kSoon, [&] { return health_of() == "configured"; }));
+  EXPECT_EQ(model().count("handshake"), 0u);
+  start(json::object(), {{"health", {{"connect", true}}}});
+  EXPECT_TRUE(eventually(kSoon, [&] { return health_of() == "healthy"; }));
+  EXPECT_GE(model().count("handshake"), 1u);
+  start({{"on_connect", {{"refuse", 401}}}}, {{"health", {{"connect", true}}}});
+  EXPECT_TRUE(eventually(kSoon, [&] { return health_of() == "unhealthy"; }));
 }
 
 TEST_F(VoiceFaults, AStopEndsCallsInOrderAndKeepsTheirEvents) {

@@ -80,11 +80,11 @@ class NodeBridge(Server):
             "MODEL_URL": f"ws://127.0.0.1:{self.model_port}/v1/realtime"}
 
 
-def measure(build, server, calls, seconds):
-    """What postern_voice_load says of so many calls through the server, and what follows from it."""
+def measure(build, server, calls, seconds, more=()):
+    """What postern_voice_load says of so many calls through the server, and what follows from it. `more`: options for it."""
     url = CALLS.public_url.replace("https://", "wss://") + PATH
     command = [os.path.join(build, "postern_voice_load"), "--gateway", f"127.0.0.1:{server.port}", "--model-port", str(server.model_port),
-               "--calls", str(calls), "--seconds", str(seconds), "--ramp", str(RAMP)]
+               "--calls", str(calls), "--seconds", str(seconds), "--ramp", str(RAMP), *more]
     for pid in server.pids():
         command += ["--pid", str(pid)]
     secret = {"POSTERN_LOAD_SECRET": CALLS.secret} if server.signed else {}

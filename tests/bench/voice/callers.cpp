@@ -45,17 +45,18 @@ std::string handshake(const Options& options) {
 
 class Callers::Call final : public Connection {
  public:
-  Call(Callers& callers, uint32_t number)
+  // `again`: how many calls there were in its place.
+  Call(Callers& callers, uint32_t number, uint32_t again)
       : Connection(callers.loop_, Role::kClient),
         callers_(callers),
         shared_(callers.shared_),
         number_(number),
-        stream_(sid("MZ", number)),
-        call_(sid("CA", number)) {}
+        stream_(sid("MZ", number + again * shared_.options.calls)),
+        call_(sid("CA", number + again * shared_.options.calls)) {}
 
   int64_t due(int64_t now_ns) override {
     if (!begun_) return begin(now_ns);
-    if (ended_) return 0;
+    if (ended_) return retire();
     if (shared_.hanging_up) return hang_up();
     if (!shared_.sending) return now_ns + kStopAskedNs;
     next_ns_ += kFrameNs;
@@ -63,7 +64,16 @@ class Callers::Call final : public Connection {
     return next_ns_;
   }
 
+  // Nobody calls it any more.
+  bool retired() const { return retired_; }
+  bool talks() const { return is_open() && !ended_; }
+  void cut(bool politely) { politely ? static_cast<void>(hang_up()) : reset("it was cut off on purpose"); }
+
  private:
+  int64_t retire() {
+    retired_ = true;
+    return 0;
+  }
   struct Mark {
     int64_t due_ns;
     std::string name;
@@ -75,8 +85,9 @@ class Callers::Call final : public Connection {
     const auto& to = callers_.gateway_;
     if (fd < 0 || (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 && errno != EINPROGRESS)) {
       on_end(std::strerror(errno));
-      return 0;
+      return retire();
     }
+    ++shared_.begun;
     attach(fd, true);
     send(callers_.handshake_);
     // A place of its own within the 20 ms.
@@ -180,7 +191,7 @@ class Callers::Call final : public Connection {
   }
 
   void on_end(std::string_view why) override {
-    if (std::exchange(ended_, true) || shared_.hanging_up) return;
+    if (std::exchange(ended_, true) || shared_.hanging_up || shared_.options.drop_s > 0) return;
     ++shared_.broken;
     callers_.figures_.tell("a caller's stream: " + std::string(why));
   }
@@ -189,7 +200,7 @@ class Callers::Call final : public Connection {
   Shared& shared_;
   const uint32_t number_;
   const std::string stream_, call_, payload_ = frame_payload();
-  bool begun_ = false, ended_ = false, cleared_ = false;
+  bool begun_ = false, ended_ = false, retired_ = false, cleared_ = false;
   int64_t next_ns_ = 0, played_ns_ = 0;
   uint32_t frames_ = 0, sequence_ = 0, last_heard_ = 0;
   std::deque<Mark> marks_;
@@ -204,9 +215,26 @@ Callers::Callers(Loop& loop, Shared& shared) : loop_(loop), shared_(shared), han
   }
   const int64_t now = steady_ns();
   for (uint32_t i = 0; i < shared.options.calls; ++i) {
-    calls_.push_back(std::make_unique<Call>(*this, i));
+    calls_.push_back(std::make_unique<Call>(*this, i, 0));
     loop.at(now + static_cast<int64_t>(i * 1e9 / shared.options.ramp), *calls_.back());
   }
+  if (shared.options.drop_s > 0) loop.at(now, *this);
+}
+
+// The half of the drops that callers make; the models make the others. In the place of a call that has ended another one begins.
+int64_t Callers::due(int64_t now_ns) {
+  constexpr int64_t kAgainNs = 200'000'000;
+  for (uint32_t i = 0; i < calls_.size(); ++i) {
+    if (!calls_[i]->retired() || shared_.hanging_up) continue;
+    calls_[i] = std::make_unique<Call>(*this, i, ++again_);
+    loop_.at(now_ns + kAgainNs, *calls_[i]);
+  }
+  Call& one = *calls_[random_() % calls_.size()];
+  if (shared_.measuring && one.talks()) {
+    ++shared_.dropped;
+    one.cut(random_() % 2 == 0);
+  }
+  return now_ns + static_cast<int64_t>(2e9 * shared_.options.drop_s);
 }
 
 Callers::~Callers() = default;

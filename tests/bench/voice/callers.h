@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,14 @@
 
 namespace postern::voice_load {
 
-class Callers {
+class Callers final : public Handler {
  public:
   Callers(Loop& loop, Shared& shared);
-  ~Callers();
+  ~Callers() override;
   const Figures& figures() const { return figures_; }
+
+  void ready(uint32_t) override {}
+  int64_t due(int64_t now_ns) override;  // a call is cut off
 
  private:
   class Call;
@@ -30,6 +34,8 @@ class Callers {
   std::string handshake_;
   Figures figures_;
   std::vector<std::unique_ptr<Call>> calls_;
+  std::minstd_rand random_;
+  uint32_t again_ = 0;
 };
 
 }  // namespace postern::voice_load

@@ -87,6 +87,12 @@ void Connection::end(std::string_view why) {
   on_end(why);
 }
 
+void Connection::reset(std::string_view why) {
+  const linger at_once{1, 0};
+  if (fd_ >= 0) setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  end(why);
+}
+
 void Connection::add_frame(std::string& out, uint8_t opcode, std::string_view payload) const {
   const uint8_t masked = role_ == Role::kClient ? 0x80 : 0;
   out += static_cast<char>(0x80 | opcode);

@@ -40,9 +40,14 @@ class Connection : public Handler {
   void attach(int fd, bool connecting);
   bool is_open() const { return phase_ == Phase::kOpen; }
   void add_text(std::string& out, std::string_view text) const { add_frame(out, 0x1, text); }
+  void add_close(std::string& out, uint16_t code, std::string_view reason) const {
+    add_frame(out, 0x8, std::string{static_cast<char>(code >> 8), static_cast<char>(code & 255)} + std::string(reason));
+  }
   // Sends now what the socket takes, keeps the rest.
   void send(std::string_view bytes);
   void end(std::string_view why);
+  // Without a word, and without what the socket still holds.
+  void reset(std::string_view why);
 
   Loop& loop_;
 

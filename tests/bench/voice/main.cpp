@@ -45,6 +45,9 @@ void describe(CLI::App& app, Options& options, std::string& gateway) {
   app.add_option("--barge-in", options.barge_in_s, "Seconds between two barge-ins, over all calls; 0: none")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--drop", options.drop_s, "Seconds between two connections that are cut off, on either side; a new call begins for each")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--threads", options.threads, "2: the callers on one, the model on the other")->capture_default_str()->check(CLI::Range(1, 2));
   app.add_option("--pid", options.pids, "The gateway's process, whose CPU time and memory are told; may be given several times");
   app.footer(kExample);
@@ -122,6 +125,8 @@ std::string report(const Options& options, const Shared& shared, const Taken& ta
   json["calls"] = options.calls;
   json["talking"] = taken.talking;
   json["broken"] = shared.broken.load();
+  json["begun"] = shared.begun.load();
+  json["dropped"] = shared.dropped.load();
   json["seconds"] = taken.wall_s;
   json["to_model"] = direction(callers, models);
   json["to_caller"] = direction(models, callers);

@@ -44,13 +44,22 @@ class Models::Call final : public Connection {
   }
 
   int64_t due(int64_t now_ns) override {
-    if (ended_) return 0;
+    if (ended_) return retire();
     if (!shared_.sending) return now_ns + kStopAskedNs;
     next_ns_ += kFrameNs;
     send_delta();
     return next_ns_;
   }
 
+  // Nobody calls it any more.
+  bool retired() const { return retired_ || (ended_ && next_ns_ == 0); }
+  bool talks() const { return is_open() && heard_ && !ended_; }
+  void cut(bool politely) {
+    std::string out;
+    if (politely) add_close(out, 1011, "the server had an error");
+    if (politely) send(out);
+    politely ? end("it was closed on purpose") : reset("it was cut off on purpose");
+  }
   bool can_be_interrupted() const { return !ended_ && heard_ && frames_ > 50 && shared_.speech_ns[caller_] == 0; }
 
   // The caller speaks: the response ends where it is, and the next one begins.
@@ -71,6 +80,10 @@ class Models::Call final : public Connection {
   }
 
  private:
+  int64_t retire() {
+    retired_ = true;
+    return 0;
+  }
   std::string event_id() { return "event_" + std::to_string(++events_); }
 
   bool on_head(std::string_view head) override {
@@ -138,7 +151,7 @@ class Models::Call final : public Connection {
   }
 
   void on_end(std::string_view why) override {
-    if (std::exchange(ended_, true) || shared_.hanging_up) return;
+    if (std::exchange(ended_, true) || shared_.hanging_up || shared_.options.drop_s > 0) return;
     ++shared_.broken;
     models_.figures_.tell("a model's session: " + std::string(why));
   }
@@ -149,7 +162,7 @@ class Models::Call final : public Connection {
   uint32_t caller_ = 0;
   const std::string payload_ = frame_payload();
   std::string response_, item_, out_buffer_;
-  bool heard_ = false, ended_ = false;
+  bool heard_ = false, ended_ = false, retired_ = false;
   int64_t next_ns_ = 0;
   uint32_t frames_ = 0, events_ = 0, responses_ = 0;
 };
@@ -170,13 +183,14 @@ Models::Models(Loop& loop, Shared& shared)
   port_ = ntohs(address.sin_port);
   loop_.watch(listener_, *this, EPOLLIN, true);
   if (shared.options.barge_in_s > 0) loop_.at(steady_ns(), *this);
+  if (shared.options.drop_s > 0) loop_.at(steady_ns() + static_cast<int64_t>(1e9 * shared.options.drop_s), drops_);
 }
 
 Models::~Models() { close(listener_); }
 
 void Models::ready(uint32_t) {
   for (int fd = 0; (fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
-    calls_.push_back(std::make_unique<Call>(*this, fd, static_cast<uint32_t>(calls_.size())));
+    calls_.push_back(std::make_unique<Call>(*this, fd, accepted_++));
   }
 }
 
@@ -193,6 +207,18 @@ int64_t Models::due(int64_t now_ns) {
     break;
   }
   return next_ns;
+}
+
+int64_t Models::Drops::due(int64_t now_ns) {
+  std::erase_if(models.calls_, [](const auto& call) { return call->retired(); });
+  if (models.shared_.measuring && !models.calls_.empty()) {
+    Call& one = *models.calls_[random() % models.calls_.size()];
+    if (one.talks()) {
+      ++models.shared_.dropped;
+      one.cut(random() % 2 == 0);
+    }
+  }
+  return now_ns + static_cast<int64_t>(2e9 * models.shared_.options.drop_s);
 }
 
 }  // namespace postern::voice_load

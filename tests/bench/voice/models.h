@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <random>
 #include <vector>
 
 #include "tests/bench/voice/connection.h"
@@ -24,6 +25,14 @@ class Models final : public Handler {
 
  private:
   class Call;
+  // Sessions are cut off.
+  struct Drops final : Handler {
+    explicit Drops(Models& m) : models(m) {}
+    void ready(uint32_t) override {}
+    int64_t due(int64_t now_ns) override;
+    Models& models;
+    std::minstd_rand random{7};
+  };
 
   Loop& loop_;
   Shared& shared_;
@@ -32,6 +41,8 @@ class Models final : public Handler {
   Figures figures_;
   std::vector<std::unique_ptr<Call>> calls_;
   size_t next_speaker_ = 0;
+  uint32_t accepted_ = 0;
+  Drops drops_{*this};
 };
 
 }  // namespace postern::voice_load

@@ -19,6 +19,7 @@ struct Options {
   double warm_up_s = 2;
   double ramp = 100;         // calls begun a second
   double barge_in_s = 0.1;   // between two of them, over all calls; 0: none
+  double drop_s = 0;         // between two connections that are cut off, over all calls and both sides; 0: none
   uint32_t threads = 1;      // 2: the callers on one, the model on the other
   std::vector<int> pids;     // the gateway's, whose CPU time and memory are asked for
 };

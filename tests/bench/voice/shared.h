@@ -25,7 +25,9 @@ struct Shared {
   std::atomic<bool> stop{false}, sending{true}, hanging_up{false}, measuring{false};
   std::atomic<int64_t> begin_ns{std::numeric_limits<int64_t>::max()}, end_ns{std::numeric_limits<int64_t>::max()};
   std::atomic<uint32_t> heard{0}, hearing{0};  // calls of which the model, the caller has got audio
-  std::atomic<uint32_t> broken{0};             // connections that ended before they should
+  std::atomic<uint32_t> broken{0};             // connections that ended before they should; with drops, none is told from those that had to
+  std::atomic<uint32_t> dropped{0};            // connections that were cut off on purpose
+  std::atomic<uint32_t> begun{0};              // calls
   std::unique_ptr<std::atomic<int64_t>[]> speech_ns;  // by call: speech_started was sent, and no clear has come; 0: none
 };
 
