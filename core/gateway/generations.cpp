@@ -8,9 +8,13 @@
 namespace postern::gateway {
 
 std::shared_ptr<Generation> Generations::watch(std::unique_ptr<Generation> generation) {
-  std::shared_ptr<Generation> shared(generation.release(), [yard = yard_](Generation* ended) {
+  // Not the yard itself: a plugin in it knows its generation, weakly, and so keeps what is captured here.
+  std::shared_ptr<Generation> shared(generation.release(), [yard_of = std::weak_ptr<Yard>(yard_)](Generation* generation) {
+    std::unique_ptr<Generation> ended(generation);
+    auto yard = yard_of.lock();
+    if (!yard) return;
     MutexLock lock(yard->mutex);
-    yard->ended.emplace_back(ended);
+    yard->ended.push_back(std::move(ended));
     yard->changed.notify_all();
   });
   MutexLock lock(mutex_);

@@ -29,7 +29,7 @@ class Generations {
   void nudge();
 
  private:
-  struct Yard {  // outlives this: whoever lets go of one comes here
+  struct Yard {  // while this lives, whoever lets go of one brings it here
     Mutex mutex;
     CondVar changed;
     std::vector<std::unique_ptr<Generation>> ended GUARDED_BY(mutex);
