@@ -152,6 +152,7 @@ void PluginSession::end(const Ending& ending, int http_status) {
   theirs.dropped = dropped();
   theirs.reason = borrow(ending.reason);
   if (calls_.ended != nullptr) call_plugin([&] { calls_.ended(host_.self, user_, handle(), &theirs); });
+  if (session_) lane_.let_leave(session_);
   host_.sessions.remove(number_);
   session_.reset();
   slot_ = {};

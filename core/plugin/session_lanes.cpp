@@ -17,6 +17,17 @@ size_t lanes_for_machine() { return std::max(1u, std::thread::hardware_concurren
 
 }  // namespace
 
+void SessionLanes::Lane::let_leave(const std::shared_ptr<websocket::Session>& session) {
+  std::erase_if(leaving_, [](const auto& one) { return one.expired(); });
+  leaving_.push_back(session);
+}
+
+void SessionLanes::Lane::cut_off_leaving() {
+  for (const auto& one : std::exchange(leaving_, {})) {
+    if (auto session = one.lock()) session->abort("the gateway stops");
+  }
+}
+
 SessionLanes::~SessionLanes() {
   close(1001, "the gateway stops");
   if (stop(steady_ms())) return;
@@ -134,7 +145,10 @@ bool SessionLanes::stop(int64_t until_ms) {
   resolver.reset();  // before the loops, to which it brings its answers
   std::vector<std::unique_ptr<Lane>> hanging;
   for (auto& lane : take_lanes()) {
-    lane->loop.stop();
+    lane->loop.post([lane = lane.get()] {
+      lane->cut_off_leaving();
+      lane->loop.stop();
+    });
     hanging.push_back(std::move(lane));
   }
   std::erase_if(hanging, [this](const auto& lane) {

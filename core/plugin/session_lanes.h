@@ -19,6 +19,7 @@
 #include "core/net/event_loop.h"
 #include "core/net/resolver.h"
 #include "core/net/tls_client.h"
+#include "core/websocket/session.h"
 
 namespace postern::plugin {
 
@@ -31,6 +32,13 @@ class SessionLanes {
     std::thread thread;
     std::atomic<size_t> sessions{0};
     bool ended = false;  // its thread; under the lanes' mutex
+
+    // On its thread: the plugin has been told of this one's end, but its last frame may still be on its way.
+    void let_leave(const std::shared_ptr<websocket::Session>& session);
+    void cut_off_leaving();
+
+   private:
+    std::vector<std::weak_ptr<websocket::Session>> leaving_;
   };
 
   // One session, on its lane's thread.
