@@ -39,8 +39,15 @@ def rss_mib(pids):
     return total / 1024
 
 
-def files(pids):
-    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+def sockets(pids):
+    count = 0
+    for pid in pids:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                count += os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+            except FileNotFoundError:
+                pass  # closed meanwhile
+    return count
 
 
 class Watch(threading.Thread):
@@ -57,10 +64,10 @@ class Watch(threading.Thread):
         told = 0
         while not self.stopped.wait(EVERY_S):
             seconds = time.monotonic() - self.begin
-            self.samples.append((round(seconds, 1), round(rss_mib(self.pids), 1), files(self.pids)))
+            self.samples.append((round(seconds, 1), round(rss_mib(self.pids), 1), sockets(self.pids)))
             if seconds - told >= 60:
                 told = seconds
-                print(f"{seconds / 60:5.1f} min  {self.samples[-1][1]:7.1f} MiB  {self.samples[-1][2]} open files", file=sys.stderr, flush=True)
+                print(f"{seconds / 60:5.1f} min  {self.samples[-1][1]:7.1f} MiB  {self.samples[-1][2]} sockets", file=sys.stderr, flush=True)
 
 
 def growth(samples):
@@ -77,21 +84,21 @@ def main(arguments):
     def work(folder, facts):
         with VoicePostern(os.path.join(folder, "gateway"), options.build) as server:
             pids = server.pids()
-            idle_files = files(pids)
+            idle = sockets(pids)
             watch = Watch(pids)
             watch.start()
             one = measure(options.build, server, options.calls, options.minutes * 60, ["--drop", str(options.drop)])
             watch.stopped.set()
             watch.join()
             time.sleep(LEFT_S)
-            left = files(pids) - idle_files
+            left = sockets(pids) - idle
         grown, early, late = growth(watch.samples)
         figures = {"machine": facts, "calls": options.calls, "minutes": options.minutes, "begun": one["begun"], "dropped": one["dropped"],
-                   "rss_mib": {"early": early, "late": late}, "files_left": left, "load": one, "samples": watch.samples}
+                   "rss_mib": {"early": early, "late": late}, "sockets_left": left, "load": one, "samples": watch.samples}
         figures["bars"] = [
             {"name": "growth of the resident memory", "value": abs(grown), "wanted": MOST_GROWTH, "most": True, "met": abs(grown) <= MOST_GROWTH},
-            {"name": "files left open, of sessions that are stuck", "value": left, "wanted": 0, "most": True, "met": left <= 0}]
-        print(f"\n{one['begun']} calls, {one['dropped']} connections cut off, {early:.1f} MiB early, {late:.1f} MiB late, {left} files left open")
+            {"name": "sockets left open, of sessions that are stuck", "value": left, "wanted": 0, "most": True, "met": left <= 0}]
+        print(f"\n{one['begun']} calls, {one['dropped']} connections cut off, {early:.1f} MiB early, {late:.1f} MiB late, {left} sockets left open")
         report.print_bars(figures["bars"], True)
         if options.json:
             session.write_json(options.json, figures)
