@@ -34,6 +34,10 @@ namespace openai_realtime {
 
 class Call : public std::enable_shared_from_this<Call> {
  public:
+  // What may wait for the caller, 2.5 MiB: half of it, and one more message of the model beside what had been read, fit. The stream that the
+  // handler gets has to allow it.
+  static constexpr size_t kCallerQueue = 5 << 19;
+
   // The handler of a stream that begins. `path_id`: the call's own id in the path, or a token; may be empty.
   static std::unique_ptr<postern::SessionHandler> make(Shared& shared, std::string_view path_id);
 

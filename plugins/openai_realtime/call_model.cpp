@@ -21,7 +21,6 @@ constexpr size_t kPrimeBytes = 16 << 10;            // of what was said before
 constexpr int64_t kReconnectOnceInMs = 30'000;
 constexpr int64_t kAskQuietAgainMs = 1'000;
 constexpr uint32_t kGoingAway = 1001;
-constexpr size_t kCallerQueue = 5 << 19;  // 2.5 MiB: half of it, and one more message of the model beside what had been read, fit
 
 }  // namespace
 

@@ -19,7 +19,6 @@ using postern::Handshake;
 
 constexpr const char* kMediaStreams[] = {"/api/v1/voice/media-stream", "/api/calls/{call_id}/ws/twilio-media"};
 constexpr uint64_t kMaxCallerMessage = 2 << 20;
-constexpr uint64_t kCallerQueue = 5 << 19;  // 2.5 MiB: see call_model.cpp
 
 class OpenAiRealtime final : public postern::Plugin {
  public:
@@ -44,7 +43,7 @@ class OpenAiRealtime final : public postern::Plugin {
     for (const char* path : kMediaStreams) {
       setup.websocket({.path = path, .schemes = {{config_.media_streams.signed_by, ""}}}, [this](Handshake& handshake) {
         handshake.accept(Call::make(*shared_, handshake.path_parameter("call_id").value_or("")),
-                         {.max_message = kMaxCallerMessage, .max_queued = kCallerQueue});
+                         {.max_message = kMaxCallerMessage, .max_queued = Call::kCallerQueue});
       });
     }
   }
