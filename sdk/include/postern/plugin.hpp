@@ -110,19 +110,25 @@ struct Instance {
   }
 };
 
-template <typename F>
-EventFunction to_event_function(Plugin& self, F handler) {
-  auto call = [&self, handler = std::move(handler)](Delivery& delivery) -> decltype(auto) {
+// A callable taking Argument&, or a member function of the plugin that does, as one callable.
+template <typename Argument, typename F>
+auto bind_to(Plugin& self, F function) {
+  return [&self, function = std::move(function)](Argument& argument) -> decltype(auto) {
     static_cast<void>(self);  // unused for a callable
     if constexpr (std::is_member_function_pointer_v<F>) {
-      return [&]<typename R, typename C>(R (C::*member)(Delivery&)) -> R {
-        static_assert(std::is_base_of_v<Plugin, C>, "a handler must be a member of the plugin");
-        return (static_cast<C&>(self).*member)(delivery);
-      }(handler);
+      return [&]<typename R, typename C>(R (C::*member)(Argument&)) -> R {
+        static_assert(std::is_base_of_v<Plugin, C>, "it must be a member of the plugin");
+        return (static_cast<C&>(self).*member)(argument);
+      }(function);
     } else {
-      return handler(delivery);
+      return function(argument);
     }
   };
+}
+
+template <typename F>
+EventFunction to_event_function(Plugin& self, F handler) {
+  auto call = bind_to<Delivery>(self, std::move(handler));
   using Returned = decltype(call(std::declval<Delivery&>()));
   static_assert(std::is_void_v<Returned> || std::is_convertible_v<Returned, Outcome>,
                 "a handler returns void or postern::Outcome");
@@ -136,23 +142,14 @@ EventFunction to_event_function(Plugin& self, F handler) {
   };
 }
 
-template <typename F>
-ReplyFunction to_reply_function(Plugin& self, F handler) {
-  auto call = [&self, handler = std::move(handler)](Exchange& exchange) -> decltype(auto) {
-    static_cast<void>(self);  // unused for a callable
-    if constexpr (std::is_member_function_pointer_v<F>) {
-      return [&]<typename R, typename C>(R (C::*member)(Exchange&)) -> R {
-        static_assert(std::is_base_of_v<Plugin, C>, "a handler must be a member of the plugin");
-        return (static_cast<C&>(self).*member)(exchange);
-      }(handler);
-    } else {
-      return handler(exchange);
-    }
-  };
-  using Returned = decltype(call(std::declval<Exchange&>()));
+// Of reply routes and WebSocket routes.
+template <typename Argument, typename F>
+std::function<std::optional<Response>(Argument&)> to_answering_function(Plugin& self, F handler) {
+  auto call = bind_to<Argument>(self, std::move(handler));
+  using Returned = decltype(call(std::declval<Argument&>()));
   static_assert(std::is_void_v<Returned> || std::is_convertible_v<Returned, std::optional<Response>>,
-                "a reply handler returns postern::Response, an optional one, or, where it always detaches, void");
-  return [call = std::move(call)](Exchange& exchange) -> std::optional<Response> {
+                "a handler returns postern::Response, an optional one, or, where it always detaches or accepts, void");
+  return [call = std::move(call)](Argument& exchange) -> std::optional<Response> {
     if constexpr (std::is_void_v<Returned>) {
       call(exchange);
       return std::nullopt;
@@ -163,44 +160,18 @@ ReplyFunction to_reply_function(Plugin& self, F handler) {
 }
 
 template <typename F>
+ReplyFunction to_reply_function(Plugin& self, F handler) {
+  return to_answering_function<Exchange>(self, std::move(handler));
+}
+
+template <typename F>
 HandshakeFunction to_handshake_function(Plugin& self, F handler) {
-  auto call = [&self, handler = std::move(handler)](Handshake& handshake) -> decltype(auto) {
-    static_cast<void>(self);  // unused for a callable
-    if constexpr (std::is_member_function_pointer_v<F>) {
-      return [&]<typename R, typename C>(R (C::*member)(Handshake&)) -> R {
-        static_assert(std::is_base_of_v<Plugin, C>, "a handler must be a member of the plugin");
-        return (static_cast<C&>(self).*member)(handshake);
-      }(handler);
-    } else {
-      return handler(handshake);
-    }
-  };
-  using Returned = decltype(call(std::declval<Handshake&>()));
-  static_assert(std::is_void_v<Returned> || std::is_convertible_v<Returned, std::optional<Response>>,
-                "a WebSocket's handler returns void, where it always accepts, or std::optional<postern::Response>");
-  return [call = std::move(call)](Handshake& handshake) -> std::optional<Response> {
-    if constexpr (std::is_void_v<Returned>) {
-      call(handshake);
-      return std::nullopt;
-    } else {
-      return call(handshake);
-    }
-  };
+  return to_answering_function<Handshake>(self, std::move(handler));
 }
 
 template <typename F>
 ServiceFunction to_service_function(Plugin& self, F function) {
-  auto call = [&self, function = std::move(function)](ServiceCall& service) -> decltype(auto) {
-    static_cast<void>(self);  // unused for a callable
-    if constexpr (std::is_member_function_pointer_v<F>) {
-      return [&]<typename R, typename C>(R (C::*member)(ServiceCall&)) -> R {
-        static_assert(std::is_base_of_v<Plugin, C>, "a service must be a member of the plugin");
-        return (static_cast<C&>(self).*member)(service);
-      }(function);
-    } else {
-      return function(service);
-    }
-  };
+  auto call = bind_to<ServiceCall>(self, std::move(function));
   using Returned = decltype(call(std::declval<ServiceCall&>()));
   static_assert(std::is_void_v<Returned> || std::is_constructible_v<std::string, Returned>,
                 "a service returns its answer, as a std::string is made of it, or void");
