@@ -144,10 +144,24 @@ struct Plugin {
   bool at_fault = false;  // its entry has faults: asking the plugin itself would only tell of them again
 };
 
+// One line of a subscription's `when:`. What is not set says nothing; a source may have several values (headers, parameters).
+struct Condition {
+  enum class Source { kJson, kForm, kHeader };
+  Source source = Source::kJson;
+  std::string name = {};                        // a JSON pointer (RFC 6901), checked where it is used; a parameter; a header
+  std::optional<bool> exists = {};              // whether there is a value; JSON's null is none
+  std::vector<std::string> is = {};             // globs: some value matches one of them
+  std::vector<std::string> is_not = {};         // likewise: no value matches any
+  std::optional<double> at_least = {};          // some value is a number, and in that range
+  std::optional<double> at_most = {};
+  Mark mark = {};
+};
+
 struct Subscription {
   std::string name;  // unique per plugin; default: `on`
   Mark mark;
   std::string on;      // type glob
+  std::vector<Condition> when;  // all of them must hold
   std::string plugin;
   std::string with_json;  // "{}" when absent
   Policies policies;

@@ -27,6 +27,9 @@ void read_quarantine(Section& section, Quarantine& quarantine);
 // Of a plugin's `upstreams:`; `member` names it.
 UpstreamOverride read_upstream(Section& section, const Member& member);
 
+// Of a subscription's `when:`.
+void read_conditions(Section& subscription, std::vector<Condition>& out);
+
 void read_plugins(Section& root, Config& config);        // after read_dispatch, whose policies are inherited
 void read_subscriptions(Section& root, Config& config);  // after read_plugins
 

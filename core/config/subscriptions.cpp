@@ -60,6 +60,7 @@ void read_subscription(Section& entry, Config& config) {
     subscription.mark = on->value->mark;
     read_word(entry, "on", subscription.on);
   }
+  read_conditions(entry, subscription.when);
   subscription.policies = read_plugin_of(entry, config, subscription);
   subscription.with_json = "{}";
   if (const Member* with = entry.find("with"))

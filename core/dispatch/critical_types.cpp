@@ -5,7 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/ids.h"
-#include "core/ingest/target_table.h"
+#include "core/ingest/glob.h"
 
 namespace postern::dispatch {
 

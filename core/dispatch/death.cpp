@@ -17,7 +17,7 @@ void tell_of_death(store::Settlement& death, const store::StoredEvent& event, co
   ingest::NewEvent notice = death_notice(death, event, subscriber);
   notice.received_at = wall_ms();
   notice.external_id = delivery_id(death.delivery) + "/0";  // the effects of a delivery that dies do not count: it is the only one
-  notice.targets = roster.targets.match(notice.provider, notice.type);
+  notice.targets = roster.targets.match(notice);
   death.emitted.push_back(std::move(notice));
 }
 

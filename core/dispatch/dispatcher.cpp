@@ -299,7 +299,7 @@ void Dispatcher::address(std::vector<ingest::NewEvent>& emitted, const Delivery&
   for (size_t i = 0; i < emitted.size(); ++i) {
     emitted[i].received_at = now;
     emitted[i].external_id = by.idempotency_key() + "/" + std::to_string(i);
-    emitted[i].targets = roster.targets.match(emitted[i].provider, emitted[i].type);
+    emitted[i].targets = roster.targets.match(emitted[i]);
   }
 }
 

@@ -131,7 +131,7 @@ store::Firing TimerRunner::event_of(const store::DueTimer& timer, const Roster& 
   event.received_at = wall_ms();
   event.body = timer.body;
   event.depth = timer.depth;
-  event.targets = roster.targets.match(timer.plugin, timer.type);
+  event.targets = roster.targets.match(event);
   return firing;
 }
 

@@ -1,6 +1,8 @@
 // postern.events/1
 #include <postern/ext/events.h>
 
+#include <algorithm>
+
 #include "core/extension/convert.h"
 #include "core/extension/handles.h"
 #include "core/extension/table.h"
@@ -30,6 +32,27 @@ postern_status on_subscription(postern_host* host, postern_event_handler handler
   if (handler == nullptr) return fail(POSTERN_E_INVALID, "a handler needs a function");
   host->registrations.subscription = {"", handler, user};
   return POSTERN_OK;
+}
+
+bool is_subscriber_name(std::string_view name) {
+  constexpr size_t kMost = 256;  // as for those of the YAML
+  return !name.empty() && name.size() <= kMost && name != ingest::kOwnHandlers &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
+postern_status subscribe(postern_host* host, postern_str name, postern_str type_glob, postern_event_handler handler, void* user) {
+  return contained([&]() -> postern_status {
+    if (!in_init(host)) return fail(POSTERN_E_STATE, "handlers are registered in init");
+    if (handler == nullptr || type_glob.len == 0) return fail(POSTERN_E_INVALID, "a subscription needs a type and a function");
+    if (!is_subscriber_name(view(name))) {
+      return fail(POSTERN_E_INVALID, "a subscription's name is 1 to 256 visible ASCII characters, and not 'handlers'");
+    }
+    auto& all = host->registrations.own_subscriptions;
+    bool taken = std::any_of(all.begin(), all.end(), [&](const plugin::OwnSubscription& other) { return other.name == view(name); });
+    if (taken) return fail(POSTERN_E_INVALID, "a subscription '" + copy(name) + "' was made before");
+    all.push_back({copy(name), {copy(type_glob), handler, user}});
+    return POSTERN_OK;
+  });
 }
 
 postern_status critical(postern_host* host, postern_str type_glob) {
@@ -131,6 +154,7 @@ const void* events() {
     t.retry_after = retry_after;
     t.critical = critical;
     t.publish = publish;
+    t.subscribe = subscribe;
     return t;
   }();
   return &table;

@@ -184,10 +184,16 @@ void Assembly::set_upstreams(const config::Plugin& plugin, plugin::Instance& ins
 void Assembly::add_handlers(const config::Plugin& plugin, plugin::Instance& instance) {
   std::vector<std::string> globs;
   for (const plugin::Handler& handler : instance.registrations().handlers) globs.push_back(handler.glob);
-  if (globs.empty()) return;
-  roster_.targets.add_handlers(plugin.name, ingest::kOwnHandlers, std::move(globs));
-  roster_.subscribers.push_back({plugin.name, ingest::kOwnHandlers, plugin.policies, true, "",
-                                [&instance](dispatch::Delivery& delivery) { return instance.handle(delivery); }});
+  if (!globs.empty()) {
+    roster_.targets.add_handlers(plugin.name, ingest::kOwnHandlers, std::move(globs));
+    roster_.subscribers.push_back({plugin.name, ingest::kOwnHandlers, plugin.policies, true, "",
+                                  [&instance](dispatch::Delivery& delivery) { return instance.handle(delivery); }});
+  }
+  for (const plugin::OwnSubscription& own : instance.registrations().own_subscriptions) {
+    roster_.targets.add_subscription(plugin.name, own.name, own.handler.glob);
+    roster_.subscribers.push_back({plugin.name, own.name, plugin.policies, true, "",
+                                  [&](dispatch::Delivery& delivery) { return instance.handle(own.handler, delivery); }});
+  }
 }
 
 void Assembly::mark_critical(const config::Plugin& plugin, const plugin::Instance& instance) {
@@ -247,11 +253,17 @@ void Assembly::add_subscription(const config::Subscription& subscription, Faults
     faults.push_back({subscription.mark, "plugin " + subscription.plugin + " takes no subscriptions"});
     return;
   }
-  if (subscription.name == ingest::kOwnHandlers) {
-    faults.push_back({subscription.mark, "the name '" + subscription.name + "' is taken by the plugin's own handlers; give another"});
+  const auto& own = instance->registrations().own_subscriptions;
+  bool taken = subscription.name == ingest::kOwnHandlers ||
+               std::any_of(own.begin(), own.end(), [&](const auto& one) { return one.name == subscription.name; });
+  if (taken) {
+    faults.push_back({subscription.mark, "the name '" + subscription.name + "' is taken by the plugin itself; give the subscription another"});
     return;
   }
-  roster_.targets.add_subscription(subscription.plugin, subscription.name, subscription.on);
+  size_t at = 0;
+  auto when = ingest::Filter::make(subscription.when, &at);
+  if (!when) return faults.push_back({subscription.when[at].mark, when.status().message()});
+  roster_.targets.add_subscription(subscription.plugin, subscription.name, subscription.on, std::move(*when));
   roster_.subscribers.push_back({subscription.plugin, subscription.name, subscription.policies, true, subscription.with_json,
                                 [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); }});
 }

@@ -30,7 +30,11 @@ uint32_t loops_for(const config::Config& config) {
 }  // namespace
 
 Gateway::Gateway(config::Config config, Rehearse rehearse)
-    : config_(std::move(config)), rehearse_(std::move(rehearse)), budget_(kMaxBytesOnTheirWay), started_at_(wall_ms()) {}
+    : config_(std::move(config)),
+      rehearse_(std::move(rehearse)),
+      budget_(kMaxBytesOnTheirWay),
+      notices_([this](std::string_view type, std::string body, std::string id) { publish_notice(type, std::move(body), std::move(id)); }),
+      started_at_(wall_ms()) {}
 
 Gateway::~Gateway() = default;
 
@@ -72,7 +76,7 @@ plugin::Publisher::Outlet Gateway::outlet_for(const std::shared_ptr<const Genera
   auto address = [this, own = std::weak_ptr<const Generation>(generation)](ingest::NewEvent& event) {
     auto latest = generations_.current();
     if (auto ours = own.lock(); ours && ours->number > latest->number) latest = std::move(ours);
-    event.targets = latest->assembly->targets().match(event.provider, event.type);
+    event.targets = latest->assembly->targets().match(event);
     event.dedupe_until = event.received_at + latest->config.dedupe_window.count();
   };
   return {*store_, *dispatcher_, std::move(address)};

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -28,6 +29,7 @@
 #include "core/gateway/assembly.h"
 #include "core/gateway/front.h"
 #include "core/gateway/generations.h"
+#include "core/gateway/notices.h"
 #include "core/gateway/reloader.h"
 #include "core/gateway/service_manager.h"
 #include "core/net/listener.h"
@@ -93,6 +95,11 @@ class Gateway {
   Status reload();
   uint64_t ask_to_reread();
   Status begin_dispatch();
+  void start_notices();
+  void stop_notices();
+  void publish_notice(std::string_view type, std::string body, std::string id);
+  Notices::Sight look_at_itself();
+  void tell_of_quarantines(const Generation& generation);
   void judge(const Generation& generation);
   void renew_after_quarantine(int64_t not_before_ms);
   Result<nlohmann::json> release(const std::string& plugin);
@@ -129,6 +136,9 @@ class Gateway {
   std::atomic<bool> reread_{false};  // the next reload is to read the file
   plugin::Alarm quarantine_ends_;
   std::optional<plugin::Alarm::Id> quarantine_end_;  // the control thread's before the reloader's start, then the reloader's
+  plugin::Publisher publisher_;  // of the gateway's own events
+  Notices notices_;
+  std::jthread notice_thread_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unique_ptr<net::Listener> admin_listener_, admin_socket_;
   std::vector<std::unique_ptr<Loop>> loops_;

@@ -27,6 +27,7 @@ Status Gateway::begin_dispatch() {
     if (Status s = dispatcher_->run_first(suspects, *record); !s) return s;
   }
   dispatcher_->start();
+  start_notices();
   return Status::ok();
 }
 

@@ -15,6 +15,7 @@ constexpr int64_t kNewcomersAskWithinMs = 500;  // who was taken from a held soc
 constexpr uint16_t kSessionsGoAway = 1001;
 constexpr int64_t kHandlersNeedMs = 500;       // to settle, once a request of theirs has been given up
 constexpr int64_t kReloadEndsWithinMs = 5'000;  // unless it hangs in a plugin
+constexpr int64_t kNoticesNeedMs = 1'000;       // to be stored
 
 }  // namespace
 
@@ -56,6 +57,7 @@ void Gateway::drain() {
 
   on_every_loop([](Loop& loop) { loop.front->ingest().end_calls(); });  // plugins that took too long for that
 
+  stop_notices();
   retention_->stop();
   jobs_->stop();
   timers_->stop();
@@ -70,6 +72,7 @@ void Gateway::drain() {
   if (all_back_) {
     for (const auto& generation : held) generation->assembly->deactivate(static_cast<uint32_t>(drain_ms));
   }
+  publisher_.close(steady_ms() + kNoticesNeedMs);
   store_->stop();
   admin_worker_->stop();
   on_every_loop([](Loop& loop) {

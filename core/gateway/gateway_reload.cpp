@@ -107,6 +107,7 @@ void Gateway::adopt(const std::shared_ptr<const Generation>& generation) {
   });
   set_health_checks(generation);
   generations_.set_current(generation);
+  tell_of_quarantines(*generation);
   limit_connections(config);
   store_->set_max_backlog(config.max_backlog);
   retention_->adopt(policy_of(config.retention));

@@ -176,7 +176,7 @@ std::unique_ptr<Ingest::Pending> Ingest::make_pending(NewEvent event, const http
   pending->event.remote = exchange.remote;
   int64_t window_ms = route.dedupe_window_ms != 0 ? route.dedupe_window_ms : routed.tables->dedupe_window_ms;
   pending->event.dedupe_until = pending->event.received_at + window_ms;
-  pending->event.targets = routed.tables->targets.match(route.provider, pending->event.type);
+  pending->event.targets = routed.tables->targets.match(pending->event);
   pending->handled = !pending->event.targets->empty();
   pending->observer = this;
   pending->route = routed.route;

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/http/target.h"
-#include "core/ingest/target_table.h"
+#include "core/ingest/glob.h"
 
 namespace postern::ingest {
 

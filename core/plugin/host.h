@@ -29,6 +29,12 @@ struct Handler {
   void* user = nullptr;
 };
 
+// One that the plugin makes by itself; those of the YAML are the operator's.
+struct OwnSubscription {
+  std::string name;
+  Handler handler;
+};
+
 // A request as the provider would send it, with {{id}} and the like still in it.
 struct Sample {
   std::string name, method, target, content_type, body;
@@ -52,7 +58,8 @@ struct Registrations {
   std::vector<ingest::Route> routes;
   std::vector<Handler> handlers;
   std::vector<std::string> critical;  // globs of event types
-  Handler subscription;  // function null: takes no subscriptions
+  Handler subscription;  // function null: takes no subscriptions of the YAML
+  std::deque<OwnSubscription> own_subscriptions;
   std::vector<Sample> samples;
   std::vector<HealthCheck> health_checks;
   std::deque<postern_metric> metrics;  // their addresses are the plugin's handles

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/ingest/glob.h"
 #include "core/plugin/call.h"
 #include "core/plugin/start_watch.h"
 

@@ -364,7 +364,7 @@ TEST(Subscriptions, NeedAPluginThatTakesThem) {
 TEST(Subscriptions, MayNotTakeTheNameOfThePluginsOwnHandlers) {
   Assembled out = assemble({plugin_config("b", "handler")}, {subscription("handlers", "*", "b")});
   ASSERT_EQ(out.faults.size(), 1u);
-  EXPECT_EQ(config::to_text("f", out.faults[0]), "f:90:5: the name 'handlers' is taken by the plugin's own handlers; give another");
+  EXPECT_EQ(config::to_text("f", out.faults[0]), "f:90:5: the name 'handlers' is taken by the plugin itself; give the subscription another");
 }
 
 TEST(Subscriptions, ToAPluginThatDidNotLoadAreNoSecondFault) {

@@ -1,4 +1,4 @@
-// Several event loops before one store, and one plugin's events for another.
+// Several event loops before one store.
 #include <gmock/gmock.h>
 
 #include <map>
@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "tests/integration/openphone_test.h"
-#include "tests/integration/probe_gateway.h"
 
 namespace postern::testing {
 namespace {
@@ -52,22 +51,6 @@ TEST(LoopsTest, TwoLoopsStoreEachEventOnce) {
   EXPECT_EQ(gateway.store().events(), kEvents);
   EXPECT_TRUE(eventually(kSoon, [&] { return gateway.store().deliveries("done") == kEvents; })) << gateway.log();
   EXPECT_EQ(gateway.stop().code, 0) << gateway.log();
-}
-
-TEST(SubscriptionTest, GivesOnePluginsEventsToAnother) {
-  Gateway gateway({.plugins = probe_entry(),
-                   .subscriptions = "  - {on: openphone.message.*, plugin: probe, with: {into: office}, name: office}\n"
-                                    "  - {on: openphone.call.*, plugin: probe, with: {into: calls}}\n"});
-  const std::string id = new_event_id();
-  ASSERT_EQ(status_of(gateway.post_signed(id, message_body(id))), "queued");
-  ASSERT_TRUE(eventually(kSoon, [&] { return gateway.store().deliveries("done") == 2; })) << gateway.log();
-  const StoreReader store = gateway.store();
-  const auto records = store.rows("SELECT key, value FROM record WHERE plugin = 'probe'");
-  ASSERT_EQ(records.size(), 1u) << "one of the two subscriptions is for calls";
-  EXPECT_EQ(records[0][0], "office");
-  EXPECT_EQ(records[0][1], "[\"" + id + "\"]");
-  EXPECT_EQ(store.number("SELECT count(*) FROM delivery WHERE plugin = 'probe' AND subscriber = 'office'"), 1);
-  EXPECT_EQ(store.number("SELECT count(*) FROM delivery"), 2) << "openphone's own handlers, and probe's";
 }
 
 }  // namespace

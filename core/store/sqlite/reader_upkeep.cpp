@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "core/base/clock.h"
-#include "core/ingest/target_table.h"
+#include "core/ingest/glob.h"
 #include "core/store/sqlite/job_row.h"
 #include "core/store/sqlite/reader.h"
 

@@ -233,6 +233,15 @@ class Setup {
     });
   }
 
+  // The plugin's own subscription, to events of any provider: see subscribe() in ext/events.h.
+  template <typename F>
+  void subscribe(std::string_view name, std::string_view type_glob, F handler) {
+    auto& slot = slots_.events.emplace_back(detail::to_event_function(self_, std::move(handler)));
+    add("subscription", name, tables_.events, POSTERN_EXT_EVENTS, [&](const postern_ext_events& table) {
+      return table.subscribe(tables_.host, to_abi(name), to_abi(type_glob), &detail::run_handler, &slot);
+    });
+  }
+
   // `interval` zero: the host's default. An exception is shown as unhealthy.
   void health(std::string_view name, detail::HealthFunction check, milliseconds interval = {}) {
     auto& slot = slots_.health.emplace_back(std::move(check));

@@ -205,6 +205,21 @@ postern_status add_subscription_handler(postern_host* handle, postern_event_hand
   return POSTERN_OK;
 }
 
+postern_status subscribe(postern_host* handle, postern_str name, postern_str glob, postern_event_handler handler, void* user) {
+  HostState& host = HostState::of(handle);
+  std::lock_guard lock(host.mutex);
+  if (host.phase != Phase::kInit) return POSTERN_E_STATE;
+  std::string whole = to_string(name);
+  bool fits = !whole.empty() && whole.size() <= 256 && whole != "handlers" &&
+              std::all_of(whole.begin(), whole.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+  if (!fits || glob.len == 0 || handler == nullptr) return host.refuse("a subscription without a fit name, a type or a function");
+  for (const auto& other : host.own_subscriptions) {
+    if (other.first == whole) return host.refuse("a second subscription of one name");
+  }
+  host.own_subscriptions.emplace_back(std::move(whole), Handler{to_string(glob), handler, user});
+  return POSTERN_OK;
+}
+
 postern_status add_critical(postern_host* handle, postern_str type_glob) {
   HostState& host = HostState::of(handle);
   std::lock_guard lock(host.mutex);
@@ -272,7 +287,7 @@ void HostState::settle(Attempt& attempt, postern_status outcome, std::string why
 const postern_ext_events kEvents = {
     &add_handler,    &add_subscription_handler, &id,   &type,    &provider, &external_id, &order_key, &received_at,
     &attempt_number, &idempotency_key,          &with, &request, &emit,     &set_result,  &complete,  &retry_after,
-    &add_critical,   &publish_event};
+    &add_critical,   &publish_event,            &subscribe};
 const postern_ext_records kRecords = {&get, &put, &remove, &list};
 
 }  // namespace postern::testing

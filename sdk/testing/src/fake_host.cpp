@@ -63,7 +63,11 @@ std::optional<Handler> find_handler(const HostState& host, const Event& event) {
   std::string prefix = host.options.name + ".";
   bool own = whole.starts_with(prefix);
   for (const Handler& handler : host.handlers) {
+    if (!event.provider.empty() && event.provider != host.options.name) break;  // handlers take the plugin's own events alone
     if (matches(handler.glob, whole) || (own && matches(handler.glob, whole.substr(prefix.size())))) return handler;
+  }
+  for (const auto& [name, handler] : host.own_subscriptions) {
+    if (matches(handler.glob, whole)) return handler;
   }
   return std::nullopt;
 }

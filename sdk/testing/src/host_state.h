@@ -216,6 +216,7 @@ struct HostState {
   std::vector<SampleDeclaration> samples;
   std::vector<Handler> handlers;
   std::optional<Handler> subscription_handler;
+  std::vector<std::pair<std::string, Handler>> own_subscriptions;  // by name
   std::vector<std::string> critical;  // globs
   std::vector<HealthCheck> checks;
   std::deque<MetricState> metrics;

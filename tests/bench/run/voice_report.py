@@ -35,11 +35,15 @@ def tables(figures):
     if figures["mode"] == "quick":
         parts.append("**This was a quick run: it shows that everything works, and its figures say little.**")
     parts.append(_table(HEAD, [_row(one["shown"]) for one in figures["calls"].values()]))
-    most = figures["most"]
-    if most:
-        parts.append("As many calls as each can take, and below it the next step, which was too many:")
-        parts.append(_table(HEAD, [_row(found[which]) for found in (most["postern"], *most["nodes"]) for which in ("good", "bad")]))
-        parts.append("Node bridge: " + ", ".join(f"{name} {version}" for name, version in most["versions"].items()) + ".")
+    compared = figures["compared"]
+    if compared:
+        parts.append("Step by step, of each the round with the least p99, up to what is too many:")
+        parts.append(_table(HEAD, [_row(one) for steps in (compared["postern"], *compared["nodes"]) for one in steps]))
+        parts.append("As many calls as each takes with no frame lost and at most that p99:")
+        parts.append("\n".join(["| p99 at most | **Postern** | Node bridge | ratio |", "| --: | --: | --: | --: |"] + [
+            f"| {one['p99_ms']:g} ms | {one['postern']:,} | {one['node']:,} | {one['postern'] / max(1, one['node']):.1f} |"
+            for one in compared["equal"]]))
+        parts.append("Node bridge: " + ", ".join(f"{name} {version}" for name, version in compared["versions"].items()) + ".")
     parts.append("\n".join(["| bar | measured | wanted |", "| --- | --: | --: |"] + [
         f"| {bar['name']} | {bar['value']:.2f} | {'≤' if bar['most'] else '≥'} {bar['wanted']:g}, {'met' if bar['met'] else 'missed'} |"
         for bar in figures["bars"]]))

@@ -104,6 +104,11 @@ postern_status handle_subscription(postern_instance* self, void*, postern_delive
   return append_to(self, delivery, str(into), std::string(view(self->events->external_id(delivery))));
 }
 
+// Of the plugin's own subscription, to what its configuration calls `watch`.
+postern_status handle_watched(postern_instance* self, void*, postern_delivery* delivery) {
+  return append_to(self, delivery, str("watched"), std::string(view(self->events->external_id(delivery))));
+}
+
 constexpr postern_str kAsked[] = {str("done"), str("dead"), str("other")};
 
 void count(postern_instance* self, const std::string& what, size_t body_bytes) {
@@ -263,6 +268,11 @@ postern_status init(postern_instance* self, postern_str config_json) {
   if (replies != POSTERN_OK) return replies;
   const postern_status sessions = add_session(self, prefix);
   if (sessions != POSTERN_OK) return sessions;
+  const std::string watched = member(view(config_json), "watch");
+  if (!watched.empty()) {
+    const postern_status watches = self->events->subscribe(self->host, str("watch"), str(watched), handle_watched, nullptr);
+    if (watches != POSTERN_OK) return watches;
+  }
   const postern_status handled = self->events->on(self->host, str("*"), handle, nullptr);
   return handled == POSTERN_OK ? self->events->on_subscription(self->host, handle_subscription, nullptr) : handled;
 }

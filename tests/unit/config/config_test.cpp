@@ -77,7 +77,10 @@ plugins:
   - name: mailer
     library: /opt/mailer.so
 subscriptions:
-  - {on: acme.message.*, plugin: mailer, with: {to: office@acme.io}}
+  - on: acme.message.*
+    when: [{json: /data/from, is: ["+1*", 44], is_not: anonymous}, {header: X-Kind, exists: false}, {form: Total, at_least: 1.5, at_most: 9}]
+    plugin: mailer
+    with: {to: office@acme.io}
   - {on: acme.message.*, plugin: acme, name: again, retry: {base: 1m}, deadline: 5s}
 health: {max_waiting: 50, min_success: 0.9, window: 30s}
 )";
@@ -176,6 +179,17 @@ TEST(Config, PluginsAndInheritance) {
   EXPECT_EQ(first.name, "acme.message.*");
   EXPECT_EQ(first.with_json, R"({"to":"office@acme.io"})");
   EXPECT_EQ(first.policies.retry.attempts, 6u);
+  ASSERT_EQ(first.when.size(), 3u);
+  EXPECT_EQ(first.when[0].source, Condition::Source::kJson);
+  EXPECT_EQ(first.when[0].name, "/data/from");
+  EXPECT_THAT(first.when[0].is, ElementsAre("+1*", "44"));
+  EXPECT_THAT(first.when[0].is_not, ElementsAre("anonymous"));
+  EXPECT_EQ(first.when[0].exists, std::nullopt);
+  EXPECT_EQ(first.when[1].source, Condition::Source::kHeader);
+  EXPECT_EQ(first.when[1].exists, false);
+  EXPECT_EQ(first.when[2].source, Condition::Source::kForm);
+  EXPECT_EQ(first.when[2].at_least, 1.5);
+  EXPECT_EQ(first.when[2].at_most, 9);
   const Subscription& again = loaded.config.subscriptions[1];
   EXPECT_EQ(again.name, "again");
   EXPECT_EQ(again.with_json, "{}");

@@ -315,6 +315,19 @@ TEST(Faults, Subscriptions) {
       {"plugins: [{name: m, library: m.so}]\nsubscriptions: [{on: 'a b', plugin: m, with: 5}]\n",
        {"3:22 subscriptions[0].on: must be at most 256 visible ASCII characters",
         "3:46 subscriptions[0].with must be a mapping (key: value), not a single value"}},
+      {"plugins: [{name: m, library: m.so}]\nsubscriptions:\n  - {on: a, plugin: m, when: [{json: /a, header: b, is: x}, {form: c}, {is: x}]}\n",
+       {"4:31 subscriptions[0].when[0] needs one of json, form, header: where the value is",
+        "4:61 subscriptions[0].when[1] needs a test: is, is_not, exists, at_least or at_most",
+        "4:72 subscriptions[0].when[2] needs one of json, form, header: where the value is"}},
+      {"plugins: [{name: m, library: m.so}]\nsubscriptions:\n  - {on: a, plugin: m, when: {json: /a}}\n",
+       {"4:30 subscriptions[0].when must be a list, not a mapping"}},
+      {"plugins: [{name: m, library: m.so}]\nsubscriptions:\n  - {on: a, plugin: m, when: [{json: /a, at_least: 2, at_most: 1}, {json: /b, is: []}]}\n",
+       {"4:31 subscriptions[0].when[0]: at_least is more than at_most, so it would never hold",
+        "4:83 subscriptions[0].when[1].is: must be one text, or a list of 1 to 100"}},
+      {"plugins: [{name: m, library: m.so}]\nsubscriptions:\n  - {on: a, plugin: m, when: [{json: /a, iz: 1}, {json: /b, exists: perhaps}]}\n",
+       {"4:31 subscriptions[0].when[0] needs a test: is, is_not, exists, at_least or at_most",
+        "4:42 unknown key 'iz'; did you mean 'is'?",
+        "4:69 subscriptions[0].when[1].exists: 'perhaps' is neither true nor false"}},
   });
 }
 

@@ -125,6 +125,7 @@ std::vector<postern_status> register_all(postern_host& host) {
           routes.add_sample(&host, &sample),
           events.on(&host, str("*"), handler, nullptr),
           events.on_subscription(&host, handler, nullptr),
+          events.subscribe(&host, str("mine"), str("other.*"), handler, nullptr),
           table<postern_ext_health>(POSTERN_EXT_HEALTH).add(&host, str("h"), 0, check, nullptr)};
 }
 
@@ -170,6 +171,22 @@ TEST(Registrations, KeepNothingOfWhatIsRefused) {
   route.required = str("json:/a, header:b");
   EXPECT_EQ(table<postern_ext_routes>(POSTERN_EXT_ROUTES).add(&host, &route), POSTERN_OK);
   EXPECT_EQ(host.registrations.routes.at(0).required.size(), 2u);
+}
+
+TEST(Registrations, OfOwnSubscriptionsHaveNamesOfTheirOwn) {
+  postern_host host;
+  host.name = "p";
+  host.phase = Phase::kInit;
+  const auto& events = table<postern_ext_events>(POSTERN_EXT_EVENTS);
+  EXPECT_EQ(events.subscribe(&host, str("mine"), str("other.*"), handler, nullptr), POSTERN_OK);
+  EXPECT_EQ(events.subscribe(&host, str("mine"), str("more.*"), handler, nullptr), POSTERN_E_INVALID);
+  for (const std::string& name : {std::string(), std::string("handlers"), std::string("a b"), std::string("a\n"), std::string(257, 'x')}) {
+    EXPECT_EQ(events.subscribe(&host, str(name), str("other.*"), handler, nullptr), POSTERN_E_INVALID) << name;
+  }
+  EXPECT_EQ(events.subscribe(&host, str("b"), str(""), handler, nullptr), POSTERN_E_INVALID);
+  EXPECT_EQ(events.subscribe(&host, str("b"), str("x"), nullptr, nullptr), POSTERN_E_INVALID);
+  ASSERT_EQ(host.registrations.own_subscriptions.size(), 1u);
+  EXPECT_EQ(host.registrations.own_subscriptions[0].handler.glob, "other.*");
 }
 
 TEST(Registrations, AreBounded) {

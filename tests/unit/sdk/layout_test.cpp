@@ -170,7 +170,7 @@ AT(postern_published, result, 32);
 AT(postern_published, error, 48);
 static_assert(std::is_same_v<postern_publish_callback, void (*)(postern_instance*, void*, const postern_published*)>);
 
-SIZE(postern_ext_events, 144);
+SIZE(postern_ext_events, 152);
 AT(postern_ext_events, on, 0);
 AT(postern_ext_events, on_subscription, 8);
 AT(postern_ext_events, id, 16);
@@ -189,6 +189,7 @@ AT(postern_ext_events, complete, 112);
 AT(postern_ext_events, retry_after, 120);
 AT(postern_ext_events, critical, 128);
 AT(postern_ext_events, publish, 136);
+AT(postern_ext_events, subscribe, 144);
 IS(postern_ext_events, on, postern_status (*)(postern_host*, postern_str, postern_event_handler, void*));
 IS(postern_ext_events, on_subscription, postern_status (*)(postern_host*, postern_event_handler, void*));
 IS(postern_ext_events, id, postern_str (*)(const postern_delivery*));
@@ -207,6 +208,7 @@ IS(postern_ext_events, complete, postern_status (*)(postern_delivery*, postern_s
 IS(postern_ext_events, retry_after, postern_status (*)(postern_delivery*, uint64_t));
 IS(postern_ext_events, critical, postern_status (*)(postern_host*, postern_str));
 IS(postern_ext_events, publish, postern_status (*)(postern_host*, const postern_publish_desc*, postern_publish_callback, void*));
+IS(postern_ext_events, subscribe, postern_status (*)(postern_host*, postern_str, postern_str, postern_event_handler, void*));
 
 SIZE(postern_ext_records, 32);
 AT(postern_ext_records, get, 0);

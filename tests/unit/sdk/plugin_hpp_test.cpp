@@ -211,12 +211,16 @@ TEST_F(PluginHpp, GlobsAndSubscriptions) {
                 setup.on("call.*.done", [](Delivery& d) { d.set_result("1"); });
                 setup.on("plugin.call.*", [](Delivery& d) { d.set_result("2"); });
                 setup.on_subscription([](Delivery& d) { d.set_result(d.with()); });
+                setup.subscribe("deaths", "postern.delivery.*", [](Delivery& d) { d.set_result("3"); });
               }).ok());
   EXPECT_EQ(deliver("call.a.b.done").result, "1");
   EXPECT_EQ(deliver("call.a").result, "2");
   EXPECT_FALSE(deliver("calls").handled);
   Settled other = host->deliver({.type = "other.x", .provider = "other", .with = R"({"to":"me"})"});
   EXPECT_EQ(other.result, R"({"to":"me"})");
+  EXPECT_EQ(host->deliver({.type = "postern.delivery.dead", .provider = "postern"}).result, "3");
+  EXPECT_FALSE(host->deliver({.type = "postern.backlog.high", .provider = "postern"}).handled);
+  EXPECT_FALSE(host->deliver({.type = "plugin.call.a", .provider = "other"}).handled) << "handlers take their own plugin's events";
 }
 
 TEST_F(PluginHpp, EffectsCountOnlyWhenDone) {

@@ -102,6 +102,11 @@ typedef struct postern_ext_events {
    * not settled by then is not waited for, and settled later. POSTERN_E_INVALID: the description; POSTERN_E_STATE: before activate;
    * POSTERN_E_LIMIT: the body is too large, or 10000 callbacks are outstanding; POSTERN_E_GONE: the plugin is about to be deactivated. */
   postern_status (*publish)(postern_host* host, const postern_publish_desc* desc, postern_publish_callback on_published, void* user);
+
+  /* [main] In init. The plugin's own subscription, without a line in the YAML: events of any provider whose whole type matches, those of the
+   * gateway ("postern.delivery.dead") too. Each is a subscriber of its own, with deliveries, order and a breaker of its own under `name`, which
+   * is 1 to 256 visible ASCII characters, not "handlers", and no other subscription's of this plugin. */
+  postern_status (*subscribe)(postern_host* host, postern_str name, postern_str type_glob, postern_event_handler handler, void* user);
 } postern_ext_events;
 
 #ifdef __cplusplus
