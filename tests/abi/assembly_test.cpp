@@ -30,6 +30,13 @@ Assembled assemble(std::vector<config::Plugin> plugins, std::vector<config::Subs
   return out;
 }
 
+ingest::Targets match(const gateway::Assembly& assembly, const std::string& provider, const std::string& type) {
+  ingest::NewEvent event;
+  event.provider = provider;
+  event.type = type;
+  return assembly.targets().match(event);
+}
+
 TEST(Assembly, TellsTheFaultsOfAllPluginsAtOnce) {
   Assembled out = assemble({plugin_config("a", "major_99"), plugin_config("b", "good"), plugin_config("c", "init", R"({"case":"throws"})"),
                             plugin_config("d", "absent")});
@@ -56,7 +63,7 @@ TEST(Assembly, KeepsTwoInstancesOfOneLibraryApart) {
   EXPECT_EQ(routes[0]->provider + routes[0]->path, "a/a");
   EXPECT_EQ(routes[1]->provider + routes[1]->path, "b/b");
   for (const char* name : {"a", "b"}) {
-    ingest::Targets targets = out.assembly->targets().match(name, std::string(name) + ".anything");
+    ingest::Targets targets = match(*out.assembly, name, std::string(name) + ".anything");
     ASSERT_EQ(targets->size(), 1u);
     EXPECT_EQ((*targets)[0].plugin, name);
   }
@@ -339,7 +346,7 @@ TEST(Subscriptions, TakeWhatTheyName) {
   ASSERT_TRUE(out.faults.empty()) << out.faults[0].message;
   auto names = [&](const std::string& provider, const std::string& type) {
     std::vector<std::string> list;
-    for (const ingest::Target& target : *out.assembly->targets().match(provider, type))
+    for (const ingest::Target& target : *match(*out.assembly, provider, type))
       list.push_back(target.plugin + "/" + target.subscriber);
     return list;
   };
