@@ -26,7 +26,8 @@ inline postern::Sessions sessions_of(const Config& config, postern::Setup& setup
 struct Shared {
   // In init.
   Shared(const Config& c, postern::Setup& setup)
-      : config(c), sessions(sessions_of(c, setup)), publisher(setup.publisher()), log(setup.log()), meters(make_meters(setup)), tokens(c.api_key) {}
+      : config(c), sessions(sessions_of(c, setup)), publisher(setup.publisher()), log(setup.log()), meters(make_meters(setup)),
+        tokens(c.api_key) {}
 
   const Config& config;
   postern::Sessions sessions;
