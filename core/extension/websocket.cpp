@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/base/log.h"
 #include "core/extension/convert.h"
 #include "core/extension/plugin_session.h"
 #include "core/extension/reply_handles.h"
@@ -128,6 +129,15 @@ postern_status connect(postern_host* host, const postern_connect_desc* desc, con
   });
 }
 
+postern_status trust(postern_host* host, postern_str ca_file) {
+  return contained([&]() -> postern_status {
+    if (!in_init(host)) return fail(POSTERN_E_STATE, "whom to trust is read in init");
+    const auto read = host->sessions.trust(copy(ca_file));
+    if (!read) log::error("whom a plugin trusts cannot be read", {{"ca_file", copy(ca_file)}, {"error", read.status().message()}});
+    return to_abi(read.status());
+  });
+}
+
 postern_status send(postern_session* handle, uint32_t kind, uint32_t flags, postern_str data) {
   return contained([&]() -> postern_status {
     if (kind != POSTERN_MESSAGE_TEXT && kind != POSTERN_MESSAGE_BINARY) return fail(POSTERN_E_INVALID, "the kind of message is unknown");
@@ -160,6 +170,7 @@ const void* websocket_sessions() {
     t.arm = [](postern_session* s, uint32_t ms) { session_of(s).arm(ms); };
     t.id = [](const postern_session* s) { return session_of(s).number(); };
     t.wake = [](postern_host* host, uint64_t id) { return contained([&] { return to_abi(host->sessions.wake(id)); }); };
+    t.trust = trust;
     t.discard_media = [](postern_session* s) { return session_of(s).discard_media(); };
     return t;
   }();

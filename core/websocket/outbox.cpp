@@ -4,22 +4,28 @@
 #include <utility>
 
 namespace postern::websocket {
+namespace {
+
+// Attack: empty messages, or many small ones, of which each takes memory. What a message counts for.
+size_t cost(std::string_view data) { return std::max<size_t>(data.size(), 64); }
+
+}  // namespace
 
 bool Outbox::put(Kind kind, std::string_view data, Class what) {
   if (what == Class::kMedia) {
-    if (data.size() > max_bytes_) {
+    if (cost(data) > max_bytes_) {
       ++dropped_;
       return true;
     }
-    if (bytes_ + data.size() > max_bytes_) drop_oldest_media(max_bytes_ - data.size());
-    if (bytes_ + data.size() > max_bytes_) {  // control messages fill it
+    if (bytes_ + cost(data) > max_bytes_) drop_oldest_media(max_bytes_ - cost(data));
+    if (bytes_ + cost(data) > max_bytes_) {  // control messages fill it
       ++dropped_;
       return true;
     }
-  } else if (bytes_ + data.size() > 4 * max_bytes_) {
+  } else if (bytes_ + cost(data) > 4 * max_bytes_) {
     return false;
   }
-  bytes_ += data.size();
+  bytes_ += cost(data);
   messages_.push_back({kind, what, std::string(data)});
   return true;
 }
@@ -27,7 +33,7 @@ bool Outbox::put(Kind kind, std::string_view data, Class what) {
 Outbox::Message Outbox::take() {
   Message oldest = std::move(messages_.front());
   messages_.pop_front();
-  bytes_ -= oldest.data.size();
+  bytes_ -= cost(oldest.data);
   return oldest;
 }
 
@@ -48,7 +54,7 @@ void Outbox::clear() {
 void Outbox::drop_oldest_media(size_t until_bytes) {
   const auto keep = std::remove_if(messages_.begin(), messages_.end(), [&](const Message& message) {
     if (message.what != Class::kMedia || bytes_ <= until_bytes) return false;
-    bytes_ -= message.data.size();
+    bytes_ -= cost(message.data);
     ++dropped_;
     return true;
   });

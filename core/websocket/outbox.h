@@ -17,7 +17,7 @@ enum class Class { kControl, kMedia };
 
 class Outbox {
  public:
-  // `max_bytes`: above it media is dropped. With control messages alone it may grow to four times as much.
+  // `max_bytes`: above it media is dropped. With control messages alone it may grow to four times as much. A message counts as 64 at least.
   explicit Outbox(size_t max_bytes) : max_bytes_(max_bytes) {}
 
   // False: it is four times as full as it should be, and the message was not taken.

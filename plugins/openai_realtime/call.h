@@ -47,15 +47,21 @@ class Call : public std::enable_shared_from_this<Call> {
   friend class CallerLeg;
   friend class ModelLeg;
 
+  static constexpr int64_t kHangUpWithinMs = 30'000;  // for what the model has still said
+
   // What the caller's timer is for; it is armed for the earliest.
-  enum class Alarm { kStart, kDigits, kHangUp, kFallback, kRenew };
-  static constexpr size_t kAlarms = 5;
+  enum class Alarm { kStart, kDigits, kSetUp, kHangUp, kFallback, kRenew };
+  static constexpr size_t kAlarms = 6;
+
+  // The caller's: it has ended when the model answers.
+  enum class Turn { kNone, kSpeaks, kWaits };
 
   // One Realtime session: the one in use, or the next one while it is being set up.
   struct Model {
     postern::Session session;
     uint64_t number = 0;  // 0: none
     bool open = false;
+    bool greeted = false;
   };
 
   Call(Shared& shared, std::string_view path_id) : shared_(shared), config_(shared.config), path_id_(path_id) {}
@@ -85,17 +91,20 @@ class Call : public std::enable_shared_from_this<Call> {
   void on_event(const ModelEvent& event);
   void on_audio(const ModelEvent& event);
   void on_speech_started(const ModelEvent& event);
+  void on_session_updated();
+  void on_response_created(const ModelEvent& event);
   void on_response_done(const ModelEvent& event);
   void on_item_done(const ModelEvent& event);
   void on_error(const ModelEvent& event);
   void interrupt();
-  bool is_quiet() const { return dialogue_.idle() && !playback_.playing(); }
+  bool is_quiet() const { return dialogue_.idle() && !playback_.playing() && turn_ == Turn::kNone; }
   void renew();
 
   // The end: call_end.cpp.
   void refuse(std::string_view why);
   void fall_back(std::string_view why);
   void hang_up_when_played();
+  void leave(uint32_t code, std::string_view why);
   void on_caller_ended(const postern::SessionEnd& end);
   void finish(Ended ended_by, std::string_view reason);
   std::string summary(Ended ended_by, std::string_view reason) const;
@@ -120,8 +129,11 @@ class Call : public std::enable_shared_from_this<Call> {
   ModelWriter to_model_;
   std::optional<Transcoder> transcoder_;  // where the model is asked for PCM; else audio goes through as it is
   std::deque<std::string> early_;  // frames that came before the model, base64
+  size_t early_bytes_ = 0;
   std::deque<std::string> ignored_responses_;  // whose audio nobody waits for any more
   bool paused_ = false;
+  Turn turn_ = Turn::kNone;
+  bool owed_ = false;  // the session before was lost while it was to say something
   std::optional<int64_t> reconnected_ms_;  // steady: the last time
 
   Playback playback_;

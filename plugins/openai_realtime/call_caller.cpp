@@ -16,6 +16,9 @@ constexpr int64_t kDigitsEndAfterMs = 1'500;
 constexpr size_t kMaxDigits = 64;
 constexpr size_t kMaxPayload = 256 << 10;  // base64: 24 s of audio
 constexpr size_t kMaxEarly = 100;          // frames: 2 s
+constexpr size_t kMaxEarlyBytes = 64 << 10;
+constexpr int64_t kAskModelAgainMs = 200;
+constexpr size_t kMaxName = 200, kMaxGreeting = 8 << 10, kMaxInstructions = 64 << 10;  // as in the configuration
 constexpr size_t kMaxComplaints = 1'000;   // then whoever talks so is not Twilio
 
 bool is_id(std::string_view text) {
@@ -57,7 +60,7 @@ void Call::on_caller_message(MessageKind kind, std::string_view text) {
     case Kind::kDtmf: return on_digit(message.digit);
     case Kind::kStop:
       ended_by_ = ended_by_.value_or(Ended::kCaller);
-      return caller_.close(1000, "the stream has stopped");
+      return leave(1000, "the stream has stopped");
     default: return complain(Side::kCaller, "a message of an unknown kind");
   }
 }
@@ -66,6 +69,10 @@ const char* Call::fault_of_start(const StreamMessage& start) {
   if (!is_id(start.stream_sid) || !is_id(start.call_sid)) return "start without a streamSid and a callSid";
   const bool mulaw = start.encoding == "audio/x-mulaw" && start.sample_rate == 8'000 && start.channels == 1;
   if (!mulaw) return "start with another format than audio/x-mulaw, 8000 Hz, one channel";
+  const Overrides overrides = overrides_of(start.parameters);
+  const bool short_enough = overrides.model.size() <= kMaxName && overrides.voice.size() <= kMaxName &&
+                            overrides.greeting.size() <= kMaxGreeting && overrides.instructions.size() <= kMaxInstructions;
+  if (!short_enough) return "start with a parameter that is too long";
   const int64_t now = unix_ms();
   const std::string given = parameter(start, "token");
   const bool shown = shared_.tokens.take(given, start.call_sid, now) || (given.empty() && shared_.tokens.take(path_id_, start.call_sid, now));
@@ -104,11 +111,13 @@ void Call::on_media(const StreamMessage& media) {
   playback_.set_clock(std::max(playback_.clock(), media.timestamp_ms));
   ++frames_in_;
   if (model_.open) return send_frame(media.payload);
-  if (early_.size() >= kMaxEarly) {
+  early_.emplace_back(media.payload);
+  early_bytes_ += media.payload.size();
+  while (early_.size() > kMaxEarly || early_bytes_ > kMaxEarlyBytes) {
+    early_bytes_ -= early_.front().size();
     early_.pop_front();
     ++dropped_;
   }
-  early_.emplace_back(media.payload);
 }
 
 void Call::send_frame(std::string_view payload) {
@@ -119,15 +128,17 @@ void Call::send_frame(std::string_view payload) {
 // People press several keys for one answer: a pause, or '#', ends it.
 void Call::on_digit(std::string_view digit) {
   if (digit.size() != 1 || digit.find_first_not_of("0123456789*#ABCDabcd") != digit.npos) return complain(Side::kCaller, "a digit that is none");
-  digits_ += digit;
+  if (digits_.size() < kMaxDigits) digits_ += digit;
   if (digit == "#" || digits_.size() >= kMaxDigits) return send_digits();
   set_alarm(Alarm::kDigits, kDigitsEndAfterMs);
 }
 
+// Those that come before the model is there wait for it.
 void Call::send_digits() {
   drop_alarm(Alarm::kDigits);
+  if (!model_.open) return set_alarm(Alarm::kDigits, kAskModelAgainMs);
   const std::string digits = std::exchange(digits_, {});
-  if (digits.empty() || !model_.open) return;
+  if (digits.empty()) return;
   conversation_.caller_said({}, "[keys] " + digits, since_start_ms());
   model_.session.send(to_model_.create_message("user", "The caller pressed these keys of the phone: " + digits));
   dialogue_.want_response();
@@ -162,7 +173,8 @@ void Call::on_alarm() {
     switch (static_cast<Alarm>(i)) {
       case Alarm::kStart: refuse("no start came"); break;
       case Alarm::kDigits: send_digits(); break;
-      case Alarm::kHangUp: caller_.close(1000, "the model has ended the call"); break;
+      case Alarm::kSetUp: fall_back("it does not set up the session"); break;
+      case Alarm::kHangUp: leave(1000, "the model has ended the call"); break;
       case Alarm::kFallback: caller_.close(1011, "the model is not there"); break;
       case Alarm::kRenew: renew(); break;
     }

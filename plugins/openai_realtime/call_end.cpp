@@ -8,7 +8,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kHangUpWithinMs = 30'000;   // for what the model has still said
+constexpr int64_t kMarkIsLateMs = 2'000;
+
 constexpr int64_t kFallbackWithinMs = 700;  // for Twilio to take the new TwiML; then the stream ends, and the call goes on behind <Connect>
 
 }  // namespace
@@ -18,7 +19,7 @@ void Call::refuse(std::string_view why) {
   shared_.log.warn("a media stream was refused: " + std::string(why));
   if (!writer_) shared_.meters.calls.add(static_cast<size_t>(Ended::kRefused));
   ended_by_ = Ended::kGateway;
-  caller_.close(1008, why.substr(0, 100));
+  leave(1008, why.substr(0, 100));
 }
 
 // The caller must not be left in silence: Twilio is told to say something else, or goes on behind <Connect>.
@@ -43,11 +44,18 @@ void Call::fall_back(std::string_view why) {
 
 void Call::hang_up_when_played() {
   if (!hanging_up_ || finished_ || dialogue_.responding()) return;
-  if (playback_.playing()) {
-    if (!alarms_[static_cast<size_t>(Alarm::kHangUp)]) set_alarm(Alarm::kHangUp, std::min(playback_.remaining_ms() + 2'000, kHangUpWithinMs));
-    return;
-  }
-  caller_.close(1000, "the model has ended the call");
+  if (!playback_.playing()) return leave(1000, "the model has ended the call");
+  const int64_t due_ms = steady_ms() + playback_.remaining_ms() + kMarkIsLateMs;
+  const auto& alarm = alarms_[static_cast<size_t>(Alarm::kHangUp)];
+  if (alarm && due_ms < *alarm) set_alarm(Alarm::kHangUp, due_ms - steady_ms());
+}
+
+// The caller's part of the closing handshake may take seconds, in which nobody listens: the model is let go at once.
+void Call::leave(uint32_t code, std::string_view why) {
+  close_models();
+  alarms_.fill(std::nullopt);
+  arm();
+  caller_.close(code, why);
 }
 
 void Call::on_caller_ended(const postern::SessionEnd& end) {
@@ -63,6 +71,7 @@ void Call::close_models() {
   if (next_.number != 0 && next_.session) next_.session.close(1000, "the call has ended");
   model_ = next_ = {};
   dialogue_.detach();
+  for (Alarm alarm : {Alarm::kSetUp, Alarm::kDigits, Alarm::kRenew}) drop_alarm(alarm);
 }
 
 void Call::finish(Ended ended_by, std::string_view reason) {

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <algorithm>
+#include <postern/unknown_key.hpp>
 
 namespace openai_realtime {
 namespace {
@@ -30,7 +31,7 @@ void read_turn_detection(Section& in, SessionOptions& session) {
     session.server_interrupts = false;
     return;
   }
-  const std::string type = found->is_object() ? found->value("type", "") : "";
+  const json type = found->is_object() ? found->value("type", json()) : json();
   if (type != "server_vad" && type != "semantic_vad") return in.fault("turn_detection", "must be none, or a mapping whose type is server_vad or semantic_vad");
   session.turn_detection = *found;
   session.server_interrupts = found->value("interrupt_response", json(true)) != json(false);
@@ -88,7 +89,7 @@ void read_costs(Section& in, Config& config, const ReportFault& report) {
   if (models == nullptr) return;
   if (!models->is_object()) return in.fault("costs", "must be a mapping from models to the prices of a million tokens");
   for (const auto& [model, prices] : models->items()) {
-    Section section(prices, in.pointer() + "/costs/" + model, report);
+    Section section(prices, in.pointer() + "/costs" + postern::pointer_to(model), report);
     Costs& costs = config.costs[model];
     for (auto [name, price] : {std::pair("input_text", &costs.input_text), std::pair("input_audio", &costs.input_audio),
                                std::pair("cached_input", &costs.cached_input), std::pair("output_text", &costs.output_text),

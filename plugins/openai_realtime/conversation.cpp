@@ -8,13 +8,15 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxBytes = 256 << 10, kMaxTurns = 4'000, kMaxTurn = 16 << 10, kMaxTools = 500;
+constexpr size_t kMaxBytes = 256 << 10, kMaxTurns = 4'000, kMaxTurn = 16 << 10, kMaxTools = 500, kMaxToolName = 64;
+constexpr int64_t kMaxTokens = 1'000'000'000;  // of one response; more is nonsense, and sums must not overflow
 
 // From a half character the replacement is made when it is written.
 std::string_view shortened(std::string_view text) { return text.substr(0, kMaxTurn); }
 
 void add_to(std::map<std::string, int64_t>& sums, const char* name, const std::optional<simdjson::dom::object>& in, std::string_view member) {
-  if (in) sums[name] += std::max<int64_t>(0, integer_in(*in, member).value_or(0));
+  const int64_t count = in ? integer_in(*in, member).value_or(0) : 0;
+  if (count > 0 && count <= kMaxTokens) sums[name] += count;
 }
 
 }  // namespace
@@ -27,6 +29,10 @@ Conversation::Turn* Conversation::find(std::string_view item_id) {
 void Conversation::add(Turn turn) {
   bytes_ += turn.text.size();
   turns_.push_back(std::move(turn));
+  forget_oldest();
+}
+
+void Conversation::forget_oldest() {
   while (turns_.size() > kMaxTurns || bytes_ > kMaxBytes) {
     bytes_ -= turns_.front().text.size();
     turns_.pop_front();
@@ -38,6 +44,7 @@ void Conversation::append_text(Turn& turn, std::string_view text) {
   if (turn.text.size() + text.size() > kMaxTurn) return;
   bytes_ += text.size() + (turn.text.empty() ? 0 : 1);
   turn.text.append(turn.text.empty() ? "" : " ").append(text);
+  forget_oldest();
 }
 
 void Conversation::caller_speaks(std::string_view item_id, int64_t at_ms) {
@@ -78,7 +85,7 @@ void Conversation::count_usage(const simdjson::dom::object& response) {
 }
 
 void Conversation::count_tool(std::string_view name, std::string_view outcome, int64_t duration_ms) {
-  if (tools_.size() < kMaxTools) tools_.push_back({{"name", name}, {"outcome", outcome}, {"duration_ms", duration_ms}});
+  if (tools_.size() < kMaxTools) tools_.push_back({{"name", name.substr(0, kMaxToolName)}, {"outcome", outcome}, {"duration_ms", duration_ms}});
 }
 
 std::vector<Conversation::Turn> Conversation::newest(size_t max_bytes) const {

@@ -41,6 +41,7 @@ class Conversation {
   Turn* find(std::string_view item_id);
   void add(Turn turn);
   void append_text(Turn& turn, std::string_view text);
+  void forget_oldest();
   double cost(const Costs& costs) const;
 
   std::deque<Turn> turns_;

@@ -34,19 +34,21 @@ class Dialogue {
   void begin(Party party) { party_ = std::move(party); }
   // The session that is woken when a tool has answered: it calls on_woken().
   void wake(uint64_t session);
-  // The model's session, in which it goes on; what went on in the one before is over. Without one nothing is said to the model.
-  void attach(postern::Session model);
+  // The model's session, in which it goes on; what went on in the one before is over. Without one nothing is said to the model. `fresh`: it
+  // knows nothing of what was asked for in the one before.
+  void attach(postern::Session model, bool fresh = true);
   void detach();
 
-  void on_response_created(const ModelEvent& event) { active_response_ = event.response_id; }
+  void on_response_created(const ModelEvent& event);
   void on_response_done(const ModelEvent& event);
   void on_error(const ModelError& error);
+  // Without a model's session the answers wait for the next.
   void on_woken();
 
   // The next response, when the one before has ended and all tools have answered.
   void want_response();
   bool responding() const { return !active_response_.empty(); }
-  bool idle() const { return !responding() && pending_ == 0; }
+  bool idle() const { return !responding() && !asked_ && pending_ == 0; }
 
   // One of config.tools; the model is told when there is no such.
   void run_tool(const FunctionCall& asked);
@@ -59,6 +61,7 @@ class Dialogue {
     std::string tool_call_id, name, output;
     ToolOutcome outcome;
     int64_t began_ms;
+    uint64_t conversation;  // at the model, in which it was asked for
     bool last_word;
   };
   struct Mailbox {
@@ -75,7 +78,9 @@ class Dialogue {
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   postern::Session model_;  // none: detached
   ModelWriter to_model_;
+  uint64_t at_model_ = 0;  // which conversation
   std::string active_response_;
+  bool asked_ = false;  // for a response that has not been created yet
   bool response_wanted_ = false, logged_error_ = false;
   size_t pending_ = 0;
 };

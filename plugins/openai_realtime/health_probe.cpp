@@ -56,7 +56,7 @@ Health probe(const Config& config, const postern::Sessions& sessions) {
   auto verdict = std::make_shared<Verdict>();
   const std::string url = model_url(config, {});
   try {
-    sessions.connect({.url = url, .headers = {{"Authorization", "Bearer " + config.api_key}}, .ca_file = config.ca_file, .proxy = config.proxy, .connect = kConnect},
+    sessions.connect({.url = url, .headers = session_headers(config), .ca_file = config.ca_file, .proxy = config.proxy, .connect = kConnect},
                      std::make_unique<Probe>(verdict));
   } catch (const postern::Error& error) {
     return {Health::kUnhealthy, error.what(), {}};

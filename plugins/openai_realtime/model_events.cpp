@@ -80,8 +80,9 @@ ModelError read_error(const ModelEvent& event) {
   ModelError error;
   const auto inner = object_in(event.object, "error");
   if (!inner) return error;
-  error.type = string_in(*inner, "type");
-  error.code = string_in(*inner, "code");
+  constexpr size_t kLongest = 100;
+  error.type = string_in(*inner, "type").substr(0, kLongest);
+  error.code = string_in(*inner, "code").substr(0, kLongest);
   error.message = without_keys(string_in(*inner, "message"));
   error.event_id = string_in(*inner, "event_id");
   error.benign = std::find(kBenign.begin(), kBenign.end(), error.code) != kBenign.end();

@@ -37,6 +37,9 @@ struct ModelEvent {
 
 // Nothing when it is no JSON object, or has no type.
 std::optional<ModelEvent> read_model_event(std::string_view text);
+// Ids are kept as long as what they stand for: longer ones are none.
+inline constexpr size_t kMaxId = 256;
+inline bool has_ids(const ModelEvent& event) { return event.item_id.size() <= kMaxId && event.response_id.size() <= kMaxId; }
 
 // The function that the model wants to be run, in a kItemDone; nothing when the item is something else.
 struct FunctionCall {

@@ -19,6 +19,7 @@ class Playback {
     std::string item_id;
     std::string response_id;
     int64_t audio_end_ms;  // heard by the caller
+    bool known;            // to the model's session
   };
 
   // The caller's clock: the timestamp of the newest frame.
@@ -29,6 +30,8 @@ class Playback {
   uint64_t add(std::string_view item_id, std::string_view response_id, int64_t bytes, int64_t bytes_per_ms);
   // A mark came back: what was before it has been played.
   void on_mark(uint64_t number);
+  // Another session goes on, which knows nothing of the items until now.
+  void begin_session();
 
   // Whether the caller has still something to hear.
   bool playing() const { return !marks_.empty(); }
@@ -45,6 +48,7 @@ class Playback {
     std::string item_id, response_id;
     int64_t length_us = 0;  // of what was sent
     uint64_t last_mark = 0;
+    bool known = true;
   };
   int64_t remaining_us() const { return end_us_ > clock_ms_ * 1000 ? end_us_ - clock_ms_ * 1000 : 0; }
 

@@ -101,6 +101,13 @@ std::string sip_session_json(const Config& config) {
   return text_of(session);
 }
 
+std::vector<std::pair<std::string, std::string>> session_headers(const Config& config) {
+  std::vector<std::pair<std::string, std::string>> headers = {{"Authorization", "Bearer " + config.api_key}};
+  if (!config.organization.empty()) headers.emplace_back("OpenAI-Organization", config.organization);
+  if (!config.project.empty()) headers.emplace_back("OpenAI-Project", config.project);
+  return headers;
+}
+
 std::string control_url(const Config& config, std::string_view call_id) { return with_parameter(config.url, "call_id", call_id); }
 
 std::string model_url(const Config& config, const Overrides& overrides) {

@@ -21,6 +21,8 @@ std::string session_json(const Config& config, const Overrides& overrides);
 // The same for a call by SIP, which is accepted with it: it says the model, and nothing of the audio's format, which SIP negotiates; and it
 // offers kTransferTool.
 std::string sip_session_json(const Config& config);
+// Whose session it is; with the key.
+std::vector<std::pair<std::string, std::string>> session_headers(const Config& config);
 // The address with `?call_id=` behind it: the control of a call by SIP.
 std::string control_url(const Config& config, std::string_view call_id);
 // Of a path's segment or a parameter.

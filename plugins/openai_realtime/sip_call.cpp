@@ -68,10 +68,7 @@ int64_t SipCall::since_start_ms() const { return steady_ms() - started_steady_ms
 void SipCall::connect() {
   ++attempts_;
   const std::string url = control_url(config_, incoming_.call_id);
-  postern::ConnectOptions options{.url = url, .ca_file = config_.ca_file, .proxy = config_.proxy, .connect = kConnect};
-  options.headers.emplace_back("Authorization", "Bearer " + config_.api_key);
-  if (!config_.organization.empty()) options.headers.emplace_back("OpenAI-Organization", config_.organization);
-  if (!config_.project.empty()) options.headers.emplace_back("OpenAI-Project", config_.project);
+  postern::ConnectOptions options{.url = url, .headers = session_headers(config_), .ca_file = config_.ca_file, .proxy = config_.proxy, .connect = kConnect};
   options.limits = {.ping = kPing, .max_message = kMaxMessage};
   shared_.sessions.connect(options, std::make_unique<Leg>(shared_from_this()));
 }
@@ -82,7 +79,7 @@ void SipCall::on_opened(Session& session) {
   attempts_ = 0;
   ++sessions_;
   playing_ = false;
-  dialogue_.attach(session);
+  dialogue_.attach(session, false);  // the call's conversation is OpenAI's
   dialogue_.wake(session.id());
   dialogue_.on_woken();
   if (!greeting_.empty()) session_.send(to_model_.create_response(std::exchange(greeting_, {})));
@@ -94,6 +91,7 @@ void SipCall::on_message(MessageKind kind, std::string_view text) {
   if (kind != MessageKind::kText) return complain("a binary message");
   const auto event = read_model_event(text);
   if (!event) return complain("a message that is no event");
+  if (!has_ids(*event)) return complain("an id that is too long");
   on_event(*event);
 }
 

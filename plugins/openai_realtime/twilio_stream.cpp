@@ -20,13 +20,15 @@ Kind kind_of(std::string_view event) {
   return Kind::kUnknown;
 }
 
+constexpr int64_t kLatestMs = 30LL * 24 * 3'600'000;  // a call lasts 24 hours at most; arithmetic must not overflow
+
 const char* read_media(const object& root, StreamMessage& message) {
   const auto media = object_in(root, "media");
   if (!media) return "a media message without media";
   message.track = string_in(*media, "track");
   message.payload = string_in(*media, "payload");
   message.timestamp_ms = integer_in(*media, "timestamp").value_or(-1);
-  if (message.timestamp_ms < 0) return "a media message without a timestamp";
+  if (message.timestamp_ms < 0 || message.timestamp_ms > kLatestMs) return "a media message without a timestamp";
   if (message.payload.empty()) return "a media message without a payload";
   return nullptr;
 }

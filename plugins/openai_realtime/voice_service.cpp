@@ -93,7 +93,8 @@ std::string VoiceService::connect(const json& request, milliseconds within) {
     if (sessions_.size() >= kMaxSessions) refuse(POSTERN_E_LIMIT, "there are 100 sessions already; close some");
     sessions_.emplace(id, session);
   }
-  postern::ConnectOptions options{.url = url, .headers = {{"Authorization", "Bearer " + config.api_key}}, .ca_file = config.ca_file, .proxy = config.proxy, .connect = std::min(within, milliseconds(5'000))};
+  postern::ConnectOptions options{.url = url, .headers = session_headers(config), .ca_file = config.ca_file, .proxy = config.proxy,
+                                  .connect = std::min(within, milliseconds(5'000)), .limits = {.max_queued = VoiceSession::kMaxQueued}};
   try {
     session->connect(options);
   } catch (const postern::Error& error) {

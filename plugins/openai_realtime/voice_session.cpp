@@ -17,6 +17,7 @@ class VoiceSession::Leg final : public postern::SessionHandler {
   void opened(postern::Session& session) override { session_->on_opened(session); }
   void message(postern::Session&, postern::MessageKind, std::string_view text) override { session_->on_message(text); }
   void woken(postern::Session& session) override { session_->on_woken(session); }
+  void writable(postern::Session& session) override { session_->on_woken(session); }
   void timer(postern::Session& session) override { session_->on_timer(session); }
   void ended(postern::Session&, const postern::SessionEnd& end) override { session_->on_ended(end); }
 
@@ -116,10 +117,17 @@ void VoiceSession::on_message(std::string_view text) {
 
 void VoiceSession::on_woken(postern::Session& session) {
   const std::lock_guard lock(mutex_);
-  for (const std::string& event : outgoing_) session.send(event);
-  outgoing_.clear();
-  outgoing_bytes_ = 0;
+  send_waiting(session);
   if (closing_) session.close();
+}
+
+// What the model does not take waits here, where it is bounded: the host would close the session. Of more than a half it tells by writable().
+void VoiceSession::send_waiting(postern::Session& session) {
+  while (!outgoing_.empty() && session.buffered() <= kMaxQueued / 2) {
+    session.send(outgoing_.front());
+    outgoing_bytes_ -= outgoing_.front().size();
+    outgoing_.pop_front();
+  }
 }
 
 // Whoever asked for it may be gone.

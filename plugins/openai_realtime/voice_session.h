@@ -19,6 +19,9 @@ namespace openai_realtime {
 
 class VoiceSession : public std::enable_shared_from_this<VoiceSession> {
  public:
+  // What may wait at the host. A message is a megabyte at most, of which one fits beside a half.
+  static constexpr size_t kMaxQueued = 1 << 20;
+
   struct Fetched {
     std::vector<std::string> events;  // as they came
     uint64_t dropped = 0;             // since the last time, the oldest of what nobody had fetched
@@ -45,6 +48,7 @@ class VoiceSession : public std::enable_shared_from_this<VoiceSession> {
   void on_opened(postern::Session& session);
   void on_message(std::string_view text);
   void on_woken(postern::Session& session);
+  void send_waiting(postern::Session& session);  // with the mutex held
   void on_timer(postern::Session& session);
   void on_ended(const postern::SessionEnd& end);
 

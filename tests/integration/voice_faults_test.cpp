@@ -88,6 +88,19 @@ TEST_F(VoiceFaults, AModelThatIsLostIsCalledOnceMoreAndToldWhatWasSaid) {
   }
 }
 
+// The caller still hears what the lost one has said, and interrupts that: the next one knows no such item.
+TEST_F(VoiceFaults, AModelThatIsLostWhileItSpeaksIsFollowedByOneThatSpeaks) {
+  start({{"responses", {tone(8'000)}}, {"timers", {after(700, {{"drop", true}})}}, {"renewals", {{{"responses", {tone(600), tone(300)}}}}}},
+        with_fallback());
+  auto caller = dial({"heard:1500", "tone:440:400", "heard:200", "quiet:200"});
+  EXPECT_EQ(caller->status(), 0);
+  const auto asked = model().all("client", "type", "response.create");
+  ASSERT_THAT(asked, SizeIs(2));
+  EXPECT_EQ(asked[1]["connection"], 2) << "it greets in place of the one before";
+  EXPECT_EQ(caller->journal().count("clear_received"), 1u);
+  EXPECT_EQ(completed()["ended_by"], "caller");
+}
+
 TEST_F(VoiceFaults, AModelThatIsLostTwiceIsGivenUp) {
   const json drops = {after(500, {{"drop", true}})};
   start({{"responses", {tone(5'000)}}, {"timers", drops}, {"renewals", {{{"timers", drops}}}}}, with_fallback(), twilio_api());

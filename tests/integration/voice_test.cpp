@@ -185,7 +185,7 @@ TEST_F(VoiceCall, AToolWhoseEndpointFailsFirstHasItsEffectOnce) {
   const json event = completed();
   EXPECT_EQ(event["ended_by"], "model");
   EXPECT_EQ(event["tools"][0]["outcome"], "done") << event["tools"];
-  EXPECT_EQ(gateway().store().state_of(call_sid_ + ":call_1"), "done");
+  EXPECT_EQ(gateway().store().state_of(call_sid_ + ":tool:call_1"), "done");
 }
 
 // The key goes over this connection.

@@ -199,7 +199,14 @@ class Setup {
     route.method = "GET";
     add_route(route, POSTERN_ROUTE_WEBSOCKET, &detail::run_handshake, &slot);
   }
-  // Sessions as a client, from activate on; keep what is returned.
+  // Sessions as a client, from activate on; keep what is returned. Whom a `ca_file` of theirs names ("": whom the system trusts) is read
+  // here, rather than on the thread of the first one. Throws Error where the file is wrong.
+  Sessions sessions(std::string_view ca_file) const {
+    const postern_ext_websocket& table = detail::need(tables_.websocket, POSTERN_EXT_WEBSOCKET);
+    detail::check(table.trust(tables_.host, to_abi(ca_file)), "whom to trust");
+    return Sessions(tables_);
+  }
+  // The same for those that are not encrypted, or few.
   Sessions sessions() const {
     detail::need(tables_.websocket, POSTERN_EXT_WEBSOCKET);
     return Sessions(tables_);

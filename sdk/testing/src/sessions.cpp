@@ -1,4 +1,6 @@
 // WebSocket sessions: the test is the peer, and plays the thread of a session as well. The table of postern.websocket.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "host_state.h"
@@ -93,6 +95,16 @@ void close(postern_session* handle, uint32_t code, postern_str reason) {
   if (!usable(session, "close()") || session.view.closed) return;
   session.view.closed = SessionClosed{code, to_string(reason)};
   session.view.armed_ms.reset();
+}
+
+postern_status trust(postern_host* handle, postern_str ca_file) {
+  HostState& host = HostState::of(handle);
+  std::lock_guard lock(host.mutex);
+  if (host.phase != Phase::kInit) return POSTERN_E_STATE;
+  const std::string file = to_string(ca_file);
+  if (file.empty() || ::access(file.c_str(), R_OK) == 0) return POSTERN_OK;
+  host.errors[std::this_thread::get_id()] = file + ": cannot be read";
+  return POSTERN_E_INVALID;
 }
 
 uint64_t discard_media(postern_session* handle) {
@@ -256,6 +268,7 @@ const postern_ext_websocket kWebsocket = {
     [](const postern_session* s) { return read<uint64_t>(s, "id()", [](const SessionState& session) -> uint64_t { return session.view.session; }); },
     &wake,
     &discard_media,
+    &trust,
 };
 
 }  // namespace postern::testing

@@ -90,6 +90,8 @@ def answer(status, message, code, headers=None):
 
 
 class Server:
+    protocol = Protocol
+
     def __init__(self, script, key, journal):
         self.script, self.key, self.journal = script, key, journal
         self.numbers = itertools.count(1)
@@ -97,7 +99,7 @@ class Server:
 
     async def start(self, port=0, tls=None):
         """Listens on 127.0.0.1; the port."""
-        protocol = type("ProtocolOfServer", (Protocol,), {"server": self})
+        protocol = type("ProtocolOfServer", (self.protocol,), {"server": self})
         self._server = await websockets.serve(self._serve, "127.0.0.1", port, create_protocol=protocol, ssl=tls, compression=None,
                                               max_size=MOST_FRAME, close_timeout=5, server_header=None)
         return self._server.sockets[0].getsockname()[1]
@@ -106,8 +108,11 @@ class Server:
         self._server.close()
         await self._server.wait_closed()
 
+    def make_session(self, socket):
+        return Session(socket, socket.plan, self.journal, socket.number, socket.model or "gpt-realtime", socket.call_id is not None)
+
     async def _serve(self, socket):
-        session = Session(socket, socket.plan, self.journal, socket.number, socket.model or "gpt-realtime", socket.call_id is not None)
+        session = self.make_session(socket)
         try:
             if socket.beta:
                 self.journal.write("violation", connection=socket.number, rule="handshake.beta", message=RULES["handshake.beta"])

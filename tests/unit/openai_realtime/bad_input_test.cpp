@@ -179,5 +179,83 @@ TEST_F(BadInput, ErrorsOfTheModelAreToldOnceAndWithoutAKey) {
   EXPECT_EQ(host_->metric("model_errors_total").value, 3);
 }
 
+// Attack: what is kept of each item or turn is as long as the model likes.
+TEST_F(BadInput, IdsWithoutEndAreLeftOut) {
+  begin_call();
+  const std::string endless(100'000, 'i');
+  delta(endless);
+  speech_started(endless);
+  delta("item_1", 1, endless);
+  EXPECT_THAT(to_caller(), IsEmpty());
+  EXPECT_EQ(said("an id that is too long"), 1u);
+  delta("item_1");
+  EXPECT_THAT(to_caller(), SizeIs(2)) << "the call goes on";
+}
+
+TEST_F(BadInput, WhatIsLeftOfACallIsBounded) {
+  begin_call();
+  for (int i = 0; i < 500; ++i) speech_started("item_" + std::to_string(i));
+  for (int i = 0; i < 500; ++i) {
+    model({{"type", "conversation.item.input_audio_transcription.completed"}, {"item_id", "item_" + std::to_string(i)}, {"transcript", std::string(16'000, 'a')}});
+  }
+  for (int i = 0; i < 100; ++i) {
+    model({{"type", "response.output_item.done"}, {"item", {{"type", "function_call"}, {"name", std::string(50'000, 'n')}, {"call_id", "c"}, {"arguments", "{}"}}}});
+  }
+  host_->end(caller_);
+  EXPECT_LT(host_->published().at(0).body.size(), 400'000u);
+  EXPECT_EQ(published("voice.call.completed").at(0)["turns_truncated"], true);
+}
+
+TEST_F(BadInput, NumbersThatAreTooLargeAreLeftOut) {
+  begin_call();
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  for (int i = 0; i < 3; ++i) response_done("resp_1", {{"total_tokens", most}, {"input_tokens", 7}});
+  media(most);
+  media(1'000'000'000'000'000);
+  EXPECT_THAT(from_model(), IsEmpty());
+  EXPECT_EQ(said("timestamp"), 1u);
+  media(20);
+  delta("item_1", 50);
+  media(120);
+  from_model();
+  speech_started();
+  EXPECT_EQ(from_model().at(0)["audio_end_ms"], 100) << "the clock is the one of the right frames";
+  host_->end(caller_);
+  EXPECT_EQ(published("voice.call.completed").at(0)["usage"]["input_tokens"], 21);
+  EXPECT_EQ(published("voice.call.completed").at(0)["usage"].value("total_tokens", 0), 0);
+}
+
+TEST_F(BadInput, MarksThatNobodyReturnsAreBounded) {
+  begin_call();
+  std::string event = R"({"type":"response.output_audio.delta","response_id":"r","item_id":"i","delta":"/w=="})";
+  for (int i = 0; i < 50'900; ++i) host_->receive(model_, event);
+  EXPECT_LE(to_caller().size(), 100'000u);
+  EXPECT_THAT(log(), HasSubstr("marks"));
+}
+
+TEST_F(BadInput, WhatWaitsForTheModelIsBoundedInBytes) {
+  start();
+  caller_ = open_stream();
+  host_->receive(caller_, start_message().dump());
+  for (int i = 0; i < 100; ++i) media(20 * i, std::string(200'000, 'A'));
+  media(2'000);
+  model_ = 2;
+  host_->open(model_);
+  size_t bytes = 0;
+  for (const auto& message : host_->take_sent(model_)) bytes += message.data.size();
+  EXPECT_LT(bytes, 100'000u);
+  EXPECT_GT(bytes, 200u) << "the newest is there";
+}
+
+TEST_F(BadInput, ParametersWithoutEndAreRefused) {
+  for (const char* name : {"model", "voice", "instructions", "greeting"}) {
+    start();
+    caller_ = open_stream();
+    host_->receive(caller_, start_message({{name, std::string(100'000, 'x')}}).dump());
+    EXPECT_TRUE(closed(caller_)) << name;
+    EXPECT_THAT(host_->sessions(), SizeIs(1)) << "nobody is called";
+  }
+}
+
 }  // namespace
 }  // namespace voice_test

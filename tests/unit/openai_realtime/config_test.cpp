@@ -49,6 +49,9 @@ TEST_F(VoiceConfig, OneLineEachFault) {
       {changed("/tools", {{{"name", "end_call"}, {"url", "https://h/"}}}), "/tools/0/name another tool has this name"},
       {changed("/costs", {{"m", {{"input_txt", 1}}}}), "/costs/m/input_txt unknown key 'input_txt'; did you mean 'input_text'?"},
       {changed("/session", 7), "/session must be a mapping"},
+      {changed("/session/turn_detection", {{"type", 5}}), "/session/turn_detection turn_detection must be none, or a mapping whose type is server_vad or semantic_vad"},
+      {changed("/costs", {{"org/m", {{"input_txt", 1}}}}), "/costs/org~1m/input_txt unknown key 'input_txt'; did you mean 'input_text'?"},
+      {changed("/ca_file", "/nowhere/ca.pem"), "/ca_file ca_file must be a file with certificates in PEM that can be read"},
   };
   for (const auto& [config, fault] : cases) EXPECT_THAT(faults(config), ::testing::Contains(fault)) << config;
   EXPECT_THAT(faults(base_config()), IsEmpty());

@@ -17,8 +17,8 @@ class VoiceService : public VoiceTest {
     return host_->call_service("postern.voice/1", method, request.dump(), deadline);
   }
   // connect() waits, so the model answers meanwhile, on the session's thread: this one.
-  std::string connect(const json& request = json::object(), bool sets_up = true) {
-    start();
+  std::string connect(const json& request = json::object(), bool sets_up = true, const json& config = base_config()) {
+    start(config);
     ServiceAnswered answered;
     std::thread other([&] { answered = ask("connect", request); });
     while (host_->sessions().empty()) std::this_thread::sleep_for(milliseconds(1));
@@ -76,6 +76,14 @@ TEST_F(VoiceService, TalksToTheModel) {
   EXPECT_THAT(ask("commit_audio", {{"session_id", id}}).error, HasSubstr("not connected"));
 }
 
+TEST_F(VoiceService, IsOfTheOrganizationAndTheProject) {
+  json config = base_config();
+  config["organization"] = "org-1";
+  config["project"] = "proj_1";
+  connect(json::object(), true, config);
+  EXPECT_THAT(session(1).headers, ::testing::IsSupersetOf({std::pair<std::string, std::string>("OpenAI-Organization", "org-1"), {"OpenAI-Project", "proj_1"}}));
+}
+
 TEST_F(VoiceService, RefusesAudioThatIsNone) {
   const std::string id = connect();
   for (const char* audio : {"", "!", "AA==", "AAAA"}) {  // "AA==": one byte; "AAAA": three
@@ -118,6 +126,26 @@ TEST_F(VoiceService, EndsWhenTheModelGoes) {
   const ServiceAnswered answered = ask("create_response", {{"session_id", id}});
   EXPECT_THAT(answered.error, HasSubstr("not connected"));
   EXPECT_EQ(json::parse(ask("events", {{"session_id", id}}).body)["open"], false);
+}
+
+// The host closes a session whose peer takes too little: what is sent fast waits here instead.
+TEST_F(VoiceService, HoldsBackWhatTheModelDoesNotTakeYet) {
+  const std::string id = connect();
+  auto speak = [&] { return ask("send_pcm16", {{"session_id", id}, {"audio", std::string(700'000, 'A')}}).ok(); };
+  EXPECT_TRUE(speak());
+  EXPECT_TRUE(speak());
+  host_->run_wakes();
+  host_->set_buffered(1, 700'000);
+  EXPECT_TRUE(speak());
+  host_->run_wakes();
+  EXPECT_LE(from_model().size(), 2u);
+  EXPECT_THAT(from_model(), IsEmpty()) << "the first ones wait at the host";
+  for (int i = 0; i < 10 && speak(); ++i) host_->run_wakes();
+  EXPECT_FALSE(speak()) << "and not for ever";
+  EXPECT_FALSE(closed(1));
+  host_->set_buffered(1, 0);
+  host_->writable(1);
+  EXPECT_THAT(from_model(), ::testing::Not(IsEmpty()));
 }
 
 }  // namespace

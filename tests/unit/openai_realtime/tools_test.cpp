@@ -120,5 +120,62 @@ TEST_F(Tools, ThatAnswerAfterTheCallAreForgotten) {
   EXPECT_EQ(host_->run_wakes(), 0u);
 }
 
+// Attack: 64 KiB of brackets. What writes them again calls itself for each.
+TEST_F(Tools, ArgumentsThatAreTooDeepAreRefused) {
+  begin_call(with_tools());
+  const std::string deep = R"({"a":)" + std::string(30'000, '[') + std::string(30'000, ']') + "}";
+  call_tool("book", deep);
+  EXPECT_THAT(host_->published(), IsEmpty());
+  EXPECT_THAT(from_model().at(0)["item"]["output"].get<std::string>(), HasSubstr("the arguments are no JSON object"));
+}
+
+// What a model calls its calls must not stand for another event of the call: that one would count as a duplicate, and be lost.
+TEST_F(Tools, AreEventsOfTheirOwn) {
+  begin_call(with_tools());
+  call_tool("book", "{}", kStream);
+  host_->end(caller_);
+  ASSERT_THAT(host_->published(), SizeIs(2));
+  EXPECT_NE(host_->published()[0].external_id, host_->published()[1].external_id);
+}
+
+TEST_F(Tools, AResponseThatCameInBetweenIsWaitedFor) {
+  begin_call(with_tools());
+  host_->serve("calendar/1", [](const auto&) { return ServiceAnswered{.body = "1"}; });
+  call_tool("find", "{}");
+  host_->run_published();
+  host_->run_wakes();
+  EXPECT_THAT(from_model(), SizeIs(2));
+  // The caller's turn has begun another response just before.
+  model({{"type", "error"}, {"error", {{"type", "invalid_request_error"}, {"code", "conversation_already_has_active_response"}, {"message", "x"}}}});
+  response_created("resp_2");
+  EXPECT_THAT(from_model(), IsEmpty());
+  response_done("resp_2");
+  const auto told = from_model();
+  ASSERT_THAT(told, SizeIs(1)) << "the answer is said after all";
+  EXPECT_EQ(told[0]["type"], "response.create");
+}
+
+// A fresh session knows of no function call.
+TEST_F(Tools, ThatAnswerToAnotherSessionAreToldAsAMessage) {
+  begin_call(with_tools());
+  host_->serve("calendar/1", [](const auto&) { return ServiceAnswered{.body = R"({"free":8})"}; });
+  response_created();
+  call_tool("find", "{}");
+  response_done();
+  host_->end(model_, {.code = 1006, .by_peer = false});
+  host_->run_published();
+  host_->run_wakes();
+  model_ = 3;
+  host_->open(model_);
+  model({{"type", "session.updated"}, {"session", json::object()}});
+  const auto told = from_model();
+  ASSERT_THAT(told, SizeIs(3));
+  EXPECT_EQ(told[0]["type"], "session.update");
+  EXPECT_EQ(told[1]["item"]["type"], "message");
+  EXPECT_EQ(told[1]["item"]["role"], "system");
+  EXPECT_THAT(told[1]["item"]["content"][0]["text"].get<std::string>(), ::testing::AllOf(HasSubstr("find"), HasSubstr(R"({"free":8})")));
+  EXPECT_EQ(told[2]["type"], "response.create");
+}
+
 }  // namespace
 }  // namespace voice_test

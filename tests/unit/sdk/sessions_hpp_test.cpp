@@ -68,6 +68,14 @@ class SessionsHpp : public postern::testing::ScriptedTest {
   Notes notes_;
 };
 
+TEST_F(SessionsHpp, WhomToTrustIsReadInInit) {
+  auto started = start([this](postern::Setup& setup, std::string_view) {
+    sessions_ = setup.sessions("");
+    EXPECT_THROW(setup.sessions("/nowhere/ca.pem"), postern::Error);
+  });
+  EXPECT_TRUE(started.ok()) << started.error;
+}
+
 TEST_F(SessionsHpp, OneThatIsAccepted) {
   start_echo();
   EXPECT_EQ(host->routes()[1].kind, uint32_t{POSTERN_ROUTE_WEBSOCKET});

@@ -45,7 +45,7 @@ AT(postern_connect_desc, ca_file, 56);
 AT(postern_connect_desc, proxy, 72);
 AT(postern_connect_desc, limits, 88);
 
-SIZE(postern_ext_websocket, 96);
+SIZE(postern_ext_websocket, 104);
 AT(postern_ext_websocket, accept, 0);
 AT(postern_ext_websocket, connect, 8);
 AT(postern_ext_websocket, send, 16);
@@ -58,6 +58,7 @@ AT(postern_ext_websocket, arm, 64);
 AT(postern_ext_websocket, id, 72);
 AT(postern_ext_websocket, wake, 80);
 AT(postern_ext_websocket, discard_media, 88);
+AT(postern_ext_websocket, trust, 96);
 IS(postern_ext_websocket, accept,
    postern_status (*)(postern_host*, postern_reply*, postern_str, const postern_session_limits*, const postern_session_calls*, void*,
                       postern_session**));
@@ -67,6 +68,7 @@ IS(postern_ext_websocket, send, postern_status (*)(postern_session*, uint32_t, u
 IS(postern_ext_websocket, close, void (*)(postern_session*, uint32_t, postern_str));
 IS(postern_ext_websocket, wake, postern_status (*)(postern_host*, uint64_t));
 IS(postern_ext_websocket, discard_media, uint64_t (*)(postern_session*));
+IS(postern_ext_websocket, trust, postern_status (*)(postern_host*, postern_str));
 
 VALUE(POSTERN_ROUTE_WEBSOCKET, 3);
 VALUE(POSTERN_MESSAGE_TEXT, 1);

@@ -224,6 +224,27 @@ TEST_F(SessionTest, GivesUpAPeerForWhichTooMuchWaits) {
   EXPECT_EQ(notes_.ending().code, kTryAgainLater);
 }
 
+// Attack: empty messages to one who answers each, and is not read. They have no bytes, and take memory.
+TEST_F(SessionTest, GivesUpAPeerForWhichTooManyEmptyMessagesWait) {
+  limits_.max_queued = 64 * 1024;
+  start();
+  Status last = Status::ok();
+  on_loop([this, &last] {
+    for (int i = 0; i < 100'000 && last; ++i) last = session_->send(Kind::kText, "", Class::kControl);
+  });
+  EXPECT_EQ(last.code(), Code::kLimit);
+  EXPECT_EQ(session_->is_open(), false);
+}
+
+TEST_F(SessionTest, DropsMediaThatIsTooManyAsWell) {
+  limits_.max_queued = 64 * 1024;
+  start();
+  on_loop([this] {
+    for (int i = 0; i < 5'000; ++i) EXPECT_TRUE(session_->send(Kind::kText, "", Class::kMedia));
+  });
+  on_loop([this] { EXPECT_GE(session_->dropped(), 3'000u); });
+}
+
 TEST_F(SessionTest, ReadsNothingWhilePaused) {
   start("", Role::kServer, 4096);
   on_loop([this] { session_->pause(); });

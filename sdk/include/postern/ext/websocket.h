@@ -120,6 +120,10 @@ typedef struct postern_ext_websocket {
 
   /* [session] Takes back the media that has not begun to be sent, uncounted by dropped(). How many messages. */
   uint64_t (*discard_media)(postern_session* session);
+
+  /* [main] In init. Reads whom a `ca_file` names, "" for whom the system trusts, so that connect() finds them read: that takes tens of
+   * milliseconds. POSTERN_E_INVALID: the file is wrong: the log says why, and it is for the plugin to report it as a config_fault. */
+  postern_status (*trust)(postern_host* host, postern_str ca_file);
 } postern_ext_websocket;
 
 #ifdef __cplusplus
