@@ -41,7 +41,6 @@ const char* name_of(Step step) {
     case Step::kBody: return "the mail";
     case Step::kEnd: return "the end of the mail";
     case Step::kCommand: return "NOOP";
-    case Step::kQuit: return "QUIT";
   }
   return "";
 }
@@ -49,6 +48,8 @@ const char* name_of(Step step) {
 void Dialogue::on_command(std::string_view line) {
   line = without_line_end(line);
   const bool within_auth = step_ == Step::kAuth && (reply_.code == 0 || reply_.code == kContinues);
+  if (!within_auth && begins_with(line, "QUIT")) said_quit_ = true;
+  if (said_quit_) return;
   lines_.clear();
   reply_ = {};
   line_count_ = line_bytes_ = 0;
@@ -69,14 +70,13 @@ void Dialogue::on_command(std::string_view line) {
     recipients_.emplace_back();
   } else if (begins_with(line, "DATA")) {
     step_ = Step::kData;
-  } else if (begins_with(line, "QUIT")) {
-    step_ = Step::kQuit;
   } else {
     step_ = Step::kCommand;
   }
 }
 
 bool Dialogue::on_line(std::string_view line) {
+  if (said_quit_) return true;  // its wait is bounded in time
   line_bytes_ += line.size();
   if (++line_count_ > kMaxLines || line_bytes_ > kMaxBytes) {
     objection_ = Objection::kEndless;

@@ -17,7 +17,7 @@ struct Reply {
   bool negative() const { return code >= 400; }
 };
 
-enum class Step { kGreeting, kEhlo, kStartTls, kAuth, kMail, kRcpt, kData, kBody, kEnd, kCommand, kQuit };
+enum class Step { kGreeting, kEhlo, kStartTls, kAuth, kMail, kRcpt, kData, kBody, kEnd, kCommand };
 // "the greeting", "RCPT", "the end of the mail": what a reply answers.
 const char* name_of(Step step);
 
@@ -40,7 +40,9 @@ class Dialogue {
   // So many bytes of the mail are on their way.
   void on_body(size_t bytes);
 
+  // QUIT and its reply change nothing of the rest.
   Step step() const { return step_; }
+  bool said_quit() const { return said_quit_; }
   Objection objection() const { return objection_; }
   // Of the step at hand; its code is 0 while it is not complete.
   const Reply& reply() const { return reply_; }
@@ -63,7 +65,7 @@ class Dialogue {
   std::vector<Reply> recipients_;
   uint64_t sent_ = 0;
   bool met_ = false;  // this connection was greeted within this dialogue
-  bool tls_ = false, offers_auth_ = false, asked_smtputf8_ = false, body_sent_ = false;
+  bool tls_ = false, offers_auth_ = false, asked_smtputf8_ = false, body_sent_ = false, said_quit_ = false;
 };
 
 }  // namespace smtp

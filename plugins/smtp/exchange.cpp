@@ -180,7 +180,7 @@ int Exchange::on_debug(CURL*, curl_infotype type, char* data, size_t size, void*
   auto& exchange = *static_cast<Exchange*>(self);
   if (type == CURLINFO_HEADER_OUT) {
     exchange.dialogue_->on_command({data, size});
-    if (exchange.dialogue_->step() == Step::kQuit) exchange.quit_at_ = steady_clock::now();
+    if (exchange.dialogue_->said_quit()) exchange.quit_at_ = steady_clock::now();
   } else if (type == CURLINFO_DATA_OUT) {
     const bool before = exchange.dialogue_->body_sent();
     exchange.dialogue_->on_body(size);

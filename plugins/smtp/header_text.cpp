@@ -151,9 +151,8 @@ std::string disposition(std::string_view kind, std::string_view file_name) {
   std::string out = " " + std::string(kind);
   if (file_name.empty()) return out + "\n";
   const std::string fallback = ascii_fallback(file_name);
-  out += ";\n filename=" + quoted(fallback);
-  if (fallback != file_name) out += ";\n filename*=UTF-8''" + percent_encoded(file_name);
-  return out + "\n";
+  if (fallback != file_name) out += ";\n filename*=UTF-8''" + percent_encoded(file_name);  // first: some programs take the first one
+  return out + ";\n filename=" + quoted(fallback) + "\n";
 }
 
 }  // namespace smtp

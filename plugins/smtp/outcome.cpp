@@ -46,7 +46,7 @@ Verdict judge_all(const Dialogue& dialogue, const Ending& ending, const Cleaner&
     case Dialogue::Objection::kNoSmtpUtf8: return {Class::kPermanent, 0, "the server takes no addresses beyond ASCII: it lacks SMTPUTF8"};
     case Dialogue::Objection::kNone: break;
   }
-  if (ending.stop == Stop::kDeadline) return {Class::kTransient, 0, std::string("not sent before its deadline; the server was silent at ") + name_of(dialogue.step())};
+  if (ending.stop == Stop::kDeadline) return {Class::kTransient, 0, std::string("not sent in time; the server was silent at ") + name_of(dialogue.step())};
   if (ending.stop == Stop::kClosing) return {Class::kTransient, 0, "not sent: the gateway is being stopped"};
   if (is_certificate_fault(ending.code)) return from_curl(dialogue, ending, clean);
   const Reply& last = dialogue.reply();

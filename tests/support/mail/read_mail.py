@@ -28,7 +28,7 @@ def part_of(message):
     if message.is_multipart():
         part["parts"] = [part_of(inner) for inner in message.iter_parts()]
     elif message.get_content_maintype() == "text" and message.get_content_disposition() != "attachment":
-        part["text"] = message.get_content()
+        part["text"] = message.get_content().replace("\r\n", "\n")
     else:
         content = message.get_payload(decode=True)
         part["sha256"], part["size"] = hashlib.sha256(content).hexdigest(), len(content)

@@ -41,6 +41,12 @@ std::string repeated(const std::string& text, size_t times) {
   return all;
 }
 
+smtp::Ref<GMimeMessage> parse(const std::string& bytes) {
+  const smtp::Ref<GMimeStream> stream(g_mime_stream_mem_new_with_buffer(bytes.data(), bytes.size()));
+  const smtp::Ref<GMimeParser> parser(g_mime_parser_new_with_stream(stream.get()));
+  return smtp::Ref<GMimeMessage>(g_mime_parser_construct_message(parser.get(), nullptr));
+}
+
 TEST(SmtpMessage, TextAlone) {
   const json read = composed(draft());
   EXPECT_EQ(read["body"]["type"], "text/plain");
@@ -123,14 +129,27 @@ TEST(SmtpMessage, NamesComeBackAsTheyWere) {
   const std::pair<const char*, const char*> cases[] = {{"Jörg Müller <j@example.com>", "Jörg Müller"},
                                                        {"Doe, Ann (Ms.) <j@example.com>", "Doe, Ann (Ms.)"},
                                                        {"\"Ann \\\"A\\\\\\\" Doe\" <j@example.com>", "Ann \"A\\\" Doe"},
-                                                       {"山田太郎様山田太郎様山田太郎様山田太郎様 <j@example.com>", "山田太郎様山田太郎様山田太郎様山田太郎様"},
+                                                       {"山田太郎 <j@example.com>", "山田太郎"},
                                                        {"a=?x <j@example.com>", "a=?x"}};
   for (const auto& [text, name] : cases) {
     Draft mail = draft();
     mail.to = {parse_mailbox("to", text), parse_mailbox("to", "bare@example.com")};
     const json read = composed(mail);
-    EXPECT_EQ(read["addresses"]["To"], json({{name, "j@example.com"}, {"", "bare@example.com"}}));
+    const json expected = json::array({json::array({name, "j@example.com"}), json::array({"", "bare@example.com"})});
+    EXPECT_EQ(read["addresses"]["To"], expected);
   }
+}
+
+// Of two words Python makes one with a blank in it, against RFC 2047, 6.2; GMime reads it as it is meant.
+TEST(SmtpMessage, ALongNameIsSeveralWords) {
+  const std::string name = repeated("山田太郎様", 8);
+  Draft mail = draft();
+  mail.to = {parse_mailbox("to", name + " <j@example.com>")};
+  composed(mail);
+  const std::string bytes = bytes_of(*Message::compose(mail));
+  const smtp::Ref<GMimeMessage> parsed = parse(bytes);
+  InternetAddress* address = internet_address_list_get_address(g_mime_message_get_to(parsed.get()), 0);
+  EXPECT_EQ(internet_address_get_name(address), name);
 }
 
 TEST(SmtpMessage, AThousandRecipientsAreFolded) {
@@ -150,9 +169,8 @@ TEST(SmtpMessage, FileNamesAreWrittenTwice) {
   const std::string bytes = bytes_of(*Message::compose(mail));
   EXPECT_THAT(bytes, HasSubstr("filename=\"_bersicht _2026_ __.pdf\""));
   EXPECT_THAT(bytes, HasSubstr("filename*=UTF-8''%C3%9Cbersicht%20%222026%22%20%E6%97%A5%E6%9C%AC.pdf"));
-  const smtp::Ref<GMimeStream> stream(g_mime_stream_mem_new_with_buffer(bytes.data(), bytes.size()));
-  const smtp::Ref<GMimeParser> parser(g_mime_parser_new_with_stream(stream.get()));
-  const smtp::Ref<GMimeMessage> parsed(g_mime_parser_construct_message(parser.get(), nullptr));
+  EXPECT_EQ(composed(mail)["body"]["parts"][1]["file_name"], "Übersicht \"2026\" 日本.pdf");
+  const smtp::Ref<GMimeMessage> parsed = parse(bytes);
   ASSERT_TRUE(GMIME_IS_MULTIPART(g_mime_message_get_mime_part(parsed.get())));
   GMimeObject* part = g_mime_multipart_get_part(GMIME_MULTIPART(g_mime_message_get_mime_part(parsed.get())), 1);
   EXPECT_STREQ(g_mime_part_get_filename(GMIME_PART(part)), "Übersicht \"2026\" 日本.pdf");
@@ -164,7 +182,7 @@ TEST(SmtpMessage, LineEndsAreCanonicalAndLongLinesWrapped) {
   Draft mail = draft();
   mail.text = "one\rtwo\nthree\r\n.\r\n..\n...dots\n\r.\n" + repeated("y", 5'000) + "\n. " + repeated("é ", 300) + "\ntrailing blank \nlast";
   const json read = composed(mail);
-  EXPECT_EQ(read["body"]["text"], "one\ntwo\nthree\n.\n..\n...dots\n\n.\n" + repeated("y", 5'000) + "\n. " + repeated("é ", 300) + "\ntrailing blank \nlast");
+  EXPECT_EQ(read["body"]["text"], "one\ntwo\nthree\n.\n..\n...dots\n\n.\n" + repeated("y", 5'000) + "\n. " + repeated("é ", 300) + "\ntrailing blank \nlast\n");
   EXPECT_LE(read["wire"]["longest_line"], 76);
 }
 
@@ -192,8 +210,7 @@ TEST(SmtpMessage, HeadersOfOnesOwn) {
 TEST(SmtpMessage, AnAddressBeyondAsciiIsWrittenAsItIs) {
   Draft mail = draft();
   mail.to = {parse_mailbox("to", "用户 <用户@例え.example>")};
-  const json read = composed(mail);
-  EXPECT_THAT(read["raw_headers"].get<std::string>(), HasSubstr("<用户@xn--r8jz45g.example>"));
+  EXPECT_THAT(bytes_of(*Message::compose(mail)), HasSubstr("\r\nTo: =?UTF-8?B?55So5oi3?= <用户@xn--r8jz45g.example>\r\n"));
   EXPECT_TRUE(Message::compose(mail)->needs_smtputf8());
   EXPECT_FALSE(Message::compose(draft())->needs_smtputf8());
 }
