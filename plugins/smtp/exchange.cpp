@@ -108,6 +108,7 @@ SteadyTime Exchange::limit() const {
 
 bool Exchange::must_stop() {
   const SteadyTime now = steady_clock::now();
+  if (dialogue_->said_quit()) return now >= limit();  // everything else is said: this is no reason for anything
   if (to_ms(now) >= halt_.at_ms.load()) ending_.stop = Stop::kClosing;
   else if (now >= limit()) ending_.stop = Stop::kDeadline;
   return ending_.stop != Stop::kNone;

@@ -32,8 +32,12 @@ void Transport::submit(std::shared_ptr<const Message> message, Callback callback
   {
     const std::lock_guard lock(mutex_);
     if (closing_) why = "not sent: the gateway is being stopped";
-    if (jobs_.size() >= kMaxWaiting) why = "not sent: too many mails wait for the mail server";
-    if (why == nullptr) jobs_.push_back(std::move(job));
+    const uint64_t bytes = cost(*job.message);
+    if (jobs_.size() >= kMaxWaiting || waiting_bytes_ + bytes > kMaxWaitingBytes) why = "not sent: too many mails wait for the mail server";
+    if (why == nullptr) {
+      waiting_bytes_ += bytes;
+      jobs_.push_back(std::move(job));
+    }
   }
   if (why != nullptr) return end(job, same_for_all(Class::kTransient, why, job.message->recipients()));
   changed_.notify_one();
@@ -45,6 +49,7 @@ void Transport::close(milliseconds drain) {
     const std::lock_guard lock(mutex_);
     closing_ = true;
     left.swap(jobs_);
+    waiting_bytes_ = 0;
     const auto at = steady_clock::now() + drain;
     halt_.at_ms = std::min<int64_t>(halt_.at_ms, duration_cast<milliseconds>(at.time_since_epoch()).count());
   }
@@ -87,10 +92,17 @@ std::optional<Transport::Job> Transport::take(Lane& lane) {
     }
   }
   if (jobs_.empty()) return std::nullopt;
+  return pop();
+}
+
+Transport::Job Transport::pop() {
   Job job = std::move(jobs_.front());
   jobs_.pop_front();
+  waiting_bytes_ -= cost(*job.message);
   return job;
 }
+
+uint64_t Transport::cost(const Message& message) { return message.in_memory() ? message.size() : 1u << 20; }
 
 // Each connection may be busy for long: whoever is looks after those in line.
 void Transport::drop_overdue() {
@@ -98,10 +110,7 @@ void Transport::drop_overdue() {
   {
     const std::lock_guard lock(mutex_);
     const SteadyTime now = steady_clock::now();
-    while (!jobs_.empty() && jobs_.front().deadline <= now) {
-      overdue.push_back(std::move(jobs_.front()));
-      jobs_.pop_front();
-    }
+    while (!jobs_.empty() && jobs_.front().deadline <= now) overdue.push_back(pop());
   }
   for (Job& job : overdue) end(job, same_for_all(Class::kTransient, "not sent: no connection was free before its deadline", job.message->recipients()));
 }

@@ -8,6 +8,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -27,6 +28,7 @@ namespace smtp {
 class Transport {
  public:
   static constexpr size_t kMaxWaiting = 2'000;
+  static constexpr uint64_t kMaxWaitingBytes = 128u << 20;  // in memory; a mail in a file counts as a mebibyte, for its descriptor
   using Callback = std::function<void(const Outcome&)>;
 
   // Throws std::runtime_error when libcurl or the threads cannot be had. Nothing is connected yet.
@@ -38,7 +40,8 @@ class Transport {
   // Never waits.
   void submit(std::shared_ptr<const Message> message, Callback callback);
 
-  // Mails in line end as transient at once, those under way get `drain` to end. About a second after it everything has.
+  // Mails in line end as transient at once, those under way get `drain` to end. A few seconds after it everything has, whatever the server
+  // does.
   void close(std::chrono::milliseconds drain);
 
   size_t waiting() const;
@@ -52,6 +55,8 @@ class Transport {
 
   void run(Lane& lane);
   std::optional<Job> take(Lane& lane);
+  Job pop();  // under mutex_
+  static uint64_t cost(const Message& message);
   void drop_overdue();
   void note(const Outcome& outcome);
   std::optional<Outcome> held(const Message& message) const;
@@ -63,6 +68,7 @@ class Transport {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Job> jobs_;  // the oldest first; all have the same time, so the first is the first to be overdue
+  uint64_t waiting_bytes_ = 0;
   bool closing_ = false;
   Class held_class_ = Class::kDone;
   std::string held_text_;

@@ -1,6 +1,9 @@
 // Servers that refuse, fall silent, say too much or are not whom they claim to be: each has its class, in bounded time.
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <thread>
+
 #include "smtp/probe.h"
 #include "tests/unit/smtp/mail_server.h"
 
@@ -249,6 +252,48 @@ TEST_F(SmtpBadServer, AServerThatDoesNotSayGoodbyeIsLeft) {
   const auto began = steady_clock::now();
   transport().close(milliseconds(300));
   EXPECT_LT(steady_clock::now() - began, milliseconds(5'000));
+}
+
+TEST_F(SmtpBadServer, ARefusalStandsThoughTheGoodbyeFails) {
+  for (const char* quit : {"!hang", "!drop", "!flood"}) {
+    serve({{{"replies", {{"MAIL", "550 5.7.1 not you"}, {"QUIT", quit}}}}});
+    const Outcome outcome = send();
+    EXPECT_EQ(outcome.result, Class::kPermanent) << quit << ": " << outcome.text;
+    EXPECT_EQ(outcome.text, "MAIL: 550 5.7.1 not you");
+    transport_.reset();
+  }
+}
+
+TEST_F(SmtpBadServer, TheLineIsBounded) {
+  serve({rules("MAIL", "!hang")});
+  std::atomic<size_t> refused{0}, answers{0};
+  const auto message = Message::compose(draft());
+  const auto count = [&](const Outcome& outcome) {
+    ++answers;
+    if (outcome.text.find("too many mails wait") != std::string::npos) ++refused;
+  };
+  transport().submit(message, count);
+  ASSERT_TRUE(eventually(milliseconds(5'000), [&] { return mail_server_->count("MAIL") == 1; }));
+  for (size_t i = 0; i < Transport::kMaxWaiting + 7; ++i) transport().submit(message, count);
+  EXPECT_EQ(refused, 7u);
+  EXPECT_EQ(transport().waiting(), Transport::kMaxWaiting);
+  transport().close(milliseconds(0));
+  EXPECT_EQ(answers, Transport::kMaxWaiting + 8);
+}
+
+TEST_F(SmtpBadServer, LargeMailsInLineAreFewer) {
+  serve({rules("MAIL", "!hang")});
+  Draft large = draft();
+  large.attachments = {smtp::Attachment{"a", "", std::string(300'000, 'x'), "", ""}};
+  const auto message = Message::compose(large);
+  ASSERT_FALSE(message->in_memory());
+  std::atomic<size_t> answers{0};
+  transport().submit(Message::compose(draft()), [&](const Outcome&) { ++answers; });
+  ASSERT_TRUE(eventually(milliseconds(5'000), [&] { return mail_server_->count("MAIL") == 1; }));
+  for (size_t i = 0; i < 130; ++i) transport().submit(message, [&](const Outcome&) { ++answers; });
+  EXPECT_EQ(transport().waiting(), Transport::kMaxWaitingBytes >> 20);
+  transport().close(milliseconds(0));
+  EXPECT_EQ(answers, 131u);
 }
 
 TEST_F(SmtpBadServer, NobodyListens) {

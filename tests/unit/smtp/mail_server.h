@@ -33,7 +33,8 @@ class MailServer {
  public:
   MailServer(const std::string& program, const json& script)
       : process_({.program = "/usr/bin/python3", .args = {std::string(POSTERN_MAIL_TOOLS "/") + program, script.dump()}, .env = {}, .out_file = {}, .err_file = {}}) {
-    if (!process_.wait_for_line("port ", milliseconds(20'000))) throw std::runtime_error("no mail server: " + process_.err());
+    const auto told = [this] { return process_.out().starts_with("port ") && process_.out().find('\n') != std::string::npos; };
+    if (!postern::testing::eventually(milliseconds(30'000), told)) throw std::runtime_error("no mail server: " + process_.err());
     port_ = static_cast<uint16_t>(std::stoi(process_.out().substr(5)));
   }
 
