@@ -23,7 +23,10 @@ std::string_view trim(std::string_view text) {
 }
 
 // RFC 5322, 3.2.3, and what RFC 6531 adds to it.
-bool is_atext(unsigned char c) { return c >= 0x80 || g_ascii_isalnum(static_cast<gchar>(c)) || std::string_view("!#$%&'*+-/=?^_`{|}~").find(static_cast<char>(c)) != std::string_view::npos; }
+bool is_atext(unsigned char c) {
+  return c >= 0x80 || g_ascii_isalnum(static_cast<gchar>(c)) ||
+         std::string_view("!#$%&'*+-/=?^_`{|}~").find(static_cast<char>(c)) != std::string_view::npos;
+}
 
 bool is_dot_atom(std::string_view text) {
   bool after_dot = true;  // nor may it begin with one

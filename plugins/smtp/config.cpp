@@ -22,7 +22,8 @@ using std::chrono::seconds;
 constexpr uint64_t kMaxConnections = 32;
 
 bool is_host(std::string_view host) {
-  return std::all_of(host.begin(), host.end(), [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':'; });
+  return std::all_of(host.begin(), host.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':'; });
 }
 
 // Not by name: what a name stands for is somebody else's to say.
@@ -36,7 +37,9 @@ bool is_loopback(const std::string& host) {
 
 // A name, an address literal, or nothing.
 bool is_ehlo_name(std::string_view name) {
-  return std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']'; });
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
+  });
 }
 
 void read_tls(Section& in, Server& server) {
@@ -65,7 +68,8 @@ void read_mechanisms(Section& in, Server& server) {
       continue;
     }
     if ((name == "xoauth2") == server.access_token.empty() && !server.user.empty()) {
-      in.fault_at(at, name == "xoauth2" ? "xoauth2 goes with an access_token, not with a password" : name + " goes with a password, not with an access_token");
+      in.fault_at(at, name == "xoauth2" ? "xoauth2 goes with an access_token, not with a password"
+                                        : name + " goes with a password, not with an access_token");
     }
     std::string upper = name;
     for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));

@@ -58,7 +58,8 @@ void read_one(Section in, MailTemplate& mail) {
   if (!subject.empty()) compile(in, "subject", TemplateKind::kSubject, subject, mail.subject);
   read_body(in, "text", "text_file", TemplateKind::kText, mail.text);
   read_body(in, "html", "html_file", TemplateKind::kHtml, mail.html);
-  if (!in.has("text") && !in.has("html") && !in.has("text_file") && !in.has("html_file")) in.fault("", "a template needs text, html, text_file or html_file");
+  if (!in.has("text") && !in.has("html") && !in.has("text_file") && !in.has("html_file"))
+    in.fault("", "a template needs text, html, text_file or html_file");
   in.finish();
 }
 

@@ -14,7 +14,8 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Whether a line begins with a code and says whether more follow: RFC 5321, 4.2.1.
 bool is_reply_line(std::string_view line) {
-  return line.size() >= 3 && is_digit(line[0]) && is_digit(line[1]) && is_digit(line[2]) && (line.size() == 3 || line[3] == ' ' || line[3] == '-');
+  return line.size() >= 3 && is_digit(line[0]) && is_digit(line[1]) && is_digit(line[2]) &&
+         (line.size() == 3 || line[3] == ' ' || line[3] == '-');
 }
 
 std::string_view without_line_end(std::string_view line) {
@@ -23,8 +24,8 @@ std::string_view without_line_end(std::string_view line) {
 }
 
 bool begins_with(std::string_view text, std::string_view upper) {
-  return text.size() >= upper.size() &&
-         std::equal(upper.begin(), upper.end(), text.begin(), [](char u, char c) { return u == std::toupper(static_cast<unsigned char>(c)); });
+  return text.size() >= upper.size() && std::equal(upper.begin(), upper.end(), text.begin(),
+                                                   [](char u, char c) { return u == std::toupper(static_cast<unsigned char>(c)); });
 }
 
 }  // namespace

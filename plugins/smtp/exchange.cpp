@@ -25,7 +25,8 @@ int64_t to_ms(SteadyTime time) { return duration_cast<milliseconds>(time.time_si
 std::string url_of(const Server& server) {
   const std::string host = server.host.find(':') == std::string::npos ? server.host : "[" + server.host + "]";
   std::string url = (server.tls == Tls::kImplicit ? "smtps://" : "smtp://") + host + ":" + std::to_string(server.port) + "/";
-  const std::unique_ptr<char, decltype(&curl_free)> name(curl_easy_escape(nullptr, server.ehlo_name.data(), static_cast<int>(server.ehlo_name.size())), &curl_free);
+  const std::unique_ptr<char, decltype(&curl_free)> name(
+      curl_easy_escape(nullptr, server.ehlo_name.data(), static_cast<int>(server.ehlo_name.size())), &curl_free);
   return name ? url + name.get() : url;
 }
 
@@ -34,7 +35,8 @@ bool readable(const char* path) { return path != nullptr && ::access(path, R_OK)
 // libcurl was told at its build where the system's authorities are; elsewhere OpenSSL knows.
 bool set_authorities(CURL* easy, const std::string& ca_file) {
   if (!ca_file.empty()) {
-    return curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file.c_str()) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr) == CURLE_OK;
+    return curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file.c_str()) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr) == CURLE_OK;
   }
   if (readable(curl_version_info(CURLVERSION_NOW)->cainfo) || !readable(X509_get_default_cert_file())) return true;
   return curl_easy_setopt(easy, CURLOPT_CAINFO, X509_get_default_cert_file()) == CURLE_OK &&
@@ -43,7 +45,8 @@ bool set_authorities(CURL* easy, const std::string& ca_file) {
 
 std::string login_options(const Server& server) {
   std::vector<std::string> mechanisms = server.mechanisms;
-  if (mechanisms.empty()) mechanisms = server.access_token.empty() ? std::vector<std::string>{"PLAIN", "LOGIN"} : std::vector<std::string>{"XOAUTH2"};
+  if (mechanisms.empty())
+    mechanisms = server.access_token.empty() ? std::vector<std::string>{"PLAIN", "LOGIN"} : std::vector<std::string>{"XOAUTH2"};
   std::string options;
   for (const std::string& mechanism : mechanisms) options += (options.empty() ? "AUTH=" : ";AUTH=") + mechanism;
   return options;
@@ -61,7 +64,8 @@ Outcome Exchange::run(CURLM* multi, const Task& task) {
                                                           .size = message == nullptr ? 0 : message->size()});
   const std::unique_ptr<CURL, EasyDeleter> easy(curl_easy_init());
   if (!easy || !set_up(easy.get()) || curl_multi_add_handle(multi, easy.get()) != CURLM_OK) {
-    return same_for_all(Class::kTransient, "libcurl refuses to be set up", message == nullptr ? std::vector<std::string>{} : message->recipients());
+    return same_for_all(Class::kTransient, "libcurl refuses to be set up",
+                        message == nullptr ? std::vector<std::string>{} : message->recipients());
   }
   loop(multi, easy.get());
   curl_multi_remove_handle(multi, easy.get());
@@ -71,14 +75,16 @@ Outcome Exchange::run(CURLM* multi, const Task& task) {
 
 bool Exchange::met_closed_connection() const {
   const Dialogue& d = *dialogue_;
-  if (!d.begun_on_old_connection() || d.body_sent() || ending_.stop != Stop::kNone || d.objection() != Dialogue::Objection::kNone) return false;
+  if (!d.begun_on_old_connection() || d.body_sent() || ending_.stop != Stop::kNone || d.objection() != Dialogue::Objection::kNone)
+    return false;
   return d.reply().code == 421 || (d.reply().code == 0 && ending_.code != CURLE_OK && ending_.code != CURLE_OPERATION_TIMEDOUT);
 }
 
 // libcurl closes it after every failure but a mail that was refused behind its final dot.
 bool Exchange::kept_connection() const {
   const int final = dialogue_->final_reply().code;
-  return !task_last_ && (ending_.code == CURLE_OK || (ending_.code == CURLE_WEIRD_SERVER_REPLY && dialogue_->body_sent() && final != 0 && final != 421));
+  return !task_last_ &&
+         (ending_.code == CURLE_OK || (ending_.code == CURLE_WEIRD_SERVER_REPLY && dialogue_->body_sent() && final != 0 && final != 421));
 }
 
 void Exchange::loop(CURLM* multi, CURL* easy) {
@@ -170,10 +176,13 @@ bool Exchange::set_task(CURL* easy) {
 
 bool Exchange::set_callbacks(CURL* easy) {
   return curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, &on_debug) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_DEBUGDATA, this) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &on_header) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_HEADERDATA, this) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_READFUNCTION, &on_read) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_READDATA, this) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, &on_progress) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_XFERINFODATA, this) == CURLE_OK;
+         curl_easy_setopt(easy, CURLOPT_DEBUGDATA, this) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &on_header) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_HEADERDATA, this) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_READFUNCTION, &on_read) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_READDATA, this) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, &on_progress) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_XFERINFODATA, this) == CURLE_OK;
 }
 
 // What goes out. It has credentials: it is looked at, never kept.

@@ -19,7 +19,8 @@ bool is_ascii(std::string_view text) {
 }
 
 std::string base64(std::string_view bytes) {
-  const std::unique_ptr<gchar, decltype(&g_free)> text(g_base64_encode(reinterpret_cast<const guchar*>(bytes.data()), bytes.size()), &g_free);
+  const std::unique_ptr<gchar, decltype(&g_free)> text(g_base64_encode(reinterpret_cast<const guchar*>(bytes.data()), bytes.size()),
+                                                       &g_free);
   return text.get();
 }
 
@@ -93,7 +94,9 @@ std::string quoted(std::string_view text) {
 }
 
 bool is_atoms(std::string_view name) {
-  return std::all_of(name.begin(), name.end(), [](char c) { return g_ascii_isalnum(c) || std::string_view(" !#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos; });
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return g_ascii_isalnum(c) || std::string_view(" !#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
+  });
 }
 
 constexpr size_t kLongestQuoted = 60;

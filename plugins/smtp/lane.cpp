@@ -24,7 +24,8 @@ void start_library() {
 Lane::Lane(const Server& server, const Cleaner& clean, const Halt& halt) : server_(server), clean_(clean), halt_(halt) {
   start_library();
   multi_.reset(curl_multi_init());
-  if (!multi_ || curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK) throw std::runtime_error("libcurl refuses to be set up");
+  if (!multi_ || curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK)
+    throw std::runtime_error("libcurl refuses to be set up");
 }
 
 Outcome Lane::send(const Message& message, SteadyTime deadline, const std::function<void()>& tick) {

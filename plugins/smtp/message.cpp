@@ -15,8 +15,9 @@ namespace {
 constexpr size_t kMaxSubject = 2'000, kMaxHeaderName = 76, kMaxHeaderValue = 8 << 10, kMaxMessageId = 250;
 
 // Those that the mail has by itself, or that only servers write.
-constexpr std::string_view kOwnHeaders[] = {"from",     "to",      "cc",          "bcc",          "reply-to",   "subject",    "date",
-                                            "sender",   "received", "message-id", "mime-version", "resent-bcc", "return-path", "auto-submitted"};
+constexpr std::string_view kOwnHeaders[] = {"from",         "to",         "cc",          "bcc",           "reply-to",
+                                            "subject",      "date",       "sender",      "received",      "message-id",
+                                            "mime-version", "resent-bcc", "return-path", "auto-submitted"};
 
 std::string to_lower(std::string_view text) {
   std::string lower(text);
@@ -30,7 +31,8 @@ void check_headers(const Draft& draft) {
     const auto& [name, value] = draft.headers[i];
     const std::string field = "headers[" + std::to_string(i) + "]";
     const bool token = std::all_of(name.begin(), name.end(), [](char c) { return g_ascii_isalnum(c) || c == '-' || c == '_'; });
-    if (name.empty() || name.size() > kMaxHeaderName || !token) throw Refused(field + ": a header's name must be 1 to 76 letters, digits, '-' and '_'");
+    if (name.empty() || name.size() > kMaxHeaderName || !token)
+      throw Refused(field + ": a header's name must be 1 to 76 letters, digits, '-' and '_'");
     const std::string lower = to_lower(name);
     const bool own = std::find(std::begin(kOwnHeaders), std::end(kOwnHeaders), lower) != std::end(kOwnHeaders);
     if (own || lower.starts_with("content-")) throw Refused(field + ": this header is written by the gateway itself");
@@ -48,13 +50,15 @@ void check_text(std::string_view field, std::string_view text) {
 void check_message_id(std::string_view id) {
   const bool visible = std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 0x7f && c != '<' && c != '>'; });
   const size_t at = id.find('@');
-  if (!visible || id.size() > kMaxMessageId || at == 0 || at >= id.size() - 1) throw Refused("message_id: it must be of the form unique@domain");
+  if (!visible || id.size() > kMaxMessageId || at == 0 || at >= id.size() - 1)
+    throw Refused("message_id: it must be of the form unique@domain");
 }
 
 void check(const Draft& draft) {
   if (draft.from.address.empty()) throw Refused("from: it is missing");
   if (draft.to.empty() && draft.cc.empty() && draft.bcc.empty()) throw Refused("to: there is no recipient");
-  if (draft.text.empty() && draft.html.empty() && draft.attachments.empty()) throw Refused("text: there is neither text, html nor an attachment");
+  if (draft.text.empty() && draft.html.empty() && draft.attachments.empty())
+    throw Refused("text: there is neither text, html nor an attachment");
   if (draft.attachments.size() > Message::kMaxAttachments) throw Refused("attachments: more than 100");
   check_line("subject", draft.subject);
   if (draft.subject.size() > kMaxSubject) throw Refused("subject: it has more than 2000 bytes");
@@ -167,7 +171,8 @@ std::shared_ptr<const Message> Message::compose(const Draft& draft) {
   message->sender_ = draft.from.address;
   message->recipients_ = std::move(recipients);
   message->needs_smtputf8_ = any_beyond_ascii(draft);
-  const std::unique_ptr<GMimeFormatOptions, decltype(&g_mime_format_options_free)> format(g_mime_format_options_new(), &g_mime_format_options_free);
+  const std::unique_ptr<GMimeFormatOptions, decltype(&g_mime_format_options_free)> format(g_mime_format_options_new(),
+                                                                                          &g_mime_format_options_free);
   g_mime_format_options_set_newline_format(format.get(), GMIME_NEWLINE_FORMAT_DOS);
   if (g_mime_object_write_to_stream(GMIME_OBJECT(made.get()), format.get(), message->spool_.stream()) < 0) {
     throw std::runtime_error("a mail cannot be written: the disk of temporary files may be full, or an attachment cannot be read");

@@ -71,7 +71,9 @@ void set_content(GMimePart* part, GMimeStream* stream, GMimeContentEncoding enco
   g_mime_part_set_content_encoding(part, wanted);
 }
 
-Ref<GMimeStream> stream_of(std::string_view bytes) { return Ref<GMimeStream>(g_mime_stream_mem_new_with_buffer(bytes.data(), bytes.size())); }
+Ref<GMimeStream> stream_of(std::string_view bytes) {
+  return Ref<GMimeStream>(g_mime_stream_mem_new_with_buffer(bytes.data(), bytes.size()));
+}
 
 // The file as long as it is now; it may grow while it is read.
 Ref<GMimeStream> open_file(std::string_view field, const std::string& path, uint64_t& size) {
@@ -95,13 +97,15 @@ Ref<GMimeContentType> content_type_of(std::string_view field, const std::string&
     refuse(field, "content_type", "it must be of the form image/png");
   }
   Ref<GMimeContentType> type(g_mime_content_type_parse(nullptr, given.c_str()));
-  const bool holds_parts = g_mime_content_type_is_type(type.get(), "multipart", "*") || g_mime_content_type_is_type(type.get(), "message", "*");
+  const bool holds_parts =
+      g_mime_content_type_is_type(type.get(), "multipart", "*") || g_mime_content_type_is_type(type.get(), "message", "*");
   if (holds_parts) refuse(field, "content_type", "such a part cannot be attached; use application/octet-stream");
   return type;
 }
 
 void check_content_id(std::string_view field, std::string_view id) {
-  const bool fits = id.size() <= kMaxContentId && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 0x7f && c != '<' && c != '>'; });
+  const bool fits =
+      id.size() <= kMaxContentId && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 0x7f && c != '<' && c != '>'; });
   if (!fits) refuse(field, "content_id", "it must be 1 to 200 ASCII characters without blanks, '<' and '>'");
 }
 
@@ -124,10 +128,13 @@ Ref<GMimeObject> attached_part(std::string_view field, const Attachment& attachm
   if (attachment.file_name.size() > kMaxFileName) refuse(field, "file_name", "it has more than 255 bytes");
   const Ref<GMimeContentType> type = content_type_of(field, attachment.content_type);
   check_content_id(field, attachment.content_id);
-  if (!attachment.bytes.empty() && !attachment.path.empty()) refuse(field, "path", "an attachment is made of bytes or of a file, not of both");
+  if (!attachment.bytes.empty() && !attachment.path.empty())
+    refuse(field, "path", "an attachment is made of bytes or of a file, not of both");
   size = attachment.bytes.size();
   const Ref<GMimeStream> stream = attachment.path.empty() ? stream_of(attachment.bytes) : open_file(field, attachment.path, size);
-  if (size > most) throw Refused(std::string(field) + ": the mail gets too large; all its parts may have " + std::to_string(Message::kMaxContent >> 20) + " MiB");
+  if (size > most)
+    throw Refused(std::string(field) + ": the mail gets too large; all its parts may have " + std::to_string(Message::kMaxContent >> 20) +
+                  " MiB");
 
   Ref<GMimePart> part(g_mime_part_new());
   GMimeObject* object = GMIME_OBJECT(part.get());

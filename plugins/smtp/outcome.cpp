@@ -23,7 +23,8 @@ bool is_certificate_fault(CURLcode code) {
 Verdict from_curl(const Dialogue& dialogue, const Ending& ending, const Cleaner& clean) {
   const std::string detail = ending.curl_text.empty() ? curl_easy_strerror(ending.code) : clean(ending.curl_text);
   const std::string where = std::string(" (at ") + name_of(dialogue.step()) + ")";
-  if (is_certificate_fault(ending.code)) return {Class::kTls, 0, "the server's certificate is not accepted; check host and ca_file: " + detail};
+  if (is_certificate_fault(ending.code))
+    return {Class::kTls, 0, "the server's certificate is not accepted; check host and ca_file: " + detail};
   if (ending.code == CURLE_USE_SSL_FAILED) return {Class::kTls, 0, "the server offers no STARTTLS; nothing is sent in clear"};
   if (ending.code == CURLE_LOGIN_DENIED) return {Class::kAuth, 0, "the server offers none of the allowed AUTH mechanisms"};
   if (ending.code == CURLE_WEIRD_SERVER_REPLY && dialogue.step() == Step::kStartTls) {
@@ -38,15 +39,18 @@ Verdict judge_all(const Dialogue& dialogue, const Ending& ending, const Cleaner&
   const Reply& final = dialogue.final_reply();
   if (final.code != 0) return from_reply(final, dialogue.body_sent() ? Step::kEnd : Step::kCommand, clean);
   if (dialogue.body_sent()) {
-    return {Class::kAmbiguous, 0, "the connection was lost after the mail was sent, before the server said that it has it: it may arrive twice"};
+    return {Class::kAmbiguous, 0,
+            "the connection was lost after the mail was sent, before the server said that it has it: it may arrive twice"};
   }
   switch (dialogue.objection()) {
-    case Dialogue::Objection::kEndless: return {Class::kTransient, 0, std::string("the server's reply does not end: ") + name_of(dialogue.step())};
+    case Dialogue::Objection::kEndless:
+      return {Class::kTransient, 0, std::string("the server's reply does not end: ") + name_of(dialogue.step())};
     case Dialogue::Objection::kNoAuth: return {Class::kAuth, 0, "the server offers no AUTH, though a user is configured"};
     case Dialogue::Objection::kNoSmtpUtf8: return {Class::kPermanent, 0, "the server takes no addresses beyond ASCII: it lacks SMTPUTF8"};
     case Dialogue::Objection::kNone: break;
   }
-  if (ending.stop == Stop::kDeadline) return {Class::kTransient, 0, std::string("not sent in time; the server was silent at ") + name_of(dialogue.step())};
+  if (ending.stop == Stop::kDeadline)
+    return {Class::kTransient, 0, std::string("not sent in time; the server was silent at ") + name_of(dialogue.step())};
   if (ending.stop == Stop::kClosing) return {Class::kTransient, 0, "not sent: the gateway is being stopped"};
   if (is_certificate_fault(ending.code)) return from_curl(dialogue, ending, clean);
   const Reply& last = dialogue.reply();
@@ -60,9 +64,11 @@ Verdict judge_all(const Dialogue& dialogue, const Ending& ending, const Cleaner&
 // All were refused: there is hope when there is for one.
 void sum_up(Outcome& outcome) {
   if (outcome.recipients.empty() || outcome.result == Class::kDone) return;
-  const bool all_the_same = std::all_of(outcome.recipients.begin(), outcome.recipients.end(), [&](const auto& one) { return one.result == outcome.result; });
+  const bool all_the_same =
+      std::all_of(outcome.recipients.begin(), outcome.recipients.end(), [&](const auto& one) { return one.result == outcome.result; });
   if (all_the_same || outcome.result != Class::kPermanent) return;
-  const auto hope = std::find_if(outcome.recipients.begin(), outcome.recipients.end(), [](const auto& one) { return one.result != Class::kPermanent; });
+  const auto hope =
+      std::find_if(outcome.recipients.begin(), outcome.recipients.end(), [](const auto& one) { return one.result != Class::kPermanent; });
   if (hope == outcome.recipients.end()) return;
   outcome.result = hope->result;
   outcome.code = hope->code;

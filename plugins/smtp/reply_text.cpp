@@ -9,7 +9,8 @@ namespace smtp {
 namespace {
 
 std::string base64(const std::string& bytes) {
-  const std::unique_ptr<gchar, decltype(&g_free)> text(g_base64_encode(reinterpret_cast<const guchar*>(bytes.data()), bytes.size()), &g_free);
+  const std::unique_ptr<gchar, decltype(&g_free)> text(g_base64_encode(reinterpret_cast<const guchar*>(bytes.data()), bytes.size()),
+                                                       &g_free);
   return text.get();
 }
 

@@ -16,7 +16,8 @@ const json kNothing;
 }  // namespace
 
 bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
+  return !text.empty() && text.size() <= 64 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
 }
 
 std::optional<milliseconds> read_duration(std::string_view text) {
@@ -43,7 +44,8 @@ const json* Section::find(const char* name) {
 }
 
 void Section::fault(std::string_view name, std::string_view text) const {
-  report_(name.empty() ? pointer_ : pointer_ + postern::pointer_to(name), std::string(name) + (name.empty() ? "" : " ") + std::string(text));
+  report_(name.empty() ? pointer_ : pointer_ + postern::pointer_to(name),
+          std::string(name) + (name.empty() ? "" : " ") + std::string(text));
 }
 
 std::vector<std::string> Section::names() const {

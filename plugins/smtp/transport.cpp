@@ -112,7 +112,8 @@ void Transport::drop_overdue() {
     const SteadyTime now = steady_clock::now();
     while (!jobs_.empty() && jobs_.front().deadline <= now) overdue.push_back(pop());
   }
-  for (Job& job : overdue) end(job, same_for_all(Class::kTransient, "not sent: no connection was free before its deadline", job.message->recipients()));
+  for (Job& job : overdue)
+    end(job, same_for_all(Class::kTransient, "not sent: no connection was free before its deadline", job.message->recipients()));
 }
 
 void Transport::note(const Outcome& outcome) {

@@ -53,8 +53,8 @@ TEST(SmtpAddress, ALocalPartBeyondAsciiNeedsSmtpUtf8) {
 }
 
 TEST(SmtpAddress, LineBreaksAndNulAreRefusedWhereverTheyStand) {
-  for (const std::string& text : {std::string("a@b.example\r\nRCPT TO:<c@d>"), std::string("Ann\nBcc: x@y <a@b.example>"), std::string("a\r@b.example"),
-                                  std::string("a@b.example\n")}) {
+  for (const std::string& text : {std::string("a@b.example\r\nRCPT TO:<c@d>"), std::string("Ann\nBcc: x@y <a@b.example>"),
+                                  std::string("a\r@b.example"), std::string("a@b.example\n")}) {
     EXPECT_EQ(refusal(text), "to[0]: a line break is not allowed");
   }
   EXPECT_EQ(refusal(std::string("a\0@b.example", 12)), "to[0]: a NUL byte is not allowed");
@@ -63,14 +63,33 @@ TEST(SmtpAddress, LineBreaksAndNulAreRefusedWhereverTheyStand) {
 }
 
 TEST(SmtpAddress, WhatIsNoAddressIsRefusedWithItsReasonAlone) {
-  const std::string longest = std::string(64, 'a') + "@" + std::string(63, 'b') + "." + std::string(63, 'c') + "." + std::string(57, 'd') + ".ex";
+  const std::string longest =
+      std::string(64, 'a') + "@" + std::string(63, 'b') + "." + std::string(63, 'c') + "." + std::string(57, 'd') + ".ex";
   ASSERT_EQ(longest.size(), 253u);
   EXPECT_EQ(refusal(longest), "accepted");
   EXPECT_EQ(refusal(longest + "ab"), "to[0]: the address has more than 254 bytes");
   EXPECT_EQ(refusal(std::string(65, 'a') + "@b.example"), "to[0]: more than 64 bytes stand before the '@'");
-  for (const char* text : {"", "ann", "@example.com", "ann@", "a b@example.com", "<ann@example.com", "ann@example.com>x", "a <b@c.example> <d@e.example>",
-                           ".a@b.example", "a..b@c.example", "a.@b.example", "a@b..example", "a@-b.example", "a@b.example.", "a@[300.1.1.1]", "a@b c",
-                           "a@b@c.example", "\"a@b.example", "Ann \"x <a@b.example>", "a<b>@c.example", "a@<b>"}) {
+  for (const char* text : {"",
+                           "ann",
+                           "@example.com",
+                           "ann@",
+                           "a b@example.com",
+                           "<ann@example.com",
+                           "ann@example.com>x",
+                           "a <b@c.example> <d@e.example>",
+                           ".a@b.example",
+                           "a..b@c.example",
+                           "a.@b.example",
+                           "a@b..example",
+                           "a@-b.example",
+                           "a@b.example.",
+                           "a@[300.1.1.1]",
+                           "a@b c",
+                           "a@b@c.example",
+                           "\"a@b.example",
+                           "Ann \"x <a@b.example>",
+                           "a<b>@c.example",
+                           "a@<b>"}) {
     const std::string why = refusal(text);
     EXPECT_THAT(why, HasSubstr("to[0]: ")) << text;
     if (std::string_view(text).size() > 3) {
@@ -80,8 +99,8 @@ TEST(SmtpAddress, WhatIsNoAddressIsRefusedWithItsReasonAlone) {
 }
 
 TEST(SmtpAddress, EachAddressOnce) {
-  const std::vector<Mailbox> all = {parse_mailbox("to", "A <a@b.example>"), parse_mailbox("to", "a@B.example"), parse_mailbox("to", "A@b.example"),
-                                    parse_mailbox("to", "c@b.example")};
+  const std::vector<Mailbox> all = {parse_mailbox("to", "A <a@b.example>"), parse_mailbox("to", "a@B.example"),
+                                    parse_mailbox("to", "A@b.example"), parse_mailbox("to", "c@b.example")};
   EXPECT_THAT(unique_addresses(all), ElementsAre("a@b.example", "A@b.example", "c@b.example"));
 }
 

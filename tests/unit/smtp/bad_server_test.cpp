@@ -60,7 +60,8 @@ TEST_F(SmtpBadServer, ADropAtEachStepIsTransientAndAfterTheDotAmbiguous) {
     serve({rules(step, "!drop")}, "starttls");
     log_in();
     const Outcome outcome = send();
-    EXPECT_EQ(outcome.result, step == std::string(".") ? Class::kAmbiguous : Class::kTransient) << step << ": " << name_of(outcome.result) << " " << outcome.text;
+    EXPECT_EQ(outcome.result, step == std::string(".") ? Class::kAmbiguous : Class::kTransient)
+        << step << ": " << name_of(outcome.result) << " " << outcome.text;
     EXPECT_EQ(mail_server_->events("connected"), 1u) << step;
     transport_.reset();
   }
@@ -135,7 +136,8 @@ TEST_F(SmtpBadServer, RepliesWithoutEndAreCutOff) {
       if (reply == std::string("!flood")) {
         EXPECT_EQ(outcome.result, step == std::string(".") ? Class::kAmbiguous : Class::kTransient) << step << ": " << outcome.text;
         if (step != std::string(".")) {
-          EXPECT_THAT(outcome.text, ::testing::AnyOf(HasSubstr("does not end"), HasSubstr("Too large response"))) << step;  // libcurl's own bound
+          EXPECT_THAT(outcome.text, ::testing::AnyOf(HasSubstr("does not end"), HasSubstr("Too large response")))
+              << step;  // libcurl's own bound
         }
       }
       transport_.reset();
@@ -194,8 +196,10 @@ TEST_F(SmtpBadServer, OldTlsIsNoTls) {
 }
 
 TEST_F(SmtpBadServer, NoTextHasASecret) {
-  serve({{{"replies", {{"challenge", "535-first line\r\n535 5.7.8 no " + std::string(kPassword) + " nor " + encoded(kPassword) + " nor " +
-                                                  encoded(std::string(1, '\0') + kUser + std::string(1, '\0') + kPassword) + " \x1b[31m" + std::string(3'000, 'z')}}}}},
+  serve({{{"replies",
+           {{"challenge", "535-first line\r\n535 5.7.8 no " + std::string(kPassword) + " nor " + encoded(kPassword) + " nor " +
+                              encoded(std::string(1, '\0') + kUser + std::string(1, '\0') + kPassword) + " \x1b[31m" +
+                              std::string(3'000, 'z')}}}}},
         "starttls");
   log_in();
   const Outcome outcome = send();
@@ -234,7 +238,8 @@ TEST_F(SmtpBadServer, CloseIsBoundedAndAnswersEveryMailOnce) {
     serve({rules(step, "!hang")});
     server_.connections = 2;
     std::atomic<int> answers{0};
-    for (int i = 0; i < 50; ++i) transport().submit(Message::compose(draft()), [&](const Outcome& outcome) { answers += outcome.result != Class::kDone; });
+    for (int i = 0; i < 50; ++i)
+      transport().submit(Message::compose(draft()), [&](const Outcome& outcome) { answers += outcome.result != Class::kDone; });
     ASSERT_TRUE(eventually(milliseconds(5'000), [&] { return mail_server_->events("connected") == 2; }));
     const auto began = steady_clock::now();
     transport().close(milliseconds(300));
@@ -324,7 +329,8 @@ TEST_F(SmtpBadServer, TheProbeTellsWhatIsWrong) {
     EXPECT_EQ(result.result, one.result) << one.rules << " " << result.text;
     EXPECT_LT(steady_clock::now() - began, milliseconds(6'000)) << one.rules;
     if (one.rules.empty()) {
-      EXPECT_THAT(mail_server_->commands(), ::testing::ElementsAre("EHLO gateway.example.com", "STARTTLS", "EHLO gateway.example.com", "AUTH PLAIN", ::testing::_, "NOOP", "QUIT"));
+      EXPECT_THAT(mail_server_->commands(), ::testing::ElementsAre("EHLO gateway.example.com", "STARTTLS", "EHLO gateway.example.com",
+                                                                   "AUTH PLAIN", ::testing::_, "NOOP", "QUIT"));
     }
     expect_no_secret_in_clear();
   }

@@ -41,7 +41,8 @@ TEST(Smtp, MissingConfigIsToldAtOnce) {
                                                   " from is missing: the sender, as from: Postern <postern@example.com>"));
   EXPECT_THAT(faults(nullptr), Contains(HasSubstr("host is missing")));
   EXPECT_THAT(faults(json::array()), ElementsAre(" config must be a mapping"));
-  EXPECT_THAT(faults({{"host", "h"}, {"from", "a@b.example"}, {"user", "u"}}), ElementsAre("/user user needs a password or an access_token"));
+  EXPECT_THAT(faults({{"host", "h"}, {"from", "a@b.example"}, {"user", "u"}}),
+              ElementsAre("/user user needs a password or an access_token"));
 }
 
 TEST(SmtpConfig, DefaultsFollowTheTlsMode) {
@@ -52,9 +53,18 @@ TEST(SmtpConfig, DefaultsFollowTheTlsMode) {
   EXPECT_EQ(read(base()).server.connections, 4u);
   EXPECT_EQ(read(base()).from.address, "postern@example.com");
   EXPECT_TRUE(read(base()).health.connect);
-  const smtp::Config all = read({{"host", "127.0.0.1"}, {"tls", "none"}, {"user", "u"}, {"password", "p"}, {"auth", {"login", "plain"}}, {"from", "a@b.example"},
-                                 {"reply_to", "Ann <c@d.example>"}, {"ehlo_name", "[192.0.2.1]"}, {"connections", 8}, {"connect_timeout", "5s"},
-                                 {"deadline", "90s"}, {"health", {{"connect", false}, {"every", "1h"}}}});
+  const smtp::Config all = read({{"host", "127.0.0.1"},
+                                 {"tls", "none"},
+                                 {"user", "u"},
+                                 {"password", "p"},
+                                 {"auth", {"login", "plain"}},
+                                 {"from", "a@b.example"},
+                                 {"reply_to", "Ann <c@d.example>"},
+                                 {"ehlo_name", "[192.0.2.1]"},
+                                 {"connections", 8},
+                                 {"connect_timeout", "5s"},
+                                 {"deadline", "90s"},
+                                 {"health", {{"connect", false}, {"every", "1h"}}}});
   EXPECT_EQ(all.server.port, 25);
   EXPECT_THAT(all.server.mechanisms, ElementsAre("LOGIN", "PLAIN"));
   EXPECT_EQ(all.reply_to->name, "Ann");
@@ -87,11 +97,14 @@ TEST(SmtpConfig, OneLineEachFault) {
       {with("/templates/a~1b", json::object()), "/templates/a/b a template's name must be 1 to 64 letters, digits, '_' and '-'"},
       {with("/templates/t", {{"text", "x"}}), "/templates/t a template needs a subject"},
       {with("/templates/t", {{"subject", "x"}}), "/templates/t a template needs text, html, text_file or html_file"},
-      {with("/templates/t", {{"subject", "x"}, {"text", "a\n{{#b}}"}}), "/templates/t/text line 2, column 1: the section 'b' is not closed"},
+      {with("/templates/t", {{"subject", "x"}, {"text", "a\n{{#b}}"}}),
+       "/templates/t/text line 2, column 1: the section 'b' is not closed"},
       {with("/templates/t", {{"subject", "{{x"}, {"text", "a"}}), "/templates/t/subject line 1, column 1: this tag is not closed by }}"},
-      {with("/templates/t", {{"subject", "x"}, {"text_file", "/nonexistent"}}), "/templates/t/text_file text_file cannot be opened: No such file or directory"},
+      {with("/templates/t", {{"subject", "x"}, {"text_file", "/nonexistent"}}),
+       "/templates/t/text_file text_file cannot be opened: No such file or directory"},
       {with("/templates/t", {{"subject", "x"}, {"text_file", "/tmp"}}), "/templates/t/text_file text_file is not a file"},
-      {with("/templates/t", {{"subject", "x"}, {"text", "a"}, {"text_file", "/tmp/x"}}), "/templates/t/text_file text_file stands beside text; one of them is the template"},
+      {with("/templates/t", {{"subject", "x"}, {"text", "a"}, {"text_file", "/tmp/x"}}),
+       "/templates/t/text_file text_file stands beside text; one of them is the template"},
       {with("/templates/t", {{"subject", "x"}, {"text", "a"}, {"htm", "a"}}), "/templates/t/htm unknown key 'htm'; did you mean 'html'?"},
       {with("/templates", 7), "/templates must be a mapping"},
   };
@@ -102,7 +115,8 @@ TEST(SmtpConfig, OneLineEachFault) {
 TEST(SmtpConfig, TemplatesFromFiles) {
   const Folder folder;
   json config = base();
-  config["templates"]["sms"] = {{"subject", "SMS from {{from}}"}, {"text_file", folder.file("t", "{{text}}")}, {"html_file", folder.file("h", "<p>{{text}}</p>")}};
+  config["templates"]["sms"] = {
+      {"subject", "SMS from {{from}}"}, {"text_file", folder.file("t", "{{text}}")}, {"html_file", folder.file("h", "<p>{{text}}</p>")}};
   const smtp::Config read_in = read(config);
   const smtp::MailTemplate& sms = read_in.templates.at("sms");
   const json values = {{"from", "+1"}, {"text", "a<b"}};

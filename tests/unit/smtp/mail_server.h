@@ -32,7 +32,11 @@ using std::chrono::steady_clock;
 class MailServer {
  public:
   MailServer(const std::string& program, const json& script)
-      : process_({.program = "/usr/bin/python3", .args = {std::string(POSTERN_MAIL_TOOLS "/") + program, script.dump()}, .env = {}, .out_file = {}, .err_file = {}}) {
+      : process_({.program = "/usr/bin/python3",
+                  .args = {std::string(POSTERN_MAIL_TOOLS "/") + program, script.dump()},
+                  .env = {},
+                  .out_file = {},
+                  .err_file = {}}) {
     const auto told = [this] { return process_.out().starts_with("port ") && process_.out().find('\n') != std::string::npos; };
     if (!postern::testing::eventually(milliseconds(30'000), told)) throw std::runtime_error("no mail server: " + process_.err());
     port_ = static_cast<uint16_t>(std::stoi(process_.out().substr(5)));
@@ -90,7 +94,8 @@ inline std::string decoded(const json& base64) {
   return {reinterpret_cast<const char*>(bytes.get()), size};
 }
 inline std::string encoded(const std::string& bytes) {
-  const std::unique_ptr<gchar, decltype(&g_free)> text(g_base64_encode(reinterpret_cast<const guchar*>(bytes.data()), bytes.size()), &g_free);
+  const std::unique_ptr<gchar, decltype(&g_free)> text(g_base64_encode(reinterpret_cast<const guchar*>(bytes.data()), bytes.size()),
+                                                       &g_free);
   return text.get();
 }
 
@@ -144,7 +149,8 @@ class TransportTest : public ::testing::Test {
   // No form of the credentials came without TLS.
   void expect_no_secret_in_clear() const {
     const std::string clear = mail_server_->in_clear();
-    for (const std::string& secret : {std::string(kPassword), encoded(kPassword), encoded(std::string(1, '\0') + kUser + std::string(1, '\0') + kPassword), std::string("AUTH")}) {
+    for (const std::string& secret : {std::string(kPassword), encoded(kPassword),
+                                      encoded(std::string(1, '\0') + kUser + std::string(1, '\0') + kPassword), std::string("AUTH")}) {
       EXPECT_EQ(clear.find(secret), std::string::npos) << clear;
     }
   }

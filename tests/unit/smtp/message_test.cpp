@@ -64,7 +64,8 @@ TEST(SmtpMessage, TextAlone) {
 TEST(SmtpMessage, TheSameDraftHasTheSameMessageIdAndOnlyOneOfEachHeader) {
   const json first = composed(draft()), second = composed(draft());
   EXPECT_EQ(header(first, "Message-ID"), header(second, "Message-ID"));
-  for (const char* name : {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"}) EXPECT_EQ(header(first, name).size(), 1u) << name;
+  for (const char* name : {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"})
+    EXPECT_EQ(header(first, name).size(), 1u) << name;
 }
 
 TEST(SmtpMessage, BccIsAddressedAndNeverWritten) {
@@ -115,8 +116,10 @@ TEST(SmtpMessage, ImagesAndAttachmentsStandWhereTheyBelong) {
 }
 
 TEST(SmtpMessage, SubjectsComeBackAsTheyWere) {
-  for (const std::string& subject : {std::string("Grüße aus Köln"), repeated("日本語", 80), repeated("x", 1'500), std::string("a =?UTF-8?B?eA==?= b"),
-                                     repeated("word ", 60) + "end", repeated("👩‍👩‍👧 family ", 20) + "end", std::string("tab\tand  two  blanks"), std::string("a")}) {
+  for (const std::string& subject :
+       {std::string("Grüße aus Köln"), repeated("日本語", 80), repeated("x", 1'500), std::string("a =?UTF-8?B?eA==?= b"),
+        repeated("word ", 60) + "end", repeated("👩‍👩‍👧 family ", 20) + "end", std::string("tab\tand  two  blanks"),
+        std::string("a")}) {
     Draft mail = draft();
     mail.subject = subject;
     const json read = composed(mail);
@@ -154,7 +157,8 @@ TEST(SmtpMessage, ALongNameIsSeveralWords) {
 
 TEST(SmtpMessage, AThousandRecipientsAreFolded) {
   Draft mail = draft();
-  for (int i = 1; i < 1'000; ++i) mail.to.push_back(parse_mailbox("to", "Person Ünal " + std::to_string(i) + " <p" + std::to_string(i) + "@example.com>"));
+  for (int i = 1; i < 1'000; ++i)
+    mail.to.push_back(parse_mailbox("to", "Person Ünal " + std::to_string(i) + " <p" + std::to_string(i) + "@example.com>"));
   const json read = composed(mail);
   EXPECT_EQ(read["addresses"]["To"].size(), 1'000u);
   EXPECT_LE(read["wire"]["longest_line"], 78);
@@ -180,9 +184,11 @@ TEST(SmtpMessage, FileNamesAreWrittenTwice) {
 
 TEST(SmtpMessage, LineEndsAreCanonicalAndLongLinesWrapped) {
   Draft mail = draft();
-  mail.text = "one\rtwo\nthree\r\n.\r\n..\n...dots\n\r.\n" + repeated("y", 5'000) + "\n. " + repeated("é ", 300) + "\ntrailing blank \nlast";
+  mail.text =
+      "one\rtwo\nthree\r\n.\r\n..\n...dots\n\r.\n" + repeated("y", 5'000) + "\n. " + repeated("é ", 300) + "\ntrailing blank \nlast";
   const json read = composed(mail);
-  EXPECT_EQ(read["body"]["text"], "one\ntwo\nthree\n.\n..\n...dots\n\n.\n" + repeated("y", 5'000) + "\n. " + repeated("é ", 300) + "\ntrailing blank \nlast\n");
+  EXPECT_EQ(read["body"]["text"],
+            "one\ntwo\nthree\n.\n..\n...dots\n\n.\n" + repeated("y", 5'000) + "\n. " + repeated("é ", 300) + "\ntrailing blank \nlast\n");
   EXPECT_LE(read["wire"]["longest_line"], 76);
 }
 
@@ -245,11 +251,23 @@ TEST(SmtpMessage, WhatWouldInjectIsRefused) {
   EXPECT_EQ(with([](Draft& m) { m.headers = {{"X-A", "1\nBcc: x@y"}}; }), "headers[0]: a line break is not allowed");
   EXPECT_THAT(with([](Draft& m) { m.headers = {{"X-A: 1\r\nX-B", "1"}}; }), StartsWith("headers[0]: a header's name must be"));
   EXPECT_EQ(with([](Draft& m) { m.headers = {{"bCC", "x@y"}}; }), "headers[0]: this header is written by the gateway itself");
-  EXPECT_EQ(with([](Draft& m) { m.headers = {{"Content-Type", "text/html"}}; }), "headers[0]: this header is written by the gateway itself");
+  EXPECT_EQ(with([](Draft& m) {
+              m.headers = {{"Content-Type", "text/html"}};
+            }),
+            "headers[0]: this header is written by the gateway itself");
   EXPECT_EQ(with([](Draft& m) { m.attachments = {{"a\nb", "", "x", "", ""}}; }), "attachments[0].file_name: a line break is not allowed");
-  EXPECT_EQ(with([](Draft& m) { m.attachments = {{"a", "text/x\r\nX: y", "x", "", ""}}; }), "attachments[0].content_type: a line break is not allowed");
-  EXPECT_THAT(with([](Draft& m) { m.attachments = {{"a", "message/rfc822", "x", "", ""}}; }), StartsWith("attachments[0].content_type: such a part"));
-  EXPECT_THAT(with([](Draft& m) { m.html = "x", m.attachments = {{"a", "", "x", "", "a>\r\nX: y"}}; }), StartsWith("attachments[0].content_id: it must"));
+  EXPECT_EQ(with([](Draft& m) {
+              m.attachments = {{"a", "text/x\r\nX: y", "x", "", ""}};
+            }),
+            "attachments[0].content_type: a line break is not allowed");
+  EXPECT_THAT(with([](Draft& m) {
+                m.attachments = {{"a", "message/rfc822", "x", "", ""}};
+              }),
+              StartsWith("attachments[0].content_type: such a part"));
+  EXPECT_THAT(with([](Draft& m) {
+                m.html = "x", m.attachments = {{"a", "", "x", "", "a>\r\nX: y"}};
+              }),
+              StartsWith("attachments[0].content_id: it must"));
   EXPECT_THAT(with([](Draft& m) { m.message_id = "a@b>\r\nX: y"; }), StartsWith("message_id: "));
   EXPECT_EQ(with([](Draft& m) { m.text = "\xff"; }), "text: it is not UTF-8");
   EXPECT_EQ(with([](Draft& m) { m.to.clear(); }), "to: there is no recipient");
@@ -261,7 +279,9 @@ TEST(SmtpMessage, AFileThatIsNotThereIsNoFaultOfTheDraft) {
   Draft mail = draft();
   mail.attachments = {{"a", "", "", "/nonexistent/file", ""}};
   EXPECT_THROW(Message::compose(mail), std::runtime_error);
-  EXPECT_THAT([&] { Message::compose(mail); }, ::testing::Throws<std::runtime_error>(::testing::Property(&std::runtime_error::what, HasSubstr("attachments[0].path: the file cannot be opened"))));
+  EXPECT_THAT([&] { Message::compose(mail); },
+              ::testing::Throws<std::runtime_error>(
+                  ::testing::Property(&std::runtime_error::what, HasSubstr("attachments[0].path: the file cannot be opened"))));
 }
 
 }  // namespace

@@ -26,21 +26,29 @@ std::string fault(const std::string& source) {
   return "none";
 }
 
-const json kValues = {{"event", {{"data", {{"from", "+1 <555>"}, {"count", 3}, {"price", 1.5}, {"yes", true}, {"no", false}, {"none", nullptr}, {"empty", ""}}}}},
-                      {"items", {{{"name", "a"}}, {{"name", "b"}}}},
-                      {"nothing", json::array()}};
+const json kValues = {
+    {"event",
+     {{"data", {{"from", "+1 <555>"}, {"count", 3}, {"price", 1.5}, {"yes", true}, {"no", false}, {"none", nullptr}, {"empty", ""}}}}},
+    {"items", {{{"name", "a"}}, {{"name", "b"}}}},
+    {"nothing", json::array()}};
 
 TEST(SmtpTemplates, DottedNamesSectionsAndNumbers) {
-  EXPECT_EQ(rendered(TemplateKind::kText, "From {{event.data.from}}: {{event.data.count}} {{ event.data.price }}", kValues), "From +1 <555>: 3 1.5");
+  EXPECT_EQ(rendered(TemplateKind::kText, "From {{event.data.from}}: {{event.data.count}} {{ event.data.price }}", kValues),
+            "From +1 <555>: 3 1.5");
   EXPECT_EQ(rendered(TemplateKind::kText, "{{#items}}{{name}},{{/items}}{{^nothing}}none{{/nothing}}", kValues), "a,b,none");
-  EXPECT_EQ(rendered(TemplateKind::kText, "{{#event.data.yes}}yes {{event.data.yes}}{{/event.data.yes}}{{#event.data.no}}no{{/event.data.no}}", kValues), "yes true");
-  EXPECT_EQ(rendered(TemplateKind::kText, "{{^event.data.empty}}e{{/event.data.empty}}{{^event.data.none}}n{{/event.data.none}}[{{absent.name}}]", kValues), "en[]");
+  EXPECT_EQ(rendered(TemplateKind::kText,
+                     "{{#event.data.yes}}yes {{event.data.yes}}{{/event.data.yes}}{{#event.data.no}}no{{/event.data.no}}", kValues),
+            "yes true");
+  EXPECT_EQ(rendered(TemplateKind::kText,
+                     "{{^event.data.empty}}e{{/event.data.empty}}{{^event.data.none}}n{{/event.data.none}}[{{absent.name}}]", kValues),
+            "en[]");
   EXPECT_EQ(rendered(TemplateKind::kText, "{{#event}}{{#data}}{{from}}{{/data}}{{/event}}{{! a comment }}", kValues), "+1 <555>");
 }
 
 TEST(SmtpTemplates, OnlyHtmlIsEscaped) {
   const json values = {{"x", "<a href=\"'\">&"}};
-  EXPECT_EQ(rendered(TemplateKind::kHtml, "{{x}}|{{{x}}}|{{&x}}", values), "&lt;a href=&quot;&apos;&quot;&gt;&amp;|<a href=\"'\">&|<a href=\"'\">&");
+  EXPECT_EQ(rendered(TemplateKind::kHtml, "{{x}}|{{{x}}}|{{&x}}", values),
+            "&lt;a href=&quot;&apos;&quot;&gt;&amp;|<a href=\"'\">&|<a href=\"'\">&");
   EXPECT_EQ(rendered(TemplateKind::kText, "{{x}}", values), "<a href=\"'\">&");
   EXPECT_EQ(rendered(TemplateKind::kSubject, "{{x}}", values), "<a href=\"'\">&");
 }

@@ -88,7 +88,8 @@ TEST_F(SmtpTransport, ATokenIsSentAsXoauth2) {
 }
 
 TEST_F(SmtpTransport, ARefusedTokenIsARefusedLogin) {
-  serve({{{"capabilities", {"AUTH XOAUTH2"}}, {"replies", {{"challenge", "334 eyJzdGF0dXMiOiI0MDAifQ==\r\n535 5.7.8 bad token"}}}}}, "starttls");
+  serve({{{"capabilities", {"AUTH XOAUTH2"}}, {"replies", {{"challenge", "334 eyJzdGF0dXMiOiI0MDAifQ==\r\n535 5.7.8 bad token"}}}}},
+        "starttls");
   server_.user = kUser;
   server_.access_token = kToken;
   const Outcome outcome = send();
@@ -118,7 +119,10 @@ TEST_F(SmtpTransport, AServerWithoutAuthIsNotGivenMailsOfAUser) {
 }
 
 TEST_F(SmtpTransport, EachRecipientHasItsOwnOutcome) {
-  serve({{{"replies", {{"RCPT TO:<gone@", "550 5.1.1 no such user"}, {"RCPT TO:<busy@", "450 4.2.1 mailbox busy"}, {"RCPT TO:<full@", "552 too many recipients"}}}}});
+  serve({{{"replies",
+           {{"RCPT TO:<gone@", "550 5.1.1 no such user"},
+            {"RCPT TO:<busy@", "450 4.2.1 mailbox busy"},
+            {"RCPT TO:<full@", "552 too many recipients"}}}}});
   const Outcome outcome = send(to({"ann@example.com", "gone@example.com", "busy@example.com", "full@example.com", "bob@example.com"}));
   EXPECT_EQ(outcome.result, Class::kDone);
   std::vector<Class> classes;
