@@ -16,6 +16,8 @@ namespace {
 using websocket::Class;
 using websocket::Kind;
 
+static_assert(websocket::kSilent == POSTERN_REASON_SILENT);
+
 constexpr size_t kMaxQueued = 64 << 20, kMaxMessage = 64 << 20;
 
 std::vector<std::string> split(std::string_view list) {
@@ -62,9 +64,9 @@ postern_status accept(postern_host* host, postern_reply* handle, postern_str pro
     auto plugin = reply ? reply->plugin() : nullptr;
     if (!plugin) return fail(POSTERN_E_GONE, "the reply was given back before");
     if (calls == nullptr) return fail(POSTERN_E_INVALID, "a session needs calls");
-    auto lane = host->sessions.choose();
-    if (!lane) return to_abi(lane.status());
-    auto made = PluginSession::make(*host, **lane, sized(calls), user, limits_of(sized(limits)), std::move(plugin));
+    auto place = host->sessions.choose();
+    if (!place) return to_abi(place.status());
+    auto made = PluginSession::make(*host, place->lane(), sized(calls), user, limits_of(sized(limits)), std::move(plugin));
     if (session != nullptr) *session = handle_of(*made);
     Status accepted = reply->accept(split(view(protocols)), taker_for(made));
     handles.release_detached(handle);
@@ -119,9 +121,9 @@ postern_status connect(postern_host* host, const postern_connect_desc* desc, con
     const postern_connect_desc theirs = sized(desc);
     websocket::Destination destination;
     if (Status s = read_destination(*host, theirs, destination); !s) return to_abi(s);
-    auto lane = host->sessions.choose();
-    if (!lane) return to_abi(lane.status());
-    plugin::SessionLanes::Lane& at = beside == nullptr ? **lane : session_of(beside).lane();
+    auto place = host->sessions.choose();
+    if (!place) return to_abi(place.status());
+    plugin::SessionLanes::Lane& at = beside == nullptr ? place->lane() : session_of(beside).lane();
     auto made = PluginSession::make(*host, at, sized(calls), user, limits_of(theirs.limits), std::move(plugin));
     if (session != nullptr) *session = handle_of(*made);
     made->begin(std::move(destination));

@@ -37,10 +37,10 @@ SessionLanes::~SessionLanes() {
   }
 }
 
-Result<SessionLanes::Lane*> SessionLanes::choose() {
+Result<SessionLanes::Place> SessionLanes::choose() {
+  MutexLock lock(mutex_);
   if (closed_) return Status(Code::kGone, "the plugin is about to end");
   if (!open_) return Status(Code::kUnavailable, "the plugin is not active");
-  MutexLock lock(mutex_);
   if (sessions_.size() >= kMaxSessions) return Status(Code::kLimit, "there are too many sessions");
   while (lanes_.size() < lanes_for_machine()) {
     auto lane = std::make_unique<Lane>();
@@ -55,7 +55,14 @@ Result<SessionLanes::Lane*> SessionLanes::choose() {
     lanes_.push_back(std::move(lane));
   }
   const auto least = std::min_element(lanes_.begin(), lanes_.end(), [](const auto& a, const auto& b) { return a->sessions < b->sessions; });
-  return least->get();
+  ++places_;
+  return Place(*this, **least);
+}
+
+void SessionLanes::give_back() {
+  MutexLock lock(mutex_);
+  --places_;
+  changed_.notify_all();
 }
 
 uint64_t SessionLanes::add(Lane& lane, std::weak_ptr<Session> session) {
@@ -120,16 +127,20 @@ void SessionLanes::on_each(const std::function<void(Session&)>& task) {
 }
 
 void SessionLanes::close(uint16_t code, std::string_view reason) {
-  if (closed_.exchange(true)) return;
+  {
+    MutexLock lock(mutex_);  // whoever chooses now has chosen before, or does not any more
+    if (closed_.exchange(true)) return;
+  }
   on_each([code, reason = std::string(reason)](Session& session) { session.close(code, reason); });
 }
 
 bool SessionLanes::wait_until_empty(int64_t until_ms) {
   MutexLock lock(mutex_);
-  for (int64_t now = steady_ms(); !sessions_.empty() && now < until_ms; now = steady_ms()) {
+  const auto empty = [this]() REQUIRES(mutex_) { return sessions_.empty() && places_ == 0; };
+  for (int64_t now = steady_ms(); !empty() && now < until_ms; now = steady_ms()) {
     changed_.wait_for(mutex_, std::chrono::milliseconds(until_ms - now));
   }
-  return sessions_.empty();
+  return empty();
 }
 
 bool SessionLanes::stop(int64_t until_ms) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/base/mutex.h"
@@ -50,6 +51,22 @@ class SessionLanes {
     virtual void abort(std::string_view reason) = 0;
   };
 
+  // Where a session may begin: no lane ends until it is given back, so that whoever is between choose() and add() has one.
+  class Place {
+   public:
+    Place(SessionLanes& lanes, Lane& lane) : lanes_(&lanes), lane_(&lane) {}
+    Place(Place&& other) noexcept : lanes_(std::exchange(other.lanes_, nullptr)), lane_(other.lane_) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (lanes_ != nullptr) lanes_->give_back();
+    }
+    Lane& lane() const { return *lane_; }
+
+   private:
+    SessionLanes* lanes_;
+    Lane* lane_;
+  };
+
   SessionLanes() = default;
   ~SessionLanes();
   SessionLanes(const SessionLanes&) = delete;
@@ -58,8 +75,8 @@ class SessionLanes {
   // From now on there may be sessions.
   void open() { open_ = true; }
   // The lane with the fewest sessions. kUnavailable before open(), kGone after close(), kLimit when there are too many.
-  Result<Lane*> choose() EXCLUDES(mutex_);
-  // Its number. Call remove() with it once the session has ended, on any thread.
+  Result<Place> choose() EXCLUDES(mutex_);
+  // Its number; while a Place is held. Call remove() with it once the session has ended, on any thread.
   uint64_t add(Lane& lane, std::weak_ptr<Session> session) EXCLUDES(mutex_);
   void remove(uint64_t number) EXCLUDES(mutex_);
   // kGone: it has ended.
@@ -82,6 +99,7 @@ class SessionLanes {
     Lane* lane;
     std::weak_ptr<Session> session;
   };
+  void give_back() EXCLUDES(mutex_);
   void on_each(const std::function<void(Session&)>& task) EXCLUDES(mutex_);
   std::vector<std::unique_ptr<Lane>> take_lanes() EXCLUDES(mutex_);
   bool wait_until_empty(int64_t until_ms) EXCLUDES(mutex_);
@@ -93,6 +111,7 @@ class SessionLanes {
   std::vector<std::unique_ptr<Lane>> lanes_ GUARDED_BY(mutex_);
   std::unordered_map<uint64_t, Entry> sessions_ GUARDED_BY(mutex_);
   uint64_t last_ GUARDED_BY(mutex_) = 0;
+  size_t places_ GUARDED_BY(mutex_) = 0;
   std::unique_ptr<net::Resolver> resolver_ GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<const net::TlsClient>> trust_ GUARDED_BY(mutex_);
 };

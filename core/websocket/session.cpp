@@ -239,7 +239,7 @@ void Session::watch_silence() {
   const int64_t now = loop_.now_ms();
   if (paused_) heard_ms_ = now;
   if (now - heard_ms_ < limits_.ping_ms) return loop_.timers().arm(deadline_, heard_ms_ + limits_.ping_ms);
-  if (pinged_) return abort("the peer is silent");
+  if (pinged_) return abort(kSilent);
   pinged_ = true;
   codec_.put_ping({}, out_);
   flush_soon();

@@ -27,6 +27,9 @@ struct Limits {
   int64_t write_ms = 20'000;      // in which a peer that has something to take takes none of it: lost
 };
 
+// Of a session whose peer answered no ping.
+inline constexpr std::string_view kSilent = "the peer is silent";
+
 // How it ended.
 struct Ending {
   uint16_t code = kLost;  // the peer's, or ours where we closed; kLost without a closing handshake

@@ -62,6 +62,7 @@ class Call : public std::enable_shared_from_this<Call> {
     uint64_t number = 0;  // 0: none
     bool open = false;
     bool greeted = false;
+    int64_t ready_by_ms = 0;  // steady: connected and set up
   };
 
   Call(Shared& shared, std::string_view path_id) : shared_(shared), config_(shared.config), path_id_(path_id) {}

@@ -83,12 +83,7 @@ void Call::finish(Ended ended_by, std::string_view reason) {
   shared_.meters.frames.add(0, frames_in_);
   shared_.meters.frames.add(1, frames_out_);
   shared_.meters.dropped_frames.add(0, dropped_);
-  try {
-    shared_.publisher.publish({.type = "voice.call.completed", .body = summary(ended_by, reason), .order_key = call_sid_,
-                               .external_id = call_sid_ + ":" + stream_sid_});
-  } catch (const postern::Error& error) {
-    shared_.log.error("call " + call_sid_ + ": that it has ended could not be kept: " + error.what());
-  }
+  shared_.completed.publish(call_sid_, summary(ended_by, reason), call_sid_ + ":" + stream_sid_);
 }
 
 std::string Call::summary(Ended ended_by, std::string_view reason) const {

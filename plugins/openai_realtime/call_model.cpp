@@ -20,13 +20,15 @@ constexpr size_t kMaxMarks = 50'000;                // that have not come back
 constexpr size_t kMaxIgnored = 16;
 constexpr size_t kPrimeBytes = 16 << 10;            // of what was said before
 constexpr int64_t kReconnectOnceInMs = 30'000;
+// With what Twilio has for the fallback (call_end.cpp), two seconds without a word.
+constexpr milliseconds kReconnectWithin{1'300}, kLeastReconnect{200};
 constexpr int64_t kAskQuietAgainMs = 1'000;
 constexpr uint32_t kGoingAway = 1001;
 
 }  // namespace
 
 void Call::connect_model(milliseconds timeout) {
-  next_ = {{}, ++last_model_, false, false};
+  next_ = {{}, ++last_model_, false, false, steady_ms() + timeout.count()};
   postern::ConnectOptions options{.url = model_url_, .headers = session_headers(config_), .ca_file = config_.ca_file, .proxy = config_.proxy, .connect = timeout};
   options.limits = {.ping = config_.silence_timeout, .max_message = kMaxMessage};
   try {
@@ -45,8 +47,9 @@ void Call::on_model_opened(uint64_t number, Session& session) {
     set_alarm(Alarm::kRenew, kAskQuietAgainMs);
     return session.close(1000, "not needed yet");
   }
-  if (model_.open) model_.session.close(1000, "another session goes on");
-  model_ = {session, number, true, false};
+  const bool renewed = model_.open;
+  if (renewed) model_.session.close(1000, "another session goes on");
+  model_ = {session, number, true, false, next_.ready_by_ms};
   next_ = {};
   ++models_;
   turn_ = Turn::kNone;
@@ -59,7 +62,8 @@ void Call::on_model_opened(uint64_t number, Session& session) {
   for (const std::string& payload : early_) send_frame(payload);
   early_.clear();
   early_bytes_ = 0;
-  set_alarm(Alarm::kSetUp, config_.connect_timeout.count());
+  // Whoever waits in silence waits for both, the connection and what follows.
+  set_alarm(Alarm::kSetUp, renewed ? config_.connect_timeout.count() : std::max<int64_t>(1, model_.ready_by_ms - steady_ms()));
   set_alarm(Alarm::kRenew, config_.renew_after.count());
 }
 
@@ -205,7 +209,9 @@ void Call::on_model_ended(uint64_t number, const SessionEnd& end) {
   if (!again) return fall_back(why);
   shared_.log.warn("call " + call_sid_ + ": the model is gone, " + why + "; trying once more");
   reconnected_ms_ = now;
-  connect_model(std::min(config_.connect_timeout, milliseconds(1'000)));
+  // A silent one has taken its time already: pinged after silence_timeout, lost after as long again.
+  const milliseconds left = kReconnectWithin - (end.silent() ? 2 * config_.silence_timeout : milliseconds(0));
+  connect_model(std::min(config_.connect_timeout, std::max(left, kLeastReconnect)));
 }
 
 }  // namespace openai_realtime

@@ -63,7 +63,7 @@ struct Config {
   std::string greeting;
   std::string fallback;  // TwiML
   std::string end_call_tool = "end_call";  // "": the model cannot hang up
-  std::chrono::milliseconds connect_timeout{1'100}, silence_timeout{1'000}, renew_after{55 * 60'000};
+  std::chrono::milliseconds connect_timeout{1'100}, silence_timeout{500}, renew_after{55 * 60'000};
   MediaStreams media_streams;
   Sip sip;
   std::vector<Tool> tools;

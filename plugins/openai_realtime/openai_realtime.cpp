@@ -91,4 +91,4 @@ class OpenAiRealtime final : public postern::Plugin {
 }  // namespace openai_realtime
 
 POSTERN_PLUGIN(openai_realtime::OpenAiRealtime, "openai_realtime", POSTERN_PLUGIN_VERSION, POSTERN_EXT_ROUTES, POSTERN_EXT_EVENTS,
-               POSTERN_EXT_RECORDS, POSTERN_EXT_HTTP, POSTERN_EXT_WEBSOCKET);
+               POSTERN_EXT_RECORDS, POSTERN_EXT_HTTP, POSTERN_EXT_TIMERS, POSTERN_EXT_WEBSOCKET);

@@ -4,6 +4,7 @@
 #include <postern/plugin.hpp>
 
 #include "active_calls.h"
+#include "completed.h"
 #include "config.h"
 #include "meters.h"
 #include "token_book.h"
@@ -26,12 +27,13 @@ inline postern::Sessions sessions_of(const Config& config, postern::Setup& setup
 struct Shared {
   // In init.
   Shared(const Config& c, postern::Setup& setup)
-      : config(c), sessions(sessions_of(c, setup)), publisher(setup.publisher()), log(setup.log()), meters(make_meters(setup)),
+      : config(c), sessions(sessions_of(c, setup)), publisher(setup.publisher()), completed(setup), log(setup.log()), meters(make_meters(setup)),
         tokens(c.api_key) {}
 
   const Config& config;
   postern::Sessions sessions;
   postern::Publisher publisher;
+  Completed completed;
   postern::Log log;
   Meters meters;
   TokenBook tokens;

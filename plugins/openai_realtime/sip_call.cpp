@@ -223,12 +223,7 @@ void SipCall::finish(Ended ended_by, std::string_view reason) {
   }
   shared_.meters.calls.add(static_cast<size_t>(ended_by));
   shared_.meters.interruptions.add(0, interruptions_);
-  try {
-    shared_.publisher.publish({.type = "voice.call.completed", .body = summary(ended_by, why), .order_key = incoming_.call_id,
-                               .external_id = incoming_.call_id + ":completed"});
-  } catch (const postern::Error& error) {
-    shared_.log.error("call " + incoming_.call_id + ": that it has ended could not be kept: " + error.what());
-  }
+  shared_.completed.publish(incoming_.call_id, summary(ended_by, why), incoming_.call_id + ":completed");
 }
 
 std::string SipCall::summary(Ended ended_by, std::string_view reason) const {

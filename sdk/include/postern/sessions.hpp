@@ -39,6 +39,9 @@ struct SessionEnd {
   uint32_t http_status = 0;
   uint64_t dropped = 0;
   std::string_view reason = {};
+
+  // The peer answered no ping.
+  bool silent() const { return !by_peer && reason == POSTERN_REASON_SILENT; }
 };
 
 // postern_session_limits: see ext/websocket.h. What is left out is the host's default.

@@ -47,6 +47,21 @@ TEST_F(End, WithoutAnAnswerOfTwilioTheStreamEndsSoon) {
   EXPECT_THAT(log(), HasSubstr("401"));
 }
 
+// The backlog is full, or the disk is: what is left of a call waits until it can be kept.
+TEST_F(End, WhatIsLeftOfACallIsTriedAgain) {
+  begin_call();
+  for (const char* why : {"the backlog is full", "the store is down"}) host_->refuse_published(why);
+  host_->end(caller_);
+  for (int i = 0; i < 2; ++i) {
+    host_->run_published();
+    host_->pass(std::chrono::seconds(3));
+  }
+  host_->run_published();
+  const auto kept = host_->records();
+  EXPECT_THAT(kept, SizeIs(1)) << log();
+  EXPECT_THAT(log(), HasSubstr("tried again: the backlog is full"));
+}
+
 TEST_F(End, WithoutAFallbackTheStreamEndsAtOnce) {
   start();
   caller_ = open_stream();

@@ -30,6 +30,22 @@ class LostModel : public VoiceTest {
   }
 };
 
+// Two seconds without a word are the most, and Twilio needs some of them for the fallback.
+TEST_F(LostModel, OneThatFellSilentHasTakenItsTimeAlready) {
+  begin_call(config_with());
+  host_->end(model_, {.code = 1006, .by_peer = false, .reason = POSTERN_REASON_SILENT});
+  EXPECT_EQ(session(model_ + 1).connect_ms, 300u);
+  host_->open(model_ + 1);
+  host_->pass(milliseconds(310));
+  EXPECT_THAT(published("voice.call.fallback"), SizeIs(1)) << "it is there, but not set up";
+}
+
+TEST_F(LostModel, OneThatBrokeOffLeavesMoreForTheNext) {
+  begin_call(config_with({{"connect_timeout", "5s"}}));
+  host_->end(model_, {.code = 1006, .by_peer = false, .reason = "connection reset by peer"});
+  EXPECT_EQ(session(model_ + 1).connect_ms, 1'300u);
+}
+
 TEST_F(LostModel, BeforeItHasGreetedTheNextOneDoes) {
   begin_call(config_with({{"greeting", "Say hello."}}));
   EXPECT_THAT(from_model(), SizeIs(1));

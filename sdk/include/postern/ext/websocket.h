@@ -15,6 +15,7 @@ extern "C" {
 #endif
 
 #define POSTERN_EXT_WEBSOCKET "postern.websocket/1"
+#define POSTERN_REASON_SILENT "the peer is silent"
 
 typedef struct postern_session postern_session; /* host-owned: from accept or connect until ended() has returned */
 
@@ -33,7 +34,7 @@ typedef struct postern_session_end {
   uint32_t by_peer;     /* 1: the peer closed first */
   uint32_t http_status; /* clients: what the server answered to the handshake; 0: nothing */
   uint64_t dropped;     /* messages of media */
-  postern_str reason;   /* for people; where the peer closed, its words. Without secrets */
+  postern_str reason;   /* for people; where the peer closed, its words. Without secrets. POSTERN_REASON_SILENT: no ping was answered */
 } postern_session_end;
 
 /* SIZED. What the host calls. NULL: the plugin does not want to know. None may unwind. `user` is what accept or connect was given. */
