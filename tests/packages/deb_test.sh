@@ -30,7 +30,7 @@ inside() { chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root D
 key=$(openssl rand -hex 24)
 
 apt() { inside apt-get -y --no-install-recommends "$@" >"$tree/packages.log" 2>&1 || { cat "$tree/packages.log" >&2; fail "apt-get $*"; }; }
-ours=(postern postern-plugin-openai-realtime postern-plugin-openphone postern-plugin-twilio postern-dev)
+ours=(postern postern-plugin-openai-realtime postern-plugin-openphone postern-plugin-smtp postern-plugin-twilio postern-dev)
 
 step "a clean Debian 12"
 mmdebstrap --quiet --variant=apt --include=systemd bookworm "$tree"

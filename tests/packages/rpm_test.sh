@@ -57,7 +57,7 @@ make_rpms new
 old=("$work"/old/*.rpm)
 new=("$work"/new/*.rpm)
 names=$(rpm -qp --qf '%{NAME}\n' "${new[@]}" | sort | paste -sd' ')
-same "packages" "postern postern-devel postern-plugin-openai-realtime postern-plugin-openphone postern-plugin-twilio" "$names"
+same "packages" "postern postern-devel postern-plugin-openai-realtime postern-plugin-openphone postern-plugin-smtp postern-plugin-twilio" "$names"
 
 step "they require glibc, libstdc++, OpenSSL 3 and what installs them; nobody can count on what they carry"
 allowed='/bin/sh|/usr/bin/systemd-(sysusers|tmpfiles)|/usr/bin/pkg-config|ca-certificates|rtld\(GNU_HASH\)|rpmlib\(.*|config\(postern\) = .*'
