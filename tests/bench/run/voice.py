@@ -130,9 +130,8 @@ def bars_of(figures):
         add(f"speech_started to clear p99 in ms, {BARGE_IN_CALLS} calls", shown[BARGE_IN_CALLS]["barge_in"]["p99_us"] / 1000,
             MOST_BARGE_IN_MS)
     for equal in figures["compared"]["equal"] if figures["compared"] else []:
-        if equal["postern"] and equal["node"]:
-            add(f"calls over the Node bridge's, both with a p99 of at most {equal['p99_ms']:g} ms", equal["postern"] / equal["node"],
-                LEAST_OVER_NODE, most=False)
+        add(f"calls over the Node bridge's, both with a p99 of at most {equal['p99_ms']:g} ms", equal["postern"] / max(1, equal["node"]),
+            LEAST_OVER_NODE, most=False)
     return bars
 
 
