@@ -42,7 +42,8 @@ json describe_plugins(const Assembly& assembly) {
   const json standings = describe_standings(assembly);
   for (const auto& instance : assembly.instances()) {
     const plugin::Registrations& registered = instance->registrations();
-    json handlers = json::array(), samples = json::array(), subscriptions = json::array(), schemes = json::array(), services = json::array(), upstreams = json::array();
+    json handlers = json::array(), subscriptions = json::array(), samples = json::array();
+    json schemes = json::array(), services = json::array(), upstreams = json::array();
     for (const auto& handler : registered.handlers) handlers.push_back(handler.glob);
     for (const auto& own : registered.own_subscriptions) subscriptions.push_back(own.handler.glob);
     for (const auto& sample : registered.samples) samples.push_back(sample.name);

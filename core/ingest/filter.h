@@ -39,7 +39,6 @@ class Filter {
   // No conditions: everything passes. Fails where a JSON pointer is none; `at` is then the condition's index.
   static Result<Filter> make(std::vector<config::Condition> conditions, size_t* at = nullptr);
 
-  bool empty() const { return tests_.empty(); }
   bool passes(Content& content) const;
 
  private:

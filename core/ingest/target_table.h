@@ -1,4 +1,5 @@
-// TargetTable: which subscribers an event goes to, by its type and what the subscriptions' filters find in it. Built once per configuration; matching happens for each event, so
+// TargetTable: which subscribers an event goes to, by its type and what the subscriptions' filters find in it. Built once per
+// configuration; matching happens for each event, so
 // equal answers share one list.
 // Thread-safety: any thread after the last add().
 #pragma once

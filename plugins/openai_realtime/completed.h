@@ -18,7 +18,6 @@ class Completed {
 
   // `call`: whose it is. `external_id`: the same for one call.
   void publish(std::string call, std::string body, std::string external_id);
-  size_t waiting() const { return waiting_; }
 
  private:
   struct Event {
