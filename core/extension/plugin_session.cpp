@@ -84,6 +84,7 @@ void PluginSession::open(std::shared_ptr<websocket::Session> session) {
   session_ = std::move(session);
   opened_ = true;
   if (calls_.opened != nullptr) call_plugin([this] { calls_.opened(host_.self, user_, handle()); });
+  if (std::exchange(woken_early_, false)) wake();
 }
 
 // ---- what comes
@@ -99,6 +100,10 @@ void PluginSession::on_writable(websocket::Session&) {
 }
 
 void PluginSession::wake() {
+  if (!opened_) {
+    woken_early_ = true;
+    return;
+  }
   auto self = shared_from_this();
   if (calls_.woken != nullptr && !ended_) call_plugin([this] { calls_.woken(host_.self, user_, handle()); });
 }

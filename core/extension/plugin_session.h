@@ -72,6 +72,7 @@ class PluginSession final : public plugin::SessionLanes::Session,
   net::Timer timer_;
   int http_status_ = 0;
   bool opened_ = false, ended_ = false;
+  bool woken_early_ = false;  // opened() comes first: told then
   std::shared_ptr<PluginSession> self_;  // until it has ended
 };
 

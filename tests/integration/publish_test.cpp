@@ -177,7 +177,7 @@ class PublishingSessions : public ::testing::Test {
     WireClient client = gateway_.connect();
     client.send(request_text("GET", "/probe/session",
                              {{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"},
-                              {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, {"x-id", id}, {"x-file", file(id)}}));
+                              {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, {"x-id", id}, {"x-file", file(id)}, {"x-wake", "yes"}}));
     const auto response = client.read_response();
     EXPECT_EQ(response.value_or(Response{}).status, 101) << gateway_.log();
     return client;
@@ -196,6 +196,11 @@ TEST_F(PublishingSessions, WhatTheyPublishAtTheirEnd) {
   client.close();
   EXPECT_TRUE(eventually(kSoon, [&] { return record(gateway_, "sessions") == R"(["gone"])"; })) << gateway_.log();
   expect_told("gone");
+}
+
+TEST_F(PublishingSessions, OneThatIsWokenEarlyIsOpenedFirst) {
+  open("early").close();
+  EXPECT_TRUE(eventually(kSoon, [&] { return content(file("early.calls")) == "opened woken "; })) << content(file("early.calls"));
 }
 
 // One says farewell as it should, one never does and is cut off.

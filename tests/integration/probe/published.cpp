@@ -5,7 +5,8 @@
 //   POST PREFIX/reply/publish_untold   the same without a callback: answers with the status of the call
 //   POST PREFIX/reply/publish_throws   the same with a callback that lets an exception out
 //   GET  PREFIX/session                a WebSocket that publishes "probe.ended" when it has ended, with the id that x-id says; the line
-//                                      "STATUS EVENT_ID" goes to FILE (header x-file) when that is told of
+//                                      "STATUS EVENT_ID" goes to FILE (header x-file) when that is told of. With x-wake it is woken before it
+//                                      is open, and what the host called goes to FILE.calls
 #include <fstream>
 #include <stdexcept>
 
@@ -54,7 +55,11 @@ void on_published_throws(postern_instance*, void*, const postern_published*) { t
 // A WebSocket's.
 struct Session {
   std::string id, file;
+  std::string calls = "";
 };
+
+void on_opened(postern_instance*, void* user, postern_session*) { static_cast<Session*>(user)->calls += "opened "; }
+void on_woken(postern_instance*, void* user, postern_session*) { static_cast<Session*>(user)->calls += "woken "; }
 
 void on_ended_told(postern_instance*, void* user, const postern_published* published) {
   const std::unique_ptr<Session> session(static_cast<Session*>(user));
@@ -63,6 +68,7 @@ void on_ended_told(postern_instance*, void* user, const postern_published* publi
 
 void on_ended(postern_instance* self, void* user, postern_session*, const postern_session_end*) {
   auto* session = static_cast<Session*>(user);
+  std::ofstream(session->file + ".calls") << session->calls;
   const std::string body = R"({"id":")" + session->id + R"(","do":"done","record":"sessions"})";
   const postern_status taken = publish(self, {"probe.ended", session->id, "", body, 0}, on_ended_told, session);
   if (taken == POSTERN_OK) return;
@@ -73,9 +79,14 @@ void on_ended(postern_instance* self, void* user, postern_session*, const poster
 postern_status accept(postern_instance* self, void*, const postern_request* request, postern_reply* reply) {
   postern_session_calls calls{};
   calls.struct_size = sizeof calls;
+  calls.opened = on_opened;
+  calls.woken = on_woken;
   calls.ended = on_ended;
   auto* session = new Session{header(self, request, "x-id"), header(self, request, "x-file")};
-  return self->websocket->accept(self->host, reply, str(""), nullptr, &calls, session, nullptr);
+  postern_session* handle = nullptr;
+  const postern_status accepted = self->websocket->accept(self->host, reply, str(""), nullptr, &calls, session, &handle);
+  if (accepted == POSTERN_OK && !header(self, request, "x-wake").empty()) self->websocket->wake(self->host, self->websocket->id(handle));
+  return accepted;
 }
 
 }  // namespace
