@@ -1,0 +1,38 @@
+// Config: the plugin's `config:`, checked. Every fault is reported, with its place. Thread-safety: plain values.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "address.h"
+#include "section.h"
+#include "server.h"
+#include "templates.h"
+
+namespace smtp {
+
+// What a mail is made of by name; `subject` and one of the others are there.
+struct MailTemplate {
+  std::optional<Template> subject, text, html;
+};
+
+struct HealthOptions {
+  bool connect = true;
+  std::chrono::milliseconds every{5 * 60'000};
+};
+
+struct Config {
+  Server server;
+  Mailbox from;
+  std::optional<Mailbox> reply_to;
+  HealthOptions health;
+  std::map<std::string, MailTemplate> templates;
+};
+
+// Reads template files, so that a bad one is a fault like others.
+Config read_config(std::string_view json, const ReportFault& report);
+
+}  // namespace smtp

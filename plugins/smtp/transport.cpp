@@ -1,0 +1,132 @@
+#include "transport.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace smtp {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kKeepIdle{20'000};  // a server gives up idle connections itself, some after half a minute
+
+}  // namespace
+
+Transport::Transport(Server server) : server_(std::move(server)), clean_(server_) {
+  for (size_t i = 0; i < std::max<size_t>(1, server_.connections); ++i) lanes_.push_back(std::make_unique<Lane>(server_, clean_, halt_));
+  try {
+    for (auto& lane : lanes_) threads_.emplace_back([this, &lane] { run(*lane); });
+  } catch (...) {
+    close(milliseconds(0));
+    throw;
+  }
+}
+
+Transport::~Transport() { close(milliseconds(0)); }
+
+void Transport::submit(std::shared_ptr<const Message> message, Callback callback) {
+  Job job{std::move(message), std::move(callback), steady_clock::now() + server_.deadline};
+  const char* why = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) why = "not sent: the gateway is being stopped";
+    if (jobs_.size() >= kMaxWaiting) why = "not sent: too many mails wait for the mail server";
+    if (why == nullptr) jobs_.push_back(std::move(job));
+  }
+  if (why != nullptr) return end(job, same_for_all(Class::kTransient, why, job.message->recipients()));
+  changed_.notify_one();
+}
+
+void Transport::close(milliseconds drain) {
+  std::deque<Job> left;
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+    left.swap(jobs_);
+    const auto at = steady_clock::now() + drain;
+    halt_.at_ms = std::min<int64_t>(halt_.at_ms, duration_cast<milliseconds>(at.time_since_epoch()).count());
+  }
+  changed_.notify_all();
+  for (auto& lane : lanes_) lane->wake();
+  for (Job& job : left) end(job, same_for_all(Class::kTransient, "not sent: the gateway is being stopped", job.message->recipients()));
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+size_t Transport::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return jobs_.size();
+}
+
+void Transport::run(Lane& lane) {
+  while (auto job = take(lane)) {
+    if (auto outcome = held(*job->message)) {
+      end(*job, *outcome);
+      continue;
+    }
+    const Outcome outcome = lane.send(*job->message, job->deadline, [this] { drop_overdue(); });
+    note(outcome);
+    end(*job, outcome);
+  }
+  lane.close_connection();
+}
+
+// Nothing when it is time to end.
+std::optional<Transport::Job> Transport::take(Lane& lane) {
+  std::unique_lock lock(mutex_);
+  const auto ready = [this] { return closing_ || !jobs_.empty(); };
+  while (!ready()) {
+    if (!lane.connected()) {
+      changed_.wait(lock, ready);
+    } else if (!changed_.wait_for(lock, kKeepIdle, ready)) {
+      lock.unlock();
+      lane.close_connection();
+      lock.lock();
+    }
+  }
+  if (jobs_.empty()) return std::nullopt;
+  Job job = std::move(jobs_.front());
+  jobs_.pop_front();
+  return job;
+}
+
+// Each connection may be busy for long: whoever is looks after those in line.
+void Transport::drop_overdue() {
+  std::vector<Job> overdue;
+  {
+    const std::lock_guard lock(mutex_);
+    const SteadyTime now = steady_clock::now();
+    while (!jobs_.empty() && jobs_.front().deadline <= now) {
+      overdue.push_back(std::move(jobs_.front()));
+      jobs_.pop_front();
+    }
+  }
+  for (Job& job : overdue) end(job, same_for_all(Class::kTransient, "not sent: no connection was free before its deadline", job.message->recipients()));
+}
+
+void Transport::note(const Outcome& outcome) {
+  const std::lock_guard lock(mutex_);
+  if (outcome.result != Class::kAuth && outcome.result != Class::kTls) return;
+  held_class_ = outcome.result;
+  held_text_ = outcome.text;
+  held_until_ = steady_clock::now() + server_.hold;
+}
+
+std::optional<Outcome> Transport::held(const Message& message) const {
+  const std::lock_guard lock(mutex_);
+  if (steady_clock::now() >= held_until_) return std::nullopt;
+  return same_for_all(held_class_, held_text_, message.recipients());
+}
+
+// What somebody throws in a callback is lost: there is nobody left to hear it.
+void Transport::end(Job& job, const Outcome& outcome) {
+  const Callback callback = std::exchange(job.callback, nullptr);
+  try {
+    callback(outcome);
+  } catch (...) {
+  }
+}
+
+}  // namespace smtp
