@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "address.h"
 #include "section.h"
@@ -29,6 +30,7 @@ struct Config {
   Mailbox from;
   std::optional<Mailbox> reply_to;
   HealthOptions health;
+  std::vector<std::string> api_tokens;  // of POST /api/v1/email/send; none: there is no such route
   std::map<std::string, MailTemplate> templates;
 };
 

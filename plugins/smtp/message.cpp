@@ -140,6 +140,8 @@ std::vector<std::string> all_recipients(const Draft& draft) {
   for (const auto* list : {&draft.to, &draft.cc, &draft.bcc}) all.insert(all.end(), list->begin(), list->end());
   std::vector<std::string> recipients = unique_addresses(all);
   if (recipients.size() > Message::kMaxRecipients) throw Refused("to: more than 1000 recipients with those of cc and bcc");
+  const auto left_out = [&](const std::string& one) { return std::find(draft.only.begin(), draft.only.end(), one) == draft.only.end(); };
+  if (!draft.only.empty()) std::erase_if(recipients, left_out);
   return recipients;
 }
 

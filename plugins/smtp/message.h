@@ -32,6 +32,7 @@ struct Draft {
   std::string subject, text, html;
   std::vector<Attachment> attachments;
   std::vector<std::pair<std::string, std::string>> headers;  // besides those that a mail has anyway
+  std::vector<std::string> only;  // addresses that this time alone are mailed; empty: all
   std::string message_id;  // "unique@domain"; the same whenever this mail is tried again
   int64_t date = 0;        // Unix seconds
   bool auto_submitted = true;  // "Auto-Submitted: auto-generated", so that no answering machine answers
@@ -49,7 +50,7 @@ class Message {
   bool in_memory() const { return spool_.in_memory(); }
 
   const std::string& sender() const { return sender_; }
-  const std::vector<std::string>& recipients() const { return recipients_; }  // To, Cc and Bcc, each once
+  const std::vector<std::string>& recipients() const { return recipients_; }  // To, Cc and Bcc, each once, or those of `only`
   bool needs_smtputf8() const { return needs_smtputf8_; }
 
   explicit Message(uint64_t expected) : spool_(expected) {}  // compose() makes it

@@ -38,6 +38,7 @@ struct Outcome {
   int code = 0;
   std::string text;
   std::vector<RecipientOutcome> recipients;  // each that the mail has, in its order
+  bool held = false;  // nobody asked the server: it refused the one before
 };
 
 // Why we ended it ourselves.

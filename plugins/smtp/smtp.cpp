@@ -1,26 +1,59 @@
-// The plugin as a table: its configuration and its health. What they do is in the other files.
+// The plugin as a table: what it takes, and its health. What they do is in the other files.
 #include <nlohmann/json.hpp>
 #include <postern/plugin.hpp>
 
 #include "config.h"
+#include "notification.h"
 #include "probe.h"
+#include "refused.h"
+#include "send_api.h"
+#include "sender.h"
 
 namespace smtp {
 namespace {
+
+using postern::Delivery;
 
 class Smtp final : public postern::Plugin {
  public:
   void init(postern::Setup& setup, std::string_view config_json) override {
     config_ = read_config(config_json, [&](auto pointer, auto text) { setup.config_fault(pointer, text); });
+    sender_.init(setup);
+    setup.subscribe("send", "smtp.send", &Smtp::send);  // whoever emits it
+    setup.on_subscription(&Smtp::notify);
+    setup.critical("smtp.send");
+    add_send_api(setup, config_.api_tokens);
     setup.health("smtp", [this] { return health(); }, config_.health.every);
   }
+  void activate() override { sender_.start(); }
+  void deactivate(postern::milliseconds drain) override { sender_.stop(drain); }
 
  private:
+  postern::Outcome send(Delivery& delivery) {
+    const nlohmann::json order = nlohmann::json::parse(delivery.body(), nullptr, false);
+    return sender_.send_order(delivery, order);
+  }
+
+  postern::Outcome notify(Delivery& delivery) {
+    try {
+      return sender_.send_order(delivery, notifications_.order_for(delivery.with(), values_of(delivery)));
+    } catch (const Refused& refused) {
+      return postern::Outcome::dead(refused.what());
+    } catch (const TemplateFault& fault) {
+      return postern::Outcome::dead(std::string("a template of the subscription: ") + fault.what());
+    }
+  }
+
   postern::Health health() const {
     using postern::Health;
     const Server& server = config_.server;
     const char* tls = server.tls == Tls::kNone ? "none" : server.tls == Tls::kImplicit ? "implicit" : "starttls";
-    nlohmann::json details = {{"host", server.host}, {"port", server.port}, {"tls", tls}, {"templates", config_.templates.size()}};
+    nlohmann::json details = {{"host", server.host}, {"port", server.port}, {"tls", tls}, {"templates", config_.templates.size()},
+                              {"waiting", sender_.waiting()}};
+    if (const auto trouble = sender_.trouble()) {
+      details["error"] = *trouble;
+      return {Health::kUnhealthy, "the mail server refuses our login or has no TLS as it should; see the details", details.dump()};
+    }
     if (!config_.health.connect) return {Health::kConfigured, "a mail server is set; health.connect: true tries it", details.dump()};
     const ProbeResult result = probe(server);
     details["class"] = name_of(result.result);
@@ -31,9 +64,12 @@ class Smtp final : public postern::Plugin {
   }
 
   Config config_;
+  Sender sender_{config_};
+  Notifications notifications_;
 };
 
 }  // namespace
 }  // namespace smtp
 
-POSTERN_PLUGIN(smtp::Smtp, "smtp", POSTERN_PLUGIN_VERSION, POSTERN_EXT_HEALTH);
+POSTERN_PLUGIN(smtp::Smtp, "smtp", POSTERN_PLUGIN_VERSION, POSTERN_EXT_ROUTES, POSTERN_EXT_SCHEMES, POSTERN_EXT_EVENTS,
+               POSTERN_EXT_RECORDS, POSTERN_EXT_HTTP, POSTERN_EXT_HEALTH);

@@ -127,7 +127,9 @@ void Transport::note(const Outcome& outcome) {
 std::optional<Outcome> Transport::held(const Message& message) const {
   const std::lock_guard lock(mutex_);
   if (steady_clock::now() >= held_until_) return std::nullopt;
-  return same_for_all(held_class_, held_text_, message.recipients());
+  Outcome outcome = same_for_all(held_class_, held_text_, message.recipients());
+  outcome.held = true;
+  return outcome;
 }
 
 // What somebody throws in a callback is lost: there is nobody left to hear it.

@@ -1,0 +1,178 @@
+#include "sender.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "order.h"
+#include "refused.h"
+
+namespace smtp {
+namespace {
+
+using nlohmann::json;
+using postern::Delivery;
+
+constexpr const char* kMails = "mails";
+constexpr const char* kProgress = "smtp.progress";
+constexpr std::chrono::seconds kNotedWithin(10);
+
+int64_t unix_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+std::string domain_of(const std::string& address) { return address.substr(address.rfind('@') + 1); }
+
+bool is_settled(const std::string& state) { return state != "waiting"; }
+
+// Of one recipient, as records and results have it.
+json state_of(const RecipientOutcome& recipient) {
+  const char* state = recipient.result == Class::kDone ? "accepted" : recipient.result == Class::kPermanent ? "refused" : "waiting";
+  return {{"state", state}, {"code", recipient.code}, {"text", recipient.text}, {"at", unix_ms()}};
+}
+
+std::vector<std::string> addresses(const Draft& draft) {
+  std::vector<Mailbox> all;
+  for (const auto* list : {&draft.to, &draft.cc, &draft.bcc}) all.insert(all.end(), list->begin(), list->end());
+  return unique_addresses(all);
+}
+
+// Who is not through yet.
+std::vector<std::string> left_of(const std::vector<std::string>& all, const json& recipients) {
+  std::vector<std::string> left;
+  for (const std::string& address : all) {
+    const auto found = recipients.find(address);
+    if (found == recipients.end() || !is_settled(found->value("state", "waiting"))) left.push_back(address);
+  }
+  return left;
+}
+
+size_t count(const json& recipients, const char* state) {
+  return static_cast<size_t>(std::count_if(recipients.begin(), recipients.end(), [&](const json& one) { return one.value("state", "") == state; }));
+}
+
+postern::Outcome settle(Delivery& delivery, const json& record) {
+  delivery.set_result(record.dump());
+  return postern::Outcome::done();
+}
+
+}  // namespace
+
+// A mail on its way. Its record is kept as it was read, and written with the version that it had.
+struct Sender::Mail {
+  Mail(postern::Pending its_pending, std::string its_key, postern::Record before, json its_record)
+      : pending(std::move(its_pending)), key(std::move(its_key)), version(before.version), record(std::move(its_record)) {}
+  postern::Pending pending;
+  const std::string key;
+  const uint64_t version;
+  json record;
+};
+
+void Sender::init(postern::Setup& setup) {
+  publisher_ = setup.publisher();
+  log_ = setup.log();
+  setup.on(kProgress, [this](Delivery& delivery) { keep(delivery); });
+}
+
+void Sender::start() { transport_ = std::make_unique<Transport>(config_.server); }
+
+void Sender::stop(std::chrono::milliseconds drain) {
+  if (transport_) transport_->close(drain);
+}
+
+postern::Outcome Sender::send_order(Delivery& delivery, const json& order) {
+  try {
+    return send(delivery, read_order(order, config_));
+  } catch (const Refused& refused) {
+    return postern::Outcome::dead(refused.what());
+  }
+}
+
+postern::Outcome Sender::send(Delivery& delivery, Draft draft) {
+  const std::string key(delivery.idempotency_key());
+  const postern::Record before = delivery.get(kMails, key);
+  json record = before ? json::parse(before.json, nullptr, false) : json();
+  if (!record.is_object()) record = {{"event_id", delivery.id()}, {"recipients", json::object()}};
+  draft.message_id = key + "@" + domain_of(draft.from.address);
+  draft.date = std::chrono::floor<std::chrono::seconds>(delivery.received_at()).time_since_epoch().count();
+  record["message_id"] = draft.message_id;
+  const std::vector<std::string> all = addresses(draft);
+  if (before) draft.only = left_of(all, record["recipients"]);
+  if (!all.empty() && before && draft.only.empty()) return settle(delivery, record);
+  std::shared_ptr<const Message> message;
+  try {
+    message = Message::compose(draft);
+  } catch (const Refused& refused) {
+    return postern::Outcome::dead(refused.what());
+  }
+  auto mail = std::make_shared<Mail>(delivery.detach(), key, before, std::move(record));
+  transport_->submit(std::move(message), [this, mail](const Outcome& outcome) { end(mail, outcome); });
+  return postern::Outcome::pending();
+}
+
+// On a thread of the transport.
+void Sender::end(const std::shared_ptr<Mail>& mail, const Outcome& outcome) {
+  using Ended = postern::Outcome;
+  note_trouble(outcome);
+  switch (outcome.result) {
+    case Class::kDone: return end_sent(mail, outcome);
+    case Class::kPermanent: return static_cast<void>(mail->pending.complete(Ended::dead(outcome.text)));
+    case Class::kAuth:
+    case Class::kTls:
+      if (outcome.held) return static_cast<void>(mail->pending.complete(Ended::postpone(outcome.text, config_.server.hold)));
+      break;
+    default: break;
+  }
+  mail->pending.complete(Ended::retry(outcome.text));
+}
+
+// Some have it, or will never.
+void Sender::end_sent(const std::shared_ptr<Mail>& mail, const Outcome& outcome) {
+  json& recipients = mail->record["recipients"];
+  std::string why;
+  for (const RecipientOutcome& one : outcome.recipients) {
+    recipients[one.address] = state_of(one);
+    if (one.result != Class::kDone && one.result != Class::kPermanent) why = one.text;
+  }
+  if (count(recipients, "waiting") == 0) {
+    mail->record["sent_at"] = unix_ms();
+    mail->pending.put(kMails, mail->key, mail->record.dump(), mail->version);
+    mail->pending.set_result(mail->record.dump());
+    mail->pending.complete(postern::Outcome::done());
+    return;
+  }
+  why = std::to_string(count(recipients, "waiting")) + " of " + std::to_string(recipients.size()) + " recipients are refused for now: " + why;
+  const json body = {{"key", mail->key}, {"record", mail->record}};
+  publisher_.publish({.type = kProgress, .body = body.dump(), .wait = kNotedWithin}, [this, mail, why](const postern::Published& told) {
+    if (!told.settled) log_.warn("who has mail " + mail->key + " already could not be noted in time: some may get it twice");
+    mail->pending.complete(postern::Outcome::retry(why));
+  });
+}
+
+// Of our own progress event: what is said there is kept, whoever wrote meanwhile.
+void Sender::keep(Delivery& delivery) const {
+  const json body = json::parse(delivery.body(), nullptr, false);
+  if (!body.is_object() || !body.contains("key") || !body.contains("record")) throw postern::Dead("its body is not as this plugin writes it");
+  const std::string key = body["key"].get<std::string>();
+  const postern::Record before = delivery.get(kMails, key);
+  json record = before ? json::parse(before.json, nullptr, false) : json::object();
+  if (!record.is_object()) record = json::object();
+  record.merge_patch(body["record"]);
+  delivery.put(kMails, key, record.dump(), before.version);
+}
+
+void Sender::note_trouble(const Outcome& outcome) {
+  const std::lock_guard lock(mutex_);
+  const bool ill = outcome.result == Class::kAuth || outcome.result == Class::kTls;
+  if (ill) trouble_ = std::string(name_of(outcome.result)) + ": " + outcome.text;
+  if (outcome.result == Class::kDone) trouble_.clear();
+}
+
+std::optional<std::string> Sender::trouble() const {
+  const std::lock_guard lock(mutex_);
+  if (trouble_.empty()) return std::nullopt;
+  return trouble_;
+}
+
+}  // namespace smtp
