@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -93,6 +94,7 @@ class Smtp : public ::testing::Test {
  protected:
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "Postfix is started by root alone";
+    if (access("/usr/lib/postfix/sbin/master", X_OK) != 0) GTEST_SKIP() << "there is no Postfix, for example since this machine has another MTA";
     postfix_ = std::make_unique<Postfix>();
   }
   Gateway& gateway(const std::string& subscriptions = "", const std::string& password = kPassword) {
@@ -215,6 +217,38 @@ TEST_F(Smtp, ASubscriptionMailsWhatAnotherPluginTook) {
   ASSERT_THAT(all, SizeIs(1)) << logs();
   EXPECT_THAT(header(all[0], "Subject"), HasSubstr("Message from +1"));
   EXPECT_THAT(all[0]["body"]["text"].get<std::string>(), HasSubstr("Bitte um Rückruf"));
+}
+
+// scripted_server.py of tests/support/mail, which takes one of two recipients at first, and then ends the connection.
+TEST(SmtpProgress, WhoHasTheMailIsNotMailedAgain) {
+  const json busy = {{"replies", {{"RCPT TO:<later@", "450 4.2.1 later"}}}, {"after_mail", "421 4.3.2 closing"}};
+  const json script = {{"tls", "none"}, {"connections", {busy, json::object()}}};
+  Process server({.program = "/usr/bin/python3", .args = {POSTERN_MAIL_TOOLS "/scripted_server.py", script.dump()}, .env = {}, .out_file = {},
+                  .err_file = {}});
+  ASSERT_TRUE(eventually(kSoon, [&] { return server.out().find('\n') != std::string::npos; })) << server.err();
+  const int port = std::stoi(server.out().substr(5));
+  Gateway gateway({.plugins = "  - name: smtp\n    library: smtp.so\n    retry: {base: 100ms}\n    config: {host: 127.0.0.1, tls: none, port: " +
+                              std::to_string(port) + ", from: p@example.com, health: {connect: false}, api: {tokens: [" + kToken + "]}}\n"});
+  const json order = {{"to", {"ann@example.com", "later@example.com"}}, {"subject", "Partly"}, {"text", "Partly."}};
+  ASSERT_EQ(gateway.request("POST", "/api/v1/email/send", {{"Content-Type", "application/json"}, {"Authorization", std::string("Bearer ") + kToken}},
+                            order.dump()).status, 200);
+  ASSERT_TRUE(eventually(kSoon, [&] { return gateway.store().deliveries("done") == 2; })) << gateway.log() << server.out();
+
+  std::vector<json> mails;
+  std::istringstream lines(server.out());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("{") && json::parse(line).contains("mail")) mails.push_back(json::parse(line)["mail"]);
+  }
+  ASSERT_THAT(mails, SizeIs(2)) << server.out();
+  EXPECT_EQ(mails[0]["to"], json::array({"ann@example.com"}));
+  EXPECT_EQ(mails[1]["to"], json::array({"later@example.com"}));
+  const auto id_line = [](const json& mail) {
+    const std::string content = *from_base64(mail["content"].get<std::string>());
+    const size_t at = content.find("Message-ID:");
+    return content.substr(at, content.find('\r', at) - at);
+  };
+  EXPECT_EQ(id_line(mails[0]), id_line(mails[1]));
+  EXPECT_EQ(gateway.store().number("SELECT count(*) FROM event WHERE type = 'smtp.progress'"), 1);
 }
 
 TEST_F(Smtp, AWrongPasswordIsToldAndNeverShown) {
