@@ -3,8 +3,8 @@
 
 A real Postfix (STARTTLS, AUTH; tests/support/mail/postfix.py) takes the mails, and both are killed again and again, a time of each for 500
 mails. A proxy between them (dot_proxy.py) is the witness: it notes each mail whose final dot came, and which reply went back. A connection
-is lost after the dot when no reply went back, or when the gateway was killed before that reply was durable: its store says so after each
-kill. In the end the stored mails are read with Python's email package. Bars: each mail that POST /api/v1/email/send acknowledged is stored;
+is lost after the dot when no reply went back, or when the gateway was killed before what it had heard was durable: its store says so after
+each kill. In the end the stored mails are read with Python's email package. Bars: each mail that POST /api/v1/email/send acknowledged is stored;
 none more often than connections were lost with it; all copies of one have one Message-ID, and no two mails the same; all deliveries are
 done, with their record. Control: forget_outcomes, which mails again though the server has said that it has the mail.
 """
@@ -66,15 +66,21 @@ class Kills:
     """When the gateway was killed, and whose delivery was done in its store then."""
 
     def __init__(self):
-        self.at, self.done = [], []
+        self.begun, self.at, self.done = [], [], []
+
+    def kill(self, gateway):
+        self.begun.append(time.monotonic())
+        gateway.kill()
+        self.note(gateway)
 
     def note(self, gateway):
         self.at.append(time.monotonic())
         self.done.append(done_ids(gateway))
 
-    def done_after(self, connected_at):
-        """In the store that the gateway left behind to which the connection belonged."""
-        return self.done[bisect.bisect_left(self.at, connected_at)]
+    def of(self, mail):
+        """When the gateway that sent it was killed (never: infinitely late), and which deliveries were done in its store then."""
+        life = bisect.bisect_left(self.at, mail.connected_at)
+        return self.begun[life] if life < len(self.begun) else float("inf"), self.done[life]
 
 
 def done_ids(gateway):
@@ -97,8 +103,7 @@ def kill_both(test, gateway, server, proxy, kills, senders):
             seen = len(proxy.mails)
         time.sleep(test.random.uniform(0, 0.02))
         if victim == "gateway":
-            gateway.kill()
-            kills.note(gateway)
+            kills.kill(gateway)
             gateway.start()
         else:
             server.kill()
@@ -157,12 +162,13 @@ def count_lost(proxy, kills, identity_of):
     without_reply = before_durable = 0
     for mail in proxy.mails:
         identity = identity_of.get(mail.message_id)
-        if mail.code == 0:
-            without_reply += 1
-        elif 200 <= mail.code < 300 and identity not in kills.done_after(mail.connected_at):
-            before_durable += 1
-        else:
+        killed_at, done = kills.of(mail)
+        if mail.code >= 300 or mail.code != 0 and identity in done:
             continue
+        if mail.code == 0 or mail.replied_at >= killed_at:  # nobody was there any more to hear it
+            without_reply += 1
+        else:
+            before_durable += 1
         lost[identity] += 1
         connections.add(mail.connection)
     return lost, len(connections), without_reply, before_durable
@@ -215,7 +221,7 @@ def try_both(test, gateway, server, proxy):
         test.find("twice", f"{stored.twice()} mails are stored twice, {connections} connections were lost after a final dot")
     return (f"{times} kills of each, {len(senders.acked)} mails acknowledged, {len(stored.copies)} stored, {stored.twice()} of them twice; "
             f"{connections} connections lost after the final dot, with {lost.total()} mails ({without_reply} without a reply, {before_durable} "
-            f"before the reply was durable); {stored.delivered_again} delivered again by the server itself")
+            f"while the reply was made durable); {stored.delivered_again} delivered again by the server itself")
 
 
 if __name__ == "__main__":
