@@ -7,6 +7,7 @@
 #include <cctype>
 #include <postern/unknown_key.hpp>
 
+#include "config_inbound.h"
 #include "config_templates.h"
 #include "refused.h"
 
@@ -164,6 +165,7 @@ Config read_config(std::string_view text, const ReportFault& report) {
   if (!reply_to.address.empty()) config.reply_to = std::move(reply_to);
   read_health(in.section("health"), config.health);
   read_api(in.section("api"), config.api_tokens);
+  read_inbound(in.section("inbound"), config.sendgrid);
   read_templates(in.section("templates"), config.templates);
   in.finish();
   return config;

@@ -3,6 +3,7 @@
 #include <postern/plugin.hpp>
 
 #include "config.h"
+#include "inbound.h"
 #include "notification.h"
 #include "probe.h"
 #include "refused.h"
@@ -23,6 +24,7 @@ class Smtp final : public postern::Plugin {
     setup.on_subscription(&Smtp::notify);
     setup.critical("smtp.send");
     add_send_api(setup, config_.api_tokens);
+    inbound_.init(setup);
     setup.health("smtp", [this] { return health(); }, config_.health.every);
   }
   void activate() override { sender_.start(); }
@@ -35,6 +37,10 @@ class Smtp final : public postern::Plugin {
   }
 
   postern::Outcome notify(Delivery& delivery) {
+    if (Inbound::is_about_a_notification(delivery)) {
+      delivery.set_result(R"({"skipped":"it is about a mail that such an event has caused"})");
+      return postern::Outcome::done();
+    }
     try {
       return sender_.send_order(delivery, notifications_.order_for(delivery.with(), values_of(delivery)));
     } catch (const Refused& refused) {
@@ -65,6 +71,7 @@ class Smtp final : public postern::Plugin {
 
   Config config_;
   Sender sender_{config_};
+  Inbound inbound_{config_};
   Notifications notifications_;
 };
 
