@@ -189,7 +189,7 @@ void Inbound::enter(Delivery& delivery) {
 }
 
 bool Inbound::is_about_a_notification(Delivery& delivery) {
-  if (!delivery.type().starts_with("email.")) return false;
+  if (!delivery.short_type().starts_with("email.")) return false;
   const std::string key = text_of(json::parse(delivery.body(), nullptr, false), "delivery_id");
   if (key.empty()) return false;
   const json mail = json::parse(delivery.get(kMails, key).json, nullptr, false);
