@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <postern/unknown_key.hpp>
 
+#include "config_inbound.h"
 #include "config_templates.h"
 #include "refused.h"
 
@@ -209,6 +210,7 @@ Config read_config(std::string_view text, const ReportFault& report) {
   if (!reply_to.address.empty()) config.reply_to = std::move(reply_to);
   read_health(in.section("health"), config.health);
   read_api(in.section("api"), config.api_tokens);
+  read_inbound(in.section("inbound"), config.sendgrid);
   read_templates(in.section("templates"), config.templates);
   if (in.has("alerts")) read_alerts(in.section("alerts"), config.alerts);
   if (in.has("digest")) read_digest(in.section("digest"), config.digest);

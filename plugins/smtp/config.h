@@ -30,12 +30,19 @@ struct HealthOptions {
   std::chrono::milliseconds every{5 * 60'000};
 };
 
+// Mail events that SendGrid posts.
+struct SendgridOptions {
+  std::vector<std::string> public_keys;  // none: there is no such route
+  std::chrono::milliseconds tolerance{5 * 60'000};
+};
+
 struct Config {
   Server server;
   Mailbox from;
   std::optional<Mailbox> reply_to;
   HealthOptions health;
   std::vector<std::string> api_tokens;  // of POST /api/v1/email/send; none: there is no such route
+  SendgridOptions sendgrid;
   std::map<std::string, MailTemplate> templates;
   AlertOptions alerts;
   DigestOptions digest;

@@ -95,7 +95,7 @@ postern::Outcome Sender::send(Delivery& delivery, Draft draft) {
   const std::string key(delivery.idempotency_key());
   const postern::Record before = delivery.get(kMails, key);
   json record = before ? json::parse(before.json, nullptr, false) : json();
-  if (!record.is_object()) record = {{"event_id", delivery.id()}, {"recipients", json::object()}};
+  if (!record.is_object()) record = {{"event_id", delivery.id()}, {"event_type", delivery.type()}, {"recipients", json::object()}};
   draft.message_id = key + "@" + domain_of(draft.from.address);
   draft.date = std::chrono::floor<std::chrono::seconds>(delivery.received_at()).time_since_epoch().count();
   record["message_id"] = draft.message_id;

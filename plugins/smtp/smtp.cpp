@@ -3,6 +3,7 @@
 #include <postern/plugin.hpp>
 
 #include "config.h"
+#include "inbound.h"
 #include "notification.h"
 #include "probe.h"
 #include "refused.h"
@@ -31,6 +32,7 @@ class Smtp final : public postern::Plugin {
     alerts_.init(setup, config_.alerts, mail);
     digest_.init(setup, config_.digest, mail);
     upkeep_.init(setup, config_.keep);
+    inbound_.init(setup);
     setup.health("smtp", [this] { return health(); }, config_.health.every);
   }
   void activate() override {
@@ -47,6 +49,10 @@ class Smtp final : public postern::Plugin {
   }
 
   postern::Outcome notify(Delivery& delivery) {
+    if (Inbound::is_about_a_notification(delivery)) {
+      delivery.set_result(R"({"skipped":"it is about a mail that such an event has caused"})");
+      return postern::Outcome::done();
+    }
     try {
       return sender_.send_order(delivery, notifications_.order_for(delivery.with(), values_of(delivery)));
     } catch (const Refused& refused) {
@@ -77,6 +83,7 @@ class Smtp final : public postern::Plugin {
 
   Config config_;
   Sender sender_{config_};
+  Inbound inbound_{config_};
   Notifications notifications_;
   Alerts alerts_;
   Digest digest_;
