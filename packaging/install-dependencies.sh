@@ -58,11 +58,30 @@ if [[ $(id -u) -ne 0 ]]; then
 fi
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d # what Debian asks before it starts a service
+own_policy=
+clean_up() {
+  rm -f "$log"
+  [[ -z $own_policy ]] || "${as_root[@]}" rm -f "$policy"
+}
+trap clean_up EXIT
+
+# The tests start what they need themselves: no service shall run because its package came. A policy that is there stays as it is.
+keep_services_off() {
+  if [[ ! -e $policy ]]; then
+    own_policy=yes
+    "${as_root[@]}" sh -c "printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy"
+  fi
+  # Without a configuration of its own in /etc, Postfix's service has nothing to start with, ever.
+  if [[ " ${missing[*]} " == *" postfix "* ]]; then
+    echo "postfix postfix/main_mailer_type select No configuration" | "${as_root[@]}" debconf-set-selections
+  fi
+}
 # `env`, since sudo drops the environment. What apt says is shown only if it fails.
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1; }
 
-if ! apt update || ! apt install --yes --no-install-recommends "${missing[@]}"; then
+keep_services_off
+if ! apt update || ! apt install --yes --no-install-recommends --no-remove "${missing[@]}"; then
   cat "$log" >&2
   echo "$0: apt-get failed; its words are above. Postern's packages are in Debian 12 (bookworm), section main." >&2
   exit 1

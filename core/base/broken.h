@@ -21,6 +21,7 @@ constexpr bool kFsyncIgnored = kKind == "fsync_ignored";    // an fsync that fai
 constexpr bool kEarlyAck = kKind == "early_ack";            // senders are told before the commit
 constexpr bool kLoseEffects = kKind == "lose_effects";      // effects are committed after the outcome, not with it
 constexpr bool kWaitForLocks = kKind == "wait_for_locks";   // as long as another program holds the database
+constexpr bool kForgetOutcomes = kKind == "forget_outcomes";  // what a handler has done the first time counts as failed
 constexpr bool kForgetCrashes = kKind == "forget_crashes";  // nobody counts what ended the life before
 constexpr bool kKeepHungThreads = kKind == "keep_hung_threads";  // nobody takes the place of a thread that a handler keeps
 constexpr bool kDropOnReload = kKind == "drop_on_reload";  // a reload closes the connections
@@ -33,8 +34,8 @@ constexpr bool kSpinWithoutFiles = kKind == "spin_without_files";  // nobody loo
 constexpr bool kDeadlinesMove = kKind == "deadlines_move";  // each byte that comes moves the deadline
 
 static_assert(kKind.empty() || kSyncOff || kFsyncIgnored || kEarlyAck || kLoseEffects || kWaitForLocks || kKeepHungThreads ||
-                  kDropOnReload || kForgetCrashes || kDecodeTwice || kBareLfInChunks || kTrustLength || kSkipChunks || kBareLf ||
-                  kSpinWithoutFiles || kDeadlinesMove,
+                  kDropOnReload || kForgetOutcomes || kForgetCrashes || kDecodeTwice || kBareLfInChunks || kTrustLength || kSkipChunks ||
+                  kBareLf || kSpinWithoutFiles || kDeadlinesMove,
               "POSTERN_BREAK names no kind of this list");
 
 }  // namespace postern::broken

@@ -1,6 +1,6 @@
 // What a provider told of a mail and one of its recipients, as a record: collection "mail_events", key "DELIVERY/RECIPIENT".
 //
-//   {"message_id": "dlv_7@example.com", "recipient": "ann@example.com",
+//   {"message_id": "evt_01J8.dlv_7@example.com", "recipient": "ann@example.com",
 //    "state": "delivered", "at": Unix milliseconds, "reason": "250 ok",             processed, deferred, delivered, bounced or dropped
 //    "opened_at": …, "clicked_at": …, "complained_at": …, "unsubscribed_at": …}     the first time of each
 //

@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,7 +39,8 @@ struct Outcome {
   int code = 0;
   std::string text;
   std::vector<RecipientOutcome> recipients;  // each that the mail has, in its order
-  bool held = false;  // nobody asked the server: it refused the one before
+  bool untried = false;  // nobody asked the server about this mail
+  std::chrono::milliseconds again_after{0};  // untried: when it may be worth to come again
 };
 
 // Why we ended it ourselves.

@@ -63,8 +63,7 @@ void add_send_api(postern::Setup& setup, const std::vector<std::string>& tokens)
   setup.route({.path = kPath,
                .schemes = {{"bearer", "header:idempotency-key"}},
                .content_types = "application/json",
-               .type_from = "const:send",
-               .required = "json:/to",
+               .type_from = "const:send",  // nothing is `required`: that would be one text, and `to` may be a list, or there is `bcc` alone
                .max_body = kMaxBody,
                .unordered = true,
                .dedupe_window = std::chrono::hours(24)});

@@ -96,7 +96,8 @@ postern::Outcome Sender::send(Delivery& delivery, Draft draft) {
   const postern::Record before = delivery.get(kMails, key);
   json record = before ? json::parse(before.json, nullptr, false) : json();
   if (!record.is_object()) record = {{"event_id", delivery.id()}, {"event_type", delivery.type()}, {"recipients", json::object()}};
-  draft.message_id = key + "@" + domain_of(draft.from.address);
+  // The event's id is unique across stores, the delivery's is not: a mail must never have the Message-ID of another gateway's.
+  draft.message_id = std::string(delivery.id()) + "." + key + "@" + domain_of(draft.from.address);
   draft.date = std::chrono::floor<std::chrono::seconds>(delivery.received_at()).time_since_epoch().count();
   record["message_id"] = draft.message_id;
   const std::vector<std::string> all = addresses(draft);
@@ -108,8 +109,9 @@ postern::Outcome Sender::send(Delivery& delivery, Draft draft) {
   } catch (const Refused& refused) {
     return postern::Outcome::dead(refused.what());
   }
+  const uint64_t event_bytes = delivery.body().size();  // which stays in memory as long as the delivery is open
   auto mail = std::make_shared<Mail>(delivery.detach(), key, before, std::move(record));
-  transport_->submit(std::move(message), [this, mail](const Outcome& outcome) { end(mail, outcome); });
+  transport_->submit(std::move(message), [this, mail](const Outcome& outcome) { end(mail, outcome); }, event_bytes);
   return postern::Outcome::pending();
 }
 
@@ -117,16 +119,12 @@ postern::Outcome Sender::send(Delivery& delivery, Draft draft) {
 void Sender::end(const std::shared_ptr<Mail>& mail, const Outcome& outcome) {
   using Ended = postern::Outcome;
   note_trouble(outcome);
-  switch (outcome.result) {
-    case Class::kDone: return end_sent(mail, outcome);
-    case Class::kPermanent: return static_cast<void>(mail->pending.complete(Ended::dead(outcome.text)));
-    case Class::kAuth:
-    case Class::kTls:
-      if (outcome.held) return static_cast<void>(mail->pending.complete(Ended::postpone(outcome.text, config_.server.hold)));
-      break;
-    default: break;
+  if (outcome.result == Class::kDone) return end_sent(mail, outcome);
+  if (outcome.untried) {
+    mail->pending.complete(Ended::postpone(outcome.text, outcome.again_after));
+  } else {
+    mail->pending.complete(outcome.result == Class::kPermanent ? Ended::dead(outcome.text) : Ended::retry(outcome.text));
   }
-  mail->pending.complete(Ended::retry(outcome.text));
 }
 
 // Some have it, or will never.

@@ -6,6 +6,7 @@
 //   fault of the connection, 4xx                      tried again by the policy, with the same Message-ID
 //   5xx for everybody, an order that is wrong         dead
 //   login or certificate refused                      tried again, which opens the breaker; nobody asks the server for a while: put off
+//   no room in line, no connection free in time       put off until there is likely to be one: it costs no attempt, and opens no breaker
 //
 // Thread-safety: any thread between start() and stop().
 #pragma once

@@ -97,12 +97,14 @@ std::string_view message_id_of(const json& entry) {
   return id;
 }
 
-// "dlv_7" of "dlv_7@example.com"; empty for those of others.
+// "dlv_7" of "evt_01J8.dlv_7@example.com", as the sender writes them; empty for those of others.
 std::string_view delivery_of(std::string_view message_id) {
-  constexpr std::string_view kPrefix = "dlv_";
+  constexpr std::string_view kEvent = "evt_", kPrefix = "dlv_";
   constexpr size_t kMaxDigits = 19;
-  const std::string_view local = message_id.substr(0, message_id.find('@'));
-  if (local.size() == message_id.size() || !local.starts_with(kPrefix)) return {};
+  std::string_view local = message_id.substr(0, message_id.find('@'));
+  if (local.size() == message_id.size() || !local.starts_with(kEvent)) return {};
+  local.remove_prefix(local.rfind('.') + 1);
+  if (!local.starts_with(kPrefix)) return {};
   const std::string_view digits = local.substr(kPrefix.size());
   const bool ours = !digits.empty() && digits.size() <= kMaxDigits && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
   return ours ? local : std::string_view();

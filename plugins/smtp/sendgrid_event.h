@@ -1,7 +1,7 @@
 // An entry of what SendGrid's Event Webhook posts, as an event of ours:
 //
 //   {"event": "email.bounced", "provider": "sendgrid", "recipient": "ann@example.com", "reason": "550 no such user",
-//    "time": "2026-11-21T10:00:00Z", "at": the same in Unix milliseconds, "message_id": "dlv_7@example.com", "delivery_id": "dlv_7",
+//    "time": "2026-11-21T10:00:00Z", "at": the same in Unix milliseconds, "message_id": "evt_01J8.dlv_7@example.com", "delivery_id": "dlv_7",
 //    "raw": the entry}
 //
 // What the entry does not say is left out; delivery_id where the Message-ID is of the form of our own. Thread-safety: pure functions.

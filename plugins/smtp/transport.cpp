@@ -11,6 +11,15 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kKeepIdle{20'000};  // a server gives up idle connections itself, some after half a minute
+constexpr int kRemembered = 16;  // mails that count for how long one takes
+
+// It costs no attempt: the server is not to blame, nor the mail.
+Outcome untried(std::string why, const Message& message, milliseconds again_after = milliseconds(0)) {
+  Outcome outcome = same_for_all(Class::kTransient, std::move(why), message.recipients());
+  outcome.untried = true;
+  outcome.again_after = again_after;
+  return outcome;
+}
 
 }  // namespace
 
@@ -26,21 +35,35 @@ Transport::Transport(Server server) : server_(std::move(server)), clean_(server_
 
 Transport::~Transport() { close(milliseconds(0)); }
 
-void Transport::submit(std::shared_ptr<const Message> message, Callback callback) {
-  Job job{std::move(message), std::move(callback), steady_clock::now() + server_.deadline};
+void Transport::submit(std::shared_ptr<const Message> message, Callback callback, uint64_t beside) {
+  const uint64_t bytes = cost(*message) + beside;
+  Job job{std::move(message), std::move(callback), steady_clock::now() + server_.deadline, bytes};
   const char* why = nullptr;
+  milliseconds again_after{0};
   {
     const std::lock_guard lock(mutex_);
-    if (closing_) why = "not sent: the gateway is being stopped";
-    const uint64_t bytes = cost(*job.message);
-    if (jobs_.size() >= kMaxWaiting || waiting_bytes_ + bytes > kMaxWaitingBytes) why = "not sent: too many mails wait for the mail server";
-    if (why == nullptr) {
+    const bool full = jobs_.size() >= kMaxWaiting || (!jobs_.empty() && waiting_bytes_ + bytes > kMaxWaitingBytes);
+    if (closing_) {
+      why = "not sent: the gateway is being stopped";
+    } else if (full) {
+      why = "not sent: too many mails wait for the mail server";
+      again_after = next_turn();
+    } else {
       waiting_bytes_ += bytes;
       jobs_.push_back(std::move(job));
     }
   }
-  if (why != nullptr) return end(job, same_for_all(Class::kTransient, why, job.message->recipients()));
+  if (why != nullptr) return end(job, untried(why, *job.message, again_after));
   changed_.notify_one();
+}
+
+// The first when half of the line is through, so that it does not run dry, each further one a mail later: they shall not come back all at
+// once, to be told again that there is no room.
+milliseconds Transport::next_turn() {
+  const auto one = mail_time_ / static_cast<int64_t>(lanes_.size());
+  const SteadyTime now = steady_clock::now();
+  last_turn_ = std::min(std::max(last_turn_, now + one * static_cast<int64_t>(jobs_.size() / 2)) + one, now + kLongestWish);
+  return std::chrono::ceil<milliseconds>(last_turn_ - now);
 }
 
 void Transport::close(milliseconds drain) {
@@ -55,7 +78,7 @@ void Transport::close(milliseconds drain) {
   }
   changed_.notify_all();
   for (auto& lane : lanes_) lane->wake();
-  for (Job& job : left) end(job, same_for_all(Class::kTransient, "not sent: the gateway is being stopped", job.message->recipients()));
+  for (Job& job : left) end(job, untried("not sent: the gateway is being stopped", *job.message));
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }
@@ -71,8 +94,9 @@ void Transport::run(Lane& lane) {
       end(*job, *outcome);
       continue;
     }
+    const SteadyTime begun = steady_clock::now();
     const Outcome outcome = lane.send(*job->message, job->deadline, [this] { drop_overdue(); });
-    note(outcome);
+    note(outcome, steady_clock::now() - begun);
     end(*job, outcome);
   }
   lane.close_connection();
@@ -98,7 +122,7 @@ std::optional<Transport::Job> Transport::take(Lane& lane) {
 Transport::Job Transport::pop() {
   Job job = std::move(jobs_.front());
   jobs_.pop_front();
-  waiting_bytes_ -= cost(*job.message);
+  waiting_bytes_ -= job.cost;
   return job;
 }
 
@@ -106,18 +130,19 @@ uint64_t Transport::cost(const Message& message) { return message.in_memory() ? 
 
 // Each connection may be busy for long: whoever is looks after those in line.
 void Transport::drop_overdue() {
-  std::vector<Job> overdue;
+  std::vector<std::pair<Job, milliseconds>> overdue;
   {
     const std::lock_guard lock(mutex_);
     const SteadyTime now = steady_clock::now();
-    while (!jobs_.empty() && jobs_.front().deadline <= now) overdue.push_back(pop());
+    while (!jobs_.empty() && jobs_.front().deadline <= now) overdue.emplace_back(pop(), next_turn());
   }
-  for (Job& job : overdue)
-    end(job, same_for_all(Class::kTransient, "not sent: no connection was free before its deadline", job.message->recipients()));
+  for (auto& [job, again_after] : overdue)
+    end(job, untried("not sent: no connection was free before its deadline", *job.message, again_after));
 }
 
-void Transport::note(const Outcome& outcome) {
+void Transport::note(const Outcome& outcome, SteadyTime::duration took) {
   const std::lock_guard lock(mutex_);
+  mail_time_ += (duration_cast<std::chrono::microseconds>(took) - mail_time_) / kRemembered;
   if (outcome.result != Class::kAuth && outcome.result != Class::kTls) return;
   held_class_ = outcome.result;
   held_text_ = outcome.text;
@@ -128,7 +153,8 @@ std::optional<Outcome> Transport::held(const Message& message) const {
   const std::lock_guard lock(mutex_);
   if (steady_clock::now() >= held_until_) return std::nullopt;
   Outcome outcome = same_for_all(held_class_, held_text_, message.recipients());
-  outcome.held = true;
+  outcome.untried = true;
+  outcome.again_after = server_.hold;
   return outcome;
 }
 

@@ -2,7 +2,7 @@
 //
 // Every callback is called exactly once: on one of those threads, on the submitting one where nothing can be sent any more or the line is
 // full, or on that of close(). After a refused login or certificate the server is left alone for a while: every mail meanwhile gets the
-// same outcome at once.
+// same outcome at once. Whoever finds the line full is told when it is likely to have room for him, as fast as mails go at the moment.
 // Thread-safety: any thread; close() once, not from a callback.
 #pragma once
 
@@ -27,8 +27,9 @@ namespace smtp {
 
 class Transport {
  public:
-  static constexpr size_t kMaxWaiting = 2'000;
+  static constexpr size_t kMaxWaiting = 5'000;
   static constexpr uint64_t kMaxWaitingBytes = 128u << 20;  // in memory; a mail in a file counts as a mebibyte, for its descriptor
+  static constexpr std::chrono::minutes kLongestWish{10};
   using Callback = std::function<void(const Outcome&)>;
 
   // Throws std::runtime_error when libcurl or the threads cannot be had. Nothing is connected yet.
@@ -37,8 +38,8 @@ class Transport {
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
 
-  // Never waits.
-  void submit(std::shared_ptr<const Message> message, Callback callback);
+  // Never waits. `beside`: bytes that somebody keeps as long as the mail is in line, such as the order that it is made of.
+  void submit(std::shared_ptr<const Message> message, Callback callback, uint64_t beside = 0);
 
   // Mails in line end as transient at once, those under way get `drain` to end. A few seconds after it everything has, whatever the server
   // does.
@@ -51,6 +52,7 @@ class Transport {
     std::shared_ptr<const Message> message;
     Callback callback;
     SteadyTime deadline;
+    uint64_t cost;
   };
 
   void run(Lane& lane);
@@ -58,7 +60,8 @@ class Transport {
   Job pop();  // under mutex_
   static uint64_t cost(const Message& message);
   void drop_overdue();
-  void note(const Outcome& outcome);
+  std::chrono::milliseconds next_turn();  // under mutex_
+  void note(const Outcome& outcome, SteadyTime::duration took);
   std::optional<Outcome> held(const Message& message) const;
   static void end(Job& job, const Outcome& outcome);
 
@@ -70,6 +73,9 @@ class Transport {
   std::deque<Job> jobs_;  // the oldest first; all have the same time, so the first is the first to be overdue
   uint64_t waiting_bytes_ = 0;
   bool closing_ = false;
+  // Of a mail on a connection, lately. It begins as too little: a wish that is too short is only repeated.
+  std::chrono::microseconds mail_time_{1'000};
+  SteadyTime last_turn_{};  // of those that were told when to come again
   Class held_class_ = Class::kDone;
   std::string held_text_;
   SteadyTime held_until_{};

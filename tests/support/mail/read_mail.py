@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Reads a mail with Python's email package, which is not ours, and says as JSON what it found.
 
-    read_mail.py FILE      {"headers": [[name, value], …], "body": PART, "defects": […], "wire": {…}}
+    read_mail.py [--stored] FILE      {"headers": [[name, value], …], "body": PART, "defects": […], "wire": {…}}
 
 A PART is {"type", "charset", "disposition", "file_name", "id", "encoding", "text" | "sha256" + "size", "parts"}. "wire" is what the bytes
-themselves show: the longest line, bare CRs and LFs, lines that begin with a dot, whether all of it is ASCII.
+themselves show: the longest line, bare CRs and LFs, lines that begin with a dot, whether all of it is ASCII. --stored: a file of a mail
+server's, whose lines end with LF.
 """
 import email
 import email.policy
@@ -57,7 +58,9 @@ def words_of(raw):
 
 
 def main():
-    raw = open(sys.argv[1], "rb").read()
+    raw = open(sys.argv[-1], "rb").read()
+    if sys.argv[1] == "--stored":
+        raw = raw.replace(b"\n", b"\r\n")
     words_of(raw)
     message = email.message_from_bytes(raw, policy=email.policy.default)
     found = {

@@ -272,12 +272,17 @@ TEST_F(SmtpBadServer, ARefusalStandsThoughTheGoodbyeFails) {
 TEST_F(SmtpBadServer, TheLineIsBounded) {
   serve({rules("MAIL", "!hang")});
   std::atomic<size_t> refused{0}, answers{0};
+  milliseconds turn{0};
   const auto message = Message::compose(draft());
   const auto count = [&](const Outcome& outcome) {
     ++answers;
-    if (outcome.text.find("too many mails wait") != std::string::npos) ++refused;
+    EXPECT_TRUE(outcome.untried) << outcome.text;
+    if (outcome.text.find("too many mails wait") == std::string::npos) return;
+    ++refused;
+    EXPECT_GT(outcome.again_after, turn) << "each has a turn of its own";
+    turn = outcome.again_after;
   };
-  transport().submit(message, count);
+  transport().submit(message, [&](const Outcome&) { ++answers; });
   ASSERT_TRUE(eventually(milliseconds(5'000), [&] { return mail_server_->count("MAIL") == 1; }));
   for (size_t i = 0; i < Transport::kMaxWaiting + 7; ++i) transport().submit(message, count);
   EXPECT_EQ(refused, 7u);
@@ -299,6 +304,20 @@ TEST_F(SmtpBadServer, LargeMailsInLineAreFewer) {
   EXPECT_EQ(transport().waiting(), Transport::kMaxWaitingBytes >> 20);
   transport().close(milliseconds(0));
   EXPECT_EQ(answers, 131u);
+}
+
+TEST_F(SmtpBadServer, WhatIsKeptBesideAMailCountsAsWell) {
+  serve({rules("MAIL", "!hang")});
+  const auto message = Message::compose(draft());
+  std::atomic<size_t> answers{0};
+  const auto count = [&](const Outcome&) { ++answers; };
+  transport().submit(message, count, Transport::kMaxWaitingBytes * 2);  // too much for any line, but the only one
+  ASSERT_TRUE(eventually(milliseconds(5'000), [&] { return mail_server_->count("MAIL") == 1; }));
+  for (size_t i = 0; i < 10; ++i) transport().submit(message, count, Transport::kMaxWaitingBytes / 4);
+  EXPECT_EQ(transport().waiting(), 3u);
+  EXPECT_EQ(answers, 7u);
+  transport().close(milliseconds(0));
+  EXPECT_EQ(answers, 11u);
 }
 
 TEST_F(SmtpBadServer, NobodyListens) {

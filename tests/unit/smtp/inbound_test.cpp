@@ -21,7 +21,7 @@ using ::testing::IsEmpty;
 
 constexpr int64_t kAt = 1'795'000'000;  // Unix seconds
 
-json entry(const std::string& kind, const std::string& id, int64_t at = kAt, const std::string& smtp_id = "<dlv_7@example.com>") {
+json entry(const std::string& kind, const std::string& id, int64_t at = kAt, const std::string& smtp_id = "<evt_1.dlv_7@example.com>") {
   return {{"email", "ann@example.com"}, {"event", kind}, {"sg_event_id", id}, {"smtp-id", smtp_id}, {"timestamp", at}};
 }
 
@@ -49,7 +49,7 @@ class InboundBatchTest : public InboundTest {
     return stored;
   }
   void set_mail(const std::string& delivery, const std::vector<std::string>& recipients) {
-    json mail = {{"event_id", "evt_1"}, {"event_type", "smtp.send"}, {"message_id", delivery + "@example.com"}, {"recipients", json::object()}};
+    json mail = {{"event_id", "evt_1"}, {"event_type", "smtp.send"}, {"message_id", "evt_1." + delivery + "@example.com"}, {"recipients", json::object()}};
     for (const std::string& one : recipients) mail["recipients"][one] = {{"state", "accepted"}, {"code", 250}, {"text", "ok"}, {"at", 1}};
     host_.set_record("mails", delivery, mail.dump());
   }
@@ -142,10 +142,11 @@ TEST_F(InboundBatchTest, AReasonIsOneLineAndCutBetweenCharacters) {
 
 TEST_F(InboundBatchTest, OnlyOurOwnMessageIdsNameADelivery) {
   const auto delivery = [](const std::string& id) { return json::parse(smtp::read_sendgrid_event(entry("open", "i", kAt, id)).body).value("delivery_id", ""); };
-  EXPECT_EQ(delivery("<dlv_7@example.com>"), "dlv_7");
-  EXPECT_EQ(delivery("dlv_7@example.com"), "dlv_7");
-  for (const char* other : {"<dlv_@example.com>", "<dlv_7>", "<xdlv_7@example.com>", "<dlv_7x@example.com>", "<dlv_7/b@example.com>", "<DLV_7@example.com>",
-                            "<dlv_12345678901234567890@example.com>", "<>", ""}) {
+  EXPECT_EQ(delivery("<evt_1.dlv_7@example.com>"), "dlv_7");
+  EXPECT_EQ(delivery("evt_1.dlv_7@example.com"), "dlv_7");
+  for (const char* other : {"<evt_1.dlv_@example.com>", "<evt_1.dlv_7>", "<evt_1.xdlv_7@example.com>", "<evt_1.dlv_7x@example.com>",
+                            "<evt_1.dlv_7/b@example.com>", "<evt_1.DLV_7@example.com>", "<dlv_7@example.com>", "<evt_dlv_7@example.com>",
+                            "<evt_1.dlv_12345678901234567890@example.com>", "<>", ""}) {
     EXPECT_EQ(delivery(other), "") << other;
   }
 }
@@ -216,7 +217,7 @@ TEST_F(InboundBatchTest, ItsOwnRecordSaysWhatBecameOfAMail) {
   bounce["email"] = "bob@example.com";
   bounce["reason"] = "550 no such user";
   take(json::array({entry("processed", "p"), entry("delivered", "d", kAt + 2), bounce}));
-  EXPECT_EQ(record("dlv_7/Ann@example.com"), (json{{"message_id", "dlv_7@example.com"},
+  EXPECT_EQ(record("dlv_7/Ann@example.com"), (json{{"message_id", "evt_1.dlv_7@example.com"},
                                                    {"recipient", "Ann@example.com"},
                                                    {"state", "delivered"},
                                                    {"at", (kAt + 2) * 1'000}}))
@@ -230,10 +231,10 @@ TEST_F(InboundBatchTest, ItsOwnRecordSaysWhatBecameOfAMail) {
 TEST_F(InboundBatchTest, NothingButOurOwnMailsIsTouched) {
   set_mail("dlv_7", {"bob@example.com"});
   take(json::array({entry("bounce", "a"),                                             // not to Ann
-                    entry("bounce", "b", kAt, "<dlv_8@example.com>"),                 // no record
-                    entry("bounce", "c", kAt, "<dlv_7@example.org>"),                 // another gateway's
+                    entry("bounce", "b", kAt, "<evt_1.dlv_8@example.com>"),                 // no record
+                    entry("bounce", "c", kAt, "<evt_1.dlv_7@example.org>"),                 // another gateway's
                     entry("bounce", "d", kAt, "<abc@example.com>"),
-                    json{{"event", "bounce"}, {"smtp-id", "<dlv_7@example.com>"}, {"sg_event_id", "e"}}}));
+                    json{{"event", "bounce"}, {"smtp-id", "<evt_1.dlv_7@example.com>"}, {"sg_event_id", "e"}}}));
   EXPECT_EQ(events().size(), 5u);
   auto records = host_.records();
   std::erase_if(records, [](const auto& one) { return one.first.first == "upkeep"; });
@@ -252,7 +253,7 @@ TEST_F(InboundBatchTest, SomebodyElsesWriteMakesTheHandlerRunAgain) {
 }
 
 TEST_F(InboundBatchTest, AMailAboutAMailAboutAMailIsNotSent) {
-  json mail = {{"event_type", "email.bounced"}, {"message_id", "dlv_7@example.com"}, {"recipients", {{"ann@example.com", {{"state", "accepted"}}}}}};
+  json mail = {{"event_type", "email.bounced"}, {"message_id", "evt_1.dlv_7@example.com"}, {"recipients", {{"ann@example.com", {{"state", "accepted"}}}}}};
   host_.set_record("mails", "dlv_7", mail.dump());
   const std::string body = smtp::read_sendgrid_event(entry("bounce", "b")).body, with = R"({"to":"ann@example.com"})";
   const Settled skipped = host_.deliver({.type = "email.bounced", .body = body, .with = with});

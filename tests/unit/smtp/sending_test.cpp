@@ -111,7 +111,7 @@ TEST_F(Smtp, TheResultAndTheRecordNameEachRecipient) {
   const auto records = host().records();
   ASSERT_THAT(records, SizeIs(1));
   EXPECT_EQ(records.begin()->first.first, "mails");
-  EXPECT_EQ(result["message_id"], records.begin()->first.second + "@example.com");
+  EXPECT_THAT(result["message_id"].get<std::string>(), ::testing::EndsWith("." + records.begin()->first.second + "@example.com"));
 }
 
 // One recipient is refused for now: the other is not mailed twice.
