@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "moments.h"
 #include "order.h"
 #include "refused.h"
 
@@ -13,14 +14,8 @@ namespace {
 using nlohmann::json;
 using postern::Delivery;
 
-constexpr const char* kMails = "mails";
 constexpr const char* kProgress = "smtp.progress";
 constexpr std::chrono::seconds kNotedWithin(10);
-
-int64_t unix_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 std::string domain_of(const std::string& address) { return address.substr(address.rfind('@') + 1); }
 
@@ -69,7 +64,14 @@ struct Sender::Mail {
   json record;
 };
 
+// A mail's own time is bounded by the server's options; a delivery that ends before it does would be mailed again. Mails are tried for four
+// days (RFC 5321, 4.5.4.1), but sooner at first.
 void Sender::init(postern::Setup& setup) {
+  constexpr std::chrono::seconds kMargin(20);
+  setup.default_policy({.deadline = config_.server.deadline + config_.server.final_reply + kNotedWithin + kMargin,
+                        .attempts = 24,
+                        .retry_base = std::chrono::minutes(1),
+                        .retry_cap = std::chrono::hours(6)});
   publisher_ = setup.publisher();
   log_ = setup.log();
   setup.on(kProgress, [this](Delivery& delivery) { keep(delivery); });
