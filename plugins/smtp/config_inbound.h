@@ -2,7 +2,6 @@
 #pragma once
 
 #include "config.h"
-#include "section.h"
 
 namespace smtp {
 

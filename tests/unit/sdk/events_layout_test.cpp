@@ -79,7 +79,7 @@ AT(postern_subscription, name, 8);
 AT(postern_subscription, on, 24);
 AT(postern_subscription, with, 40);
 
-SIZE(postern_policy_desc, 20);
+static_assert(sizeof(postern_policy_desc) == 20 && alignof(postern_policy_desc) == 4);
 AT(postern_policy_desc, struct_size, 0);
 AT(postern_policy_desc, deadline_ms, 4);
 AT(postern_policy_desc, attempts, 8);

@@ -43,6 +43,13 @@ inline const postern_plugin_entry& smtp_entry() {
   return *loaded.entry;
 }
 
+// But for what the plugin does for itself at its start.
+inline std::vector<postern::testing::PublishedEvent> told(const FakeHost& host) {
+  std::vector<postern::testing::PublishedEvent> all = host.published();
+  std::erase_if(all, [](const auto& one) { return one.type == "smtp.upkeep.plan"; });
+  return all;
+}
+
 // What the plugin does against the host's rules is a failure of every test.
 class InboundTest : public ::testing::Test {
  protected:

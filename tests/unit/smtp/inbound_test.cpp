@@ -40,7 +40,7 @@ class InboundBatchTest : public InboundTest {
 
   // Those that are stored.
   std::vector<PublishedEvent> events() const {
-    std::vector<PublishedEvent> all = host_.published();
+    std::vector<PublishedEvent> all = told(host_);
     std::vector<PublishedEvent> stored;
     for (const PublishedEvent& event : all) {
       const bool before = std::any_of(stored.begin(), stored.end(), [&](const auto& one) { return one.event_id == event.event_id; });
@@ -81,7 +81,7 @@ TEST_F(InboundBatchTest, WithoutAKeyThereIsNoRouteButOldEventsAreHandled) {
   const Settled begun = host.deliver({.type = "inbound", .body = json::array({entry("bounce", "a")}).dump()});
   host.run_published();
   EXPECT_TRUE(host.await(begun.delivery).done());
-  EXPECT_EQ(host.published().size(), 1u);
+  EXPECT_EQ(told(host).size(), 1u);
 }
 
 TEST_F(InboundBatchTest, TheVectorBecomesAnEvent) {
@@ -169,7 +169,7 @@ TEST_F(InboundBatchTest, ABodyThatIsNoListIsDead) {
     EXPECT_THAT(settled.why, HasSubstr("no JSON list of events"));
   }
   EXPECT_TRUE(take(std::string("[]")).done());
-  EXPECT_THAT(host_.published(), IsEmpty());
+  EXPECT_THAT(told(host_), IsEmpty());
 }
 
 TEST_F(InboundBatchTest, AnEntryThatComesAgainIsOneEvent) {
@@ -200,10 +200,10 @@ TEST_F(InboundBatchTest, ABatchBeyondTheHostsBoundGoesInLots) {
   for (int i = 0; i < 20'000; ++i) many.push_back({{"event", "open"}, {"sg_event_id", std::to_string(i)}});
   const Settled begun = host_.deliver({.type = "inbound", .body = many.dump()});
   ASSERT_EQ(begun.outcome, POSTERN_PENDING);
-  EXPECT_EQ(host_.published().size(), 250u) << "the others wait until these are stored";
+  EXPECT_EQ(told(host_).size(), 250u) << "the others wait until these are stored";
   host_.run_published();
   EXPECT_EQ(host_.await(begun.delivery).result, R"({"duplicates":0,"events":20000,"skipped":0})");
-  EXPECT_EQ(host_.published().size(), 20'000u);
+  EXPECT_EQ(told(host_).size(), 20'000u);
   many.push_back(json::object());
   const Settled more = take(many);
   EXPECT_EQ(more.outcome, POSTERN_DEAD);
@@ -235,7 +235,9 @@ TEST_F(InboundBatchTest, NothingButOurOwnMailsIsTouched) {
                     entry("bounce", "d", kAt, "<abc@example.com>"),
                     json{{"event", "bounce"}, {"smtp-id", "<dlv_7@example.com>"}, {"sg_event_id", "e"}}}));
   EXPECT_EQ(events().size(), 5u);
-  EXPECT_EQ(host_.records().size(), 1u);
+  auto records = host_.records();
+  std::erase_if(records, [](const auto& one) { return one.first.first == "upkeep"; });
+  EXPECT_EQ(records.size(), 1u);
 }
 
 TEST_F(InboundBatchTest, SomebodyElsesWriteMakesTheHandlerRunAgain) {
