@@ -80,9 +80,10 @@ class MailEventsTest : public ::testing::Test {
 
   // Sends a mail to Ann; its Message-ID.
   std::string send() {
-    const Response answer = gateway_.request("POST", "/api/v1/email/send",
-                                             {{"Content-Type", "application/json"}, {"Authorization", std::string("Bearer ") + kToken}, {"Idempotency-Key", "k"}},
-                                             R"({"to":"ann@example.com","subject":"Hello","text":"Hi"})");
+    const Response answer = gateway_.request(
+        "POST", "/api/v1/email/send",
+        {{"Content-Type", "application/json"}, {"Authorization", std::string("Bearer ") + kToken}, {"Idempotency-Key", "k"}},
+        R"({"to":"ann@example.com","subject":"Hello","text":"Hi"})");
     EXPECT_EQ(status_of(answer), "queued");
     std::string id;
     EXPECT_TRUE(eventually(kSoon, [&] { return !(id = message_id()).empty(); })) << gateway_.log();
@@ -108,7 +109,8 @@ class MailEventsTest : public ::testing::Test {
   Gateway gateway_{options()};
 };
 
-json entry(const std::string& kind, const std::string& id, int64_t at, const std::string& message_id, const std::string& to = "ann@example.com") {
+json entry(const std::string& kind, const std::string& id, int64_t at, const std::string& message_id,
+           const std::string& to = "ann@example.com") {
   return {{"email", to}, {"event", kind}, {"sg_event_id", id}, {"smtp-id", "<" + message_id + ">"}, {"timestamp", at}};
 }
 
@@ -119,7 +121,9 @@ TEST_F(MailEventsTest, WhatBecameOfAMailIsInItsRecordOnce) {
   EXPECT_TRUE(eventually(kSoon, [&] { return state_of_mail() == "delivered"; })) << gateway().log();
   EXPECT_EQ(status_of(post_signed(first)), "duplicate_ignored") << "its signature is another one, its body the same";
   // The provider gives what it repeats another company.
-  EXPECT_EQ(status_of(post_signed(json::array({first[1], entry("deferred", "f", 1'795'000'001, id), entry("spamreport", "s", 1'795'000'009, id)}))), "queued");
+  EXPECT_EQ(status_of(post_signed(
+                json::array({first[1], entry("deferred", "f", 1'795'000'001, id), entry("spamreport", "s", 1'795'000'009, id)}))),
+            "queued");
   EXPECT_TRUE(eventually(kSoon, [&] { return events("email.complained") == 1 && events("email.deferred") == 1; })) << gateway().log();
   EXPECT_EQ(events("email.delivered"), 1);
   EXPECT_EQ(events("smtp.inbound"), 2);
