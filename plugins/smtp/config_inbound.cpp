@@ -13,7 +13,8 @@ constexpr size_t kMaxKeys = 5;  // each costs a forged request's verification on
 
 void read_keys(Section& in, std::vector<std::string>& keys) {
   const json* list = in.any("public_keys");
-  if (list == nullptr) return in.fault("", "public_keys is missing: a list of the key that SendGrid shows at the Event Webhook's signature verification");
+  if (list == nullptr)
+    return in.fault("", "public_keys is missing: a list of the key that SendGrid shows at the Event Webhook's signature verification");
   if (!list->is_array() || list->empty() || list->size() > kMaxKeys) return in.fault("public_keys", "must be a list of 1 to 5 texts");
   for (size_t i = 0; i < list->size(); ++i) {
     const std::string key = (*list)[i].is_string() ? (*list)[i].get<std::string>() : "";

@@ -120,8 +120,9 @@ class Inbound::Batch : public std::enable_shared_from_this<Batch> {
 
   void end() {
     if (skipped_ > 0) {
-      log_.warn("of the " + std::to_string(entries_.size()) + " mail events of " + std::string(pending_.id()) + ", " + std::to_string(skipped_) +
-                " are no JSON objects, the first at [" + std::to_string(first_skipped_) + "]; the others are handled");
+      log_.warn("of the " + std::to_string(entries_.size()) + " mail events of " + std::string(pending_.id()) + ", " +
+                std::to_string(skipped_) + " are no JSON objects, the first at [" + std::to_string(first_skipped_) +
+                "]; the others are handled");
     }
     const json result = {{"events", entries_.size() - skipped_}, {"duplicates", duplicates_.load()}, {"skipped", skipped_}};
     pending_.set_result(result.dump());
@@ -165,7 +166,8 @@ postern::Outcome Inbound::take(Delivery& delivery) const {
   json entries = parse(delivery.body());
   if (!entries.is_array()) return postern::Outcome::dead("the body is no JSON list of events, or it is deeper than 60 levels");
   if (entries.size() > kMaxEntries) {
-    return postern::Outcome::dead("it has " + std::to_string(entries.size()) + " events; a request may have " + std::to_string(kMaxEntries));
+    return postern::Outcome::dead("it has " + std::to_string(entries.size()) + " events; a request may have " +
+                                  std::to_string(kMaxEntries));
   }
   std::make_shared<Batch>(delivery.detach(), std::move(entries), publisher_, log_)->publish_lot();
   return postern::Outcome::pending();

@@ -21,8 +21,9 @@ constexpr size_t kMaxKind = 40, kMaxAddress = 320, kMaxMessageId = 998, kMaxId =
 constexpr int64_t kMaxTime = 253'402'300'799;  // the last second of the year 9999
 
 constexpr std::pair<std::string_view, std::string_view> kKinds[] = {
-    {"processed", "processed"}, {"deferred", "deferred"}, {"delivered", "delivered"},     {"bounce", "bounced"},         {"dropped", "dropped"},
-    {"open", "opened"},         {"click", "clicked"},     {"spamreport", "complained"}, {"unsubscribe", "unsubscribed"},
+    {"processed", "processed"}, {"deferred", "deferred"},     {"delivered", "delivered"},
+    {"bounce", "bounced"},      {"dropped", "dropped"},       {"open", "opened"},
+    {"click", "clicked"},       {"spamreport", "complained"}, {"unsubscribe", "unsubscribed"},
 };
 
 // Empty where there is none, or no text.
@@ -59,7 +60,8 @@ std::string type_of(const json& entry) {
 std::string hash_of(const json& entry) {
   const std::string text = entry.dump();
   std::array<unsigned char, 32> digest{};
-  if (EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) throw std::runtime_error("OpenSSL computes no SHA-256");
+  if (EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1)
+    throw std::runtime_error("OpenSSL computes no SHA-256");
   std::string hex = "sha256:";
   for (const unsigned char byte : digest) hex.append(1, "0123456789abcdef"[byte >> 4]).append(1, "0123456789abcdef"[byte & 15]);
   return hex;
@@ -106,7 +108,8 @@ std::string_view delivery_of(std::string_view message_id) {
   local.remove_prefix(local.rfind('.') + 1);
   if (!local.starts_with(kPrefix)) return {};
   const std::string_view digits = local.substr(kPrefix.size());
-  const bool ours = !digits.empty() && digits.size() <= kMaxDigits && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool ours = !digits.empty() && digits.size() <= kMaxDigits &&
+                    std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
   return ours ? local : std::string_view();
 }
 

@@ -56,7 +56,8 @@ Key read_key(std::string_view text) {
 bool is_p256(const Key& key) {
   std::array<char, 64> curve{};
   size_t size = 0;
-  const bool named = EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC && EVP_PKEY_get_group_name(key.get(), curve.data(), curve.size(), &size) == 1;
+  const bool named =
+      EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC && EVP_PKEY_get_group_name(key.get(), curve.data(), curve.size(), &size) == 1;
   ERR_clear_error();
   return named && std::string_view(curve.data(), size) == SN_X9_62_prime256v1;
 }
@@ -66,7 +67,8 @@ Digest digest_of(std::string_view timestamp, std::string_view body) {
   Digest digest{};
   const bool made = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1 &&
                     EVP_DigestUpdate(context.get(), timestamp.data(), timestamp.size()) == 1 &&
-                    EVP_DigestUpdate(context.get(), body.data(), body.size()) == 1 && EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1;
+                    EVP_DigestUpdate(context.get(), body.data(), body.size()) == 1 &&
+                    EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1;
   if (!made) throw std::runtime_error("OpenSSL computes no SHA-256");
   return digest;
 }
@@ -77,7 +79,8 @@ bool is_signature_of(const Key& key, const Digest& digest, std::string_view sign
   if (!context || EVP_PKEY_verify_init(context.get()) != 1 || EVP_PKEY_CTX_set_signature_md(context.get(), EVP_sha256()) != 1) {
     throw std::runtime_error("OpenSSL verifies no ECDSA");
   }
-  const int fits = EVP_PKEY_verify(context.get(), reinterpret_cast<const unsigned char*>(signature.data()), signature.size(), digest.data(), digest.size());
+  const int fits = EVP_PKEY_verify(context.get(), reinterpret_cast<const unsigned char*>(signature.data()), signature.size(), digest.data(),
+                                   digest.size());
   ERR_clear_error();
   return fits == 1;
 }
@@ -113,7 +116,8 @@ std::string hex(const Digest& digest) {
 
 bool check_signature(const Verification& request, std::string_view timestamp, std::string_view signature) {
   const Digest digest = digest_of(timestamp, request.body());
-  request.explain("signed are " + std::to_string(timestamp.size() + request.body().size()) + " bytes, timestamp and body, SHA-256 " + hex(digest));
+  request.explain("signed are " + std::to_string(timestamp.size() + request.body().size()) + " bytes, timestamp and body, SHA-256 " +
+                  hex(digest));
   size_t number = 0;
   for (const std::string_view text : request.secrets()) {
     ++number;

@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <memory>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "tests/integration/openphone_test.h"
 #include "tests/support/eventually.h"
@@ -16,6 +18,7 @@ namespace postern::testing {
 namespace {
 
 using nlohmann::json;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr milliseconds kSoon{30'000};
@@ -35,6 +38,16 @@ class MailServer {
     if (!eventually(kSoon, told)) throw std::runtime_error("no mail server: " + process_.err());
   }
   int port() const { return std::stoi(process_.out().substr(5)); }
+  // The recipients of the mails that came.
+  std::vector<std::string> mails() const {
+    std::vector<std::string> all;
+    std::istringstream in(process_.out());
+    for (std::string line; std::getline(in, line);) {
+      const json read = json::parse(line, nullptr, false);
+      if (read.is_object() && read.contains("mail")) all.push_back(read["mail"]["to"].dump());
+    }
+    return all;
+  }
 
  private:
   Process process_;
@@ -50,7 +63,8 @@ class MailEventsTest : public ::testing::Test {
                          {"health", {{"connect", false}}},
                          {"api", {{"tokens", {kToken}}}},
                          {"inbound", {{"sendgrid", {{"public_keys", {key_.public_key()}}}}}}};
-    return {.plugins = "  - {name: smtp, library: smtp.so, config: " + config.dump() + "}\n"};
+    return {.plugins = "  - {name: smtp, library: smtp.so, config: " + config.dump() + "}\n",
+            .subscriptions = "  - {on: email.bounced, plugin: smtp, with: {to: ops@example.com}}\n"};
   }
   Gateway& gateway() { return gateway_; }
 
@@ -66,18 +80,24 @@ class MailEventsTest : public ::testing::Test {
 
   // Sends a mail to Ann; its Message-ID.
   std::string send() {
-    const Response answer = gateway_.request("POST", "/api/v1/email/send",
-                                             {{"Content-Type", "application/json"}, {"Authorization", std::string("Bearer ") + kToken}, {"Idempotency-Key", "k"}},
-                                             R"({"to":"ann@example.com","subject":"Hello","text":"Hi"})");
+    const Response answer = gateway_.request(
+        "POST", "/api/v1/email/send",
+        {{"Content-Type", "application/json"}, {"Authorization", std::string("Bearer ") + kToken}, {"Idempotency-Key", "k"}},
+        R"({"to":"ann@example.com","subject":"Hello","text":"Hi"})");
     EXPECT_EQ(status_of(answer), "queued");
     std::string id;
     EXPECT_TRUE(eventually(kSoon, [&] { return !(id = message_id()).empty(); })) << gateway_.log();
     return id;
   }
-  std::string message_id() const {
-    const auto rows = gateway_.store().rows("SELECT value FROM record WHERE collection = 'mails'", {});
-    return rows.empty() ? "" : json::parse(rows[0][0])["message_id"].get<std::string>();
+  // Of the mail that is done, or of one that is about an event of this type.
+  std::string message_id(const std::string& about = "smtp.send") const {
+    for (const auto& row : gateway_.store().rows("SELECT value FROM record WHERE collection = 'mails'", {})) {
+      const json mail = json::parse(row[0]);
+      if (mail["event_type"] == about) return mail["message_id"];
+    }
+    return {};
   }
+  bool all_settled() const { return gateway_.store().number("SELECT count(*) FROM delivery WHERE state <> 'done'", {}) == 0; }
   std::string state_of_mail() const {
     const auto rows = gateway_.store().rows("SELECT value FROM record WHERE collection = 'mail_events'", {});
     return rows.empty() ? "" : json::parse(rows[0][0])["state"].get<std::string>();
@@ -89,8 +109,9 @@ class MailEventsTest : public ::testing::Test {
   Gateway gateway_{options()};
 };
 
-json entry(const std::string& kind, const std::string& id, int64_t at, const std::string& message_id) {
-  return {{"email", "ann@example.com"}, {"event", kind}, {"sg_event_id", id}, {"smtp-id", "<" + message_id + ">"}, {"timestamp", at}};
+json entry(const std::string& kind, const std::string& id, int64_t at, const std::string& message_id,
+           const std::string& to = "ann@example.com") {
+  return {{"email", to}, {"event", kind}, {"sg_event_id", id}, {"smtp-id", "<" + message_id + ">"}, {"timestamp", at}};
 }
 
 TEST_F(MailEventsTest, WhatBecameOfAMailIsInItsRecordOnce) {
@@ -100,13 +121,40 @@ TEST_F(MailEventsTest, WhatBecameOfAMailIsInItsRecordOnce) {
   EXPECT_TRUE(eventually(kSoon, [&] { return state_of_mail() == "delivered"; })) << gateway().log();
   EXPECT_EQ(status_of(post_signed(first)), "duplicate_ignored") << "its signature is another one, its body the same";
   // The provider gives what it repeats another company.
-  EXPECT_EQ(status_of(post_signed(json::array({first[1], entry("deferred", "f", 1'795'000'001, id), entry("spamreport", "s", 1'795'000'009, id)}))), "queued");
+  EXPECT_EQ(status_of(post_signed(
+                json::array({first[1], entry("deferred", "f", 1'795'000'001, id), entry("spamreport", "s", 1'795'000'009, id)}))),
+            "queued");
   EXPECT_TRUE(eventually(kSoon, [&] { return events("email.complained") == 1 && events("email.deferred") == 1; })) << gateway().log();
   EXPECT_EQ(events("email.delivered"), 1);
   EXPECT_EQ(events("smtp.inbound"), 2);
-  const auto unsettled = [&] { return gateway().store().number("SELECT count(*) FROM delivery WHERE state <> 'done'", {}); };
-  EXPECT_TRUE(eventually(kSoon, [&] { return unsettled() == 0; })) << gateway().log();
+  EXPECT_TRUE(eventually(kSoon, [&] { return all_settled(); })) << gateway().log();
   EXPECT_EQ(state_of_mail(), "delivered");
+}
+
+// Ops' own mailbox is full: the mail about Ann's mail comes back, and the mail about that one would as well.
+TEST_F(MailEventsTest, AMailThatBouncesDoesNotGoRound) {
+  EXPECT_EQ(status_of(post_signed(json::array({entry("bounce", "a", 1'795'000'000, send())}))), "queued");
+  std::string notification;
+  EXPECT_TRUE(eventually(kSoon, [&] { return !(notification = message_id("email.bounced")).empty(); })) << gateway().log();
+  EXPECT_THAT(server_.mails(), ElementsAre(R"(["ann@example.com"])", R"(["ops@example.com"])"));
+  EXPECT_EQ(status_of(post_signed(json::array({entry("bounce", "b", 1'795'000'001, notification, "ops@example.com")}))), "queued");
+  EXPECT_TRUE(eventually(kSoon, [&] { return events("email.bounced") == 2 && all_settled(); })) << gateway().log();
+  EXPECT_EQ(server_.mails().size(), 2u);
+  EXPECT_EQ(gateway().store().number("SELECT count(*) FROM record WHERE collection = 'mail_events'", {}), 2) << "it is known all the same";
+}
+
+TEST_F(MailEventsTest, VerifyExplainsASignature) {
+  const std::string body = "[]\r\n", file = gateway().folder() + "/request";
+  const auto verify = [&](const Headers& headers) {
+    std::ofstream(file, std::ios::binary) << request_text("POST", kPath, headers, body);
+    return gateway().command({"verify", "smtp", "--request", file});
+  };
+  const auto accepted = verify(key_.sign(unix_seconds(), body));
+  EXPECT_EQ(accepted.exit.code, 0) << accepted.out << accepted.err;
+  EXPECT_THAT(accepted.out, HasSubstr("public key 1: fits"));
+  const auto rejected = verify(SendgridKey().sign(unix_seconds(), body));
+  EXPECT_EQ(rejected.exit.code, 1) << rejected.out << rejected.err;
+  EXPECT_THAT(rejected.out, HasSubstr("public key 1: does not fit"));
 }
 
 TEST_F(MailEventsTest, WhatSendgridDidNotSignIsRefused) {

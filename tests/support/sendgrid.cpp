@@ -8,7 +8,8 @@
 namespace postern::testing {
 
 SendgridKey::SendgridKey(const std::string& curve)
-    : key_(curve == "RSA" ? EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", size_t{2048}) : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve.c_str()),
+    : key_(curve == "RSA" ? EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", size_t{2048})
+                          : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve.c_str()),
            &EVP_PKEY_free) {
   if (!key_) throw std::runtime_error("no key of " + curve);
 }
@@ -38,7 +39,8 @@ std::string SendgridKey::signature(std::string_view timestamp, std::string_view 
 }
 
 Headers SendgridKey::sign(std::string_view timestamp, std::string_view body) const {
-  return {{std::string(kSendgridSignatureHeader), base64(signature(timestamp, body))}, {std::string(kSendgridTimestampHeader), std::string(timestamp)}};
+  return {{std::string(kSendgridSignatureHeader), base64(signature(timestamp, body))},
+          {std::string(kSendgridTimestampHeader), std::string(timestamp)}};
 }
 
 }  // namespace postern::testing

@@ -34,7 +34,10 @@ constexpr int64_t kVectorArrival = 1'600'112'503'000;
 inline json inbound_config(const std::vector<std::string>& keys, const json& more = json::object()) {
   json sendgrid = {{"public_keys", keys}};
   sendgrid.update(more);
-  return {{"host", "smtp.example.com"}, {"from", "postern@example.com"}, {"health", {{"connect", false}}}, {"inbound", {{"sendgrid", sendgrid}}}};
+  return {{"host", "smtp.example.com"},
+          {"from", "postern@example.com"},
+          {"health", {{"connect", false}}},
+          {"inbound", {{"sendgrid", sendgrid}}}};
 }
 
 inline const postern_plugin_entry& smtp_entry() {

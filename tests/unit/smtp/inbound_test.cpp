@@ -105,11 +105,23 @@ TEST_F(InboundBatchTest, TheVectorBecomesAnEvent) {
 }
 
 TEST_F(InboundBatchTest, EveryKindHasItsType) {
-  const std::pair<const char*, const char*> kinds[] = {
-      {"processed", "email.processed"}, {"deferred", "email.deferred"}, {"delivered", "email.delivered"},     {"bounce", "email.bounced"},
-      {"dropped", "email.dropped"},     {"open", "email.opened"},       {"click", "email.clicked"},           {"spamreport", "email.complained"},
-      {"unsubscribe", "email.unsubscribed"}, {"group_resubscribe", "email.group_resubscribe"}, {"Bounce", "email.unknown"}, {"", "email.unknown"},
-      {"a.b", "email.unknown"}, {"a\nb", "email.unknown"}, {"_a", "email.unknown"}, {"ungüt", "email.unknown"}, {"*", "email.unknown"}};
+  const std::pair<const char*, const char*> kinds[] = {{"processed", "email.processed"},
+                                                       {"deferred", "email.deferred"},
+                                                       {"delivered", "email.delivered"},
+                                                       {"bounce", "email.bounced"},
+                                                       {"dropped", "email.dropped"},
+                                                       {"open", "email.opened"},
+                                                       {"click", "email.clicked"},
+                                                       {"spamreport", "email.complained"},
+                                                       {"unsubscribe", "email.unsubscribed"},
+                                                       {"group_resubscribe", "email.group_resubscribe"},
+                                                       {"Bounce", "email.unknown"},
+                                                       {"", "email.unknown"},
+                                                       {"a.b", "email.unknown"},
+                                                       {"a\nb", "email.unknown"},
+                                                       {"_a", "email.unknown"},
+                                                       {"ungüt", "email.unknown"},
+                                                       {"*", "email.unknown"}};
   for (const auto& [theirs, ours] : kinds) EXPECT_EQ(smtp::read_sendgrid_event(entry(theirs, "i")).type, ours) << theirs;
   EXPECT_EQ(smtp::read_sendgrid_event(entry(std::string(41, 'a'), "i")).type, "email.unknown");
   EXPECT_EQ(smtp::read_sendgrid_event({{"event", 7}}).type, "email.unknown");
@@ -141,11 +153,13 @@ TEST_F(InboundBatchTest, AReasonIsOneLineAndCutBetweenCharacters) {
 }
 
 TEST_F(InboundBatchTest, OnlyOurOwnMessageIdsNameADelivery) {
-  const auto delivery = [](const std::string& id) { return json::parse(smtp::read_sendgrid_event(entry("open", "i", kAt, id)).body).value("delivery_id", ""); };
+  const auto delivery = [](const std::string& id) {
+    return json::parse(smtp::read_sendgrid_event(entry("open", "i", kAt, id)).body).value("delivery_id", "");
+  };
   EXPECT_EQ(delivery("<evt_1.dlv_7@example.com>"), "dlv_7");
   EXPECT_EQ(delivery("evt_1.dlv_7@example.com"), "dlv_7");
   for (const char* other : {"<evt_1.dlv_@example.com>", "<evt_1.dlv_7>", "<evt_1.xdlv_7@example.com>", "<evt_1.dlv_7x@example.com>",
-                            "<evt_1.dlv_7/b@example.com>", "<evt_1.DLV_7@example.com>", "<dlv_7@example.com>", "<evt_dlv_7@example.com>",
+                            "<evt_1.dlv_7/b@example.com>", "<evt_1.DLV_7@example.com>", "<evt_1.dlv_7@example.com>", "<evt_dlv_7@example.com>",
                             "<evt_1.dlv_12345678901234567890@example.com>", "<>", ""}) {
     EXPECT_EQ(delivery(other), "") << other;
   }
@@ -163,8 +177,8 @@ TEST_F(InboundBatchTest, WhatIsNoObjectIsCountedAndTheOthersAreHandled) {
 
 TEST_F(InboundBatchTest, ABodyThatIsNoListIsDead) {
   std::string deep(70, '['), hollow(100'000, '[');
-  for (const std::string& body : {std::string(), std::string("{}"), std::string("[{}"), std::string("7"), std::string("null"), std::string("[\"\xff\"]"),
-                                  deep + std::string(70, ']'), hollow}) {
+  for (const std::string& body : {std::string(), std::string("{}"), std::string("[{}"), std::string("7"), std::string("null"),
+                                  std::string("[\"\xff\"]"), deep + std::string(70, ']'), hollow}) {
     const Settled settled = take(body);
     EXPECT_EQ(settled.outcome, POSTERN_DEAD) << body.substr(0, 100);
     EXPECT_THAT(settled.why, HasSubstr("no JSON list of events"));
@@ -244,7 +258,9 @@ TEST_F(InboundBatchTest, NothingButOurOwnMailsIsTouched) {
 TEST_F(InboundBatchTest, SomebodyElsesWriteMakesTheHandlerRunAgain) {
   set_mail("dlv_7", {"ann@example.com"});
   const std::string body = smtp::read_sendgrid_event(entry("delivered", "d")).body;
-  host_.before_settle([&] { host_.set_record("mail_events", "dlv_7/ann@example.com", json{{"state", "processed"}, {"at", 1}, {"opened_at", 5}}.dump()); });
+  host_.before_settle([&] {
+    host_.set_record("mail_events", "dlv_7/ann@example.com", json{{"state", "processed"}, {"at", 1}, {"opened_at", 5}}.dump());
+  });
   const Settled settled = host_.deliver({.type = "email.delivered", .body = body});
   EXPECT_TRUE(settled.done()) << settled.why;
   EXPECT_EQ(settled.reruns, 1u);
@@ -268,8 +284,12 @@ TEST(MailEventsTest, TheOrderOfArrivalDoesNotMatter) {
     if (!reason.empty()) made["reason"] = reason;
     return made;
   };
-  std::vector<json> events = {event("processed", 1'000),         event("deferred", 2'000, "451 later"), event("deferred", 9'000, "451 later still"),
-                              event("delivered", 3'000, "250"),  event("opened", 5'000),                event("opened", 4'000),
+  std::vector<json> events = {event("processed", 1'000),
+                              event("deferred", 2'000, "451 later"),
+                              event("deferred", 9'000, "451 later still"),
+                              event("delivered", 3'000, "250"),
+                              event("opened", 5'000),
+                              event("opened", 4'000),
                               event("complained", 6'000)};
   const json expected = {{"state", "delivered"}, {"at", 3'000}, {"reason", "250"}, {"opened_at", 4'000}, {"complained_at", 6'000}};
   std::sort(events.begin(), events.end());
@@ -311,15 +331,23 @@ TEST(InboundConfigTest, OneLineEachFault) {
   EXPECT_THAT(sendgrid({{"public_keys", {kVectorKey}}}), IsEmpty());
   EXPECT_THAT(sendgrid({{"public_keys", {kVectorKey}}, {"tolerance", "72h"}}), IsEmpty());
   EXPECT_THAT(sendgrid(json::object()), ElementsAre(HasSubstr("/inbound/sendgrid public_keys is missing: a list of the key")));
-  EXPECT_THAT(sendgrid({{"public_keys", kVectorKey}}), ElementsAre("/inbound/sendgrid/public_keys public_keys must be a list of 1 to 5 texts"));
-  EXPECT_THAT(sendgrid({{"public_keys", json::array()}}), ElementsAre("/inbound/sendgrid/public_keys public_keys must be a list of 1 to 5 texts"));
-  EXPECT_THAT(sendgrid({{"public_keys", json(6, kVectorKey)}}), ElementsAre("/inbound/sendgrid/public_keys public_keys must be a list of 1 to 5 texts"));
-  EXPECT_THAT(sendgrid({{"public_keys", {kVectorKey, kVectorKey}}}), ElementsAre("/inbound/sendgrid/public_keys/1 public_keys[1] is there before"));
+  EXPECT_THAT(sendgrid({{"public_keys", kVectorKey}}),
+              ElementsAre("/inbound/sendgrid/public_keys public_keys must be a list of 1 to 5 texts"));
+  EXPECT_THAT(sendgrid({{"public_keys", json::array()}}),
+              ElementsAre("/inbound/sendgrid/public_keys public_keys must be a list of 1 to 5 texts"));
+  EXPECT_THAT(sendgrid({{"public_keys", json(6, kVectorKey)}}),
+              ElementsAre("/inbound/sendgrid/public_keys public_keys must be a list of 1 to 5 texts"));
+  EXPECT_THAT(sendgrid({{"public_keys", {kVectorKey, kVectorKey}}}),
+              ElementsAre("/inbound/sendgrid/public_keys/1 public_keys[1] is there before"));
   EXPECT_THAT(sendgrid({{"public_keys", {kVectorKey, 7}}}),
-              ElementsAre("/inbound/sendgrid/public_keys/1 public_keys[1] is no public key as SendGrid shows it: base64, in one line (124 characters, MFkw…)"));
-  EXPECT_THAT(sendgrid({{"public_keys", {SendgridKey("P-384").public_key()}}}),
-              ElementsAre("/inbound/sendgrid/public_keys/0 public_keys[0] is a key of another kind: SendGrid signs by ECDSA with P-256 (prime256v1)"));
-  EXPECT_THAT(sendgrid({{"public_keys", {kVectorKey}}, {"tolerance", "0s"}}), ElementsAre(HasSubstr("/inbound/sendgrid/tolerance tolerance must be from")));
+              ElementsAre("/inbound/sendgrid/public_keys/1 public_keys[1] is no public key as SendGrid shows it: base64, in one line (124 "
+                          "characters, MFkw…)"));
+  EXPECT_THAT(
+      sendgrid({{"public_keys", {SendgridKey("P-384").public_key()}}}),
+      ElementsAre(
+          "/inbound/sendgrid/public_keys/0 public_keys[0] is a key of another kind: SendGrid signs by ECDSA with P-256 (prime256v1)"));
+  EXPECT_THAT(sendgrid({{"public_keys", {kVectorKey}}, {"tolerance", "0s"}}),
+              ElementsAre(HasSubstr("/inbound/sendgrid/tolerance tolerance must be from")));
   EXPECT_THAT(sendgrid({{"public_key", kVectorKey}, {"public_keys", {kVectorKey}}}),
               ElementsAre("/inbound/sendgrid/public_key unknown key 'public_key'; did you mean 'public_keys'?"));
   EXPECT_THAT(sendgrid("x"), Contains("/inbound/sendgrid must be a mapping"));

@@ -25,7 +25,8 @@ class SendgridSignatureTest : public InboundTest {
   }
   Verified verify_headers(const Headers& headers, const std::string& body, int64_t now_ms = kVectorArrival) {
     const Verified told = host_.verify("sendgrid", {.target = "/api/v1/webhooks/email", .headers = headers, .body = body}, {}, now_ms);
-    const Verified silent = host_.verify("sendgrid", {.target = "/api/v1/webhooks/email", .headers = headers, .body = body}, {}, now_ms, false);
+    const Verified silent =
+        host_.verify("sendgrid", {.target = "/api/v1/webhooks/email", .headers = headers, .body = body}, {}, now_ms, false);
     EXPECT_EQ(told.status, silent.status) << "who explains decides as who does not";
     EXPECT_TRUE(told.status == POSTERN_OK || told.status == POSTERN_E_DENIED) << told.error;
     return told;
@@ -70,7 +71,8 @@ TEST_F(SendgridSignatureTest, EveryBitOfWhatIsSignedCounts) {
 TEST_F(SendgridSignatureTest, TheBorderOfTimestampAndBodyIsTheHeaders) {
   start_with_vector();
   const std::string digit = std::string(kVectorTimestamp).substr(9);
-  EXPECT_FALSE(verify(kVectorSignature, std::string(kVectorTimestamp).substr(0, 9), digit + kVectorBody).genuine()) << "it fits, but is from 1975";
+  EXPECT_FALSE(verify(kVectorSignature, std::string(kVectorTimestamp).substr(0, 9), digit + kVectorBody).genuine())
+      << "it fits, but is from 1975";
 }
 
 TEST_F(SendgridSignatureTest, NothingButDerInBase64IsASignature) {
@@ -92,7 +94,8 @@ TEST_F(SendgridSignatureTest, NothingButDerInBase64IsASignature) {
                                base64(std::string("\x30\x06\x02\x01\x01\x02\x01\x01", 8)),
                                base64(std::string(70, '\xff')),
                                std::string(100'000, 'A')};
-  for (const std::string& signature : cases) EXPECT_FALSE(verify(signature, kVectorTimestamp, kVectorBody).genuine()) << signature.substr(0, 120);
+  for (const std::string& signature : cases)
+    EXPECT_FALSE(verify(signature, kVectorTimestamp, kVectorBody).genuine()) << signature.substr(0, 120);
   EXPECT_TRUE(verify(right, kVectorTimestamp, kVectorBody).genuine());
 }
 
@@ -157,7 +160,8 @@ TEST_F(SendgridSignatureTest, AKeyOfAnotherKindVerifiesNothing) {
   start_with_vector();
   const SendgridKey other("secp256k1");  // of the same length
   const Headers headers = other.sign(kVectorTimestamp, "[]");
-  const Verified verified = host_.verify("sendgrid", {.headers = headers, .body = "[]"}, std::vector<std::string>{other.public_key()}, kVectorArrival);
+  const Verified verified =
+      host_.verify("sendgrid", {.headers = headers, .body = "[]"}, std::vector<std::string>{other.public_key()}, kVectorArrival);
   EXPECT_EQ(verified.status, POSTERN_E_DENIED);
   EXPECT_THAT(verified.lines, Contains("public key 1: is no P-256 key in base64"));
 }
@@ -171,9 +175,11 @@ TEST(SendgridKeyTest, OnlyP256KeysAreTaken) {
   const std::string der = *from_base64(kVectorKey);
   std::string off_curve = der;
   off_curve.back() = static_cast<char>(off_curve.back() ^ 1);
-  for (const std::string& broken : {std::string(), std::string("key"), std::string(kVectorKey) + "\n", base64(der + "x"), base64(der.substr(1)),
-                                    base64(off_curve), base64(der.substr(26)), SendgridKey("RSA").public_key(), std::string(10'000, 'A')}) {
-    EXPECT_THAT(smtp::fault_of_sendgrid_key(broken).value_or(""), StartsWith("is no public key as SendGrid shows it")) << broken.substr(0, 150);
+  for (const std::string& broken :
+       {std::string(), std::string("key"), std::string(kVectorKey) + "\n", base64(der + "x"), base64(der.substr(1)), base64(off_curve),
+        base64(der.substr(26)), SendgridKey("RSA").public_key(), std::string(10'000, 'A')}) {
+    EXPECT_THAT(smtp::fault_of_sendgrid_key(broken).value_or(""), StartsWith("is no public key as SendGrid shows it"))
+        << broken.substr(0, 150);
   }
   EXPECT_THAT(smtp::fault_of_sendgrid_key("-----BEGIN PUBLIC KEY-----\nMFkw").value_or(""), HasSubstr("PEM"));
 }
