@@ -137,6 +137,19 @@ TEST_F(Smtp, WhoHasItIsNotMailedAgain) {
   }
 }
 
+// A note of an earlier attempt that comes when a later one has written already.
+TEST_F(Smtp, ALateNoteTakesNothingBack) {
+  serve_strictly("none");
+  const Settled settled = order(simple());
+  ASSERT_TRUE(settled.done()) << settled.why;
+  const std::string key = host().records().begin()->first.second;
+  const json late = {{"key", key}, {"record", {{"recipients", {{"ann@example.com", {{"state", "waiting"}}}, {"bob@example.com", {{"state", "accepted"}}}}}}}};
+  ASSERT_TRUE(deliver({.type = "smtp.progress", .body = late.dump()}).done());
+  const json recipients = json::parse(host().record("mails", key)->json)["recipients"];
+  EXPECT_EQ(recipients["ann@example.com"]["state"], "accepted");
+  EXPECT_EQ(recipients["bob@example.com"]["state"], "accepted");
+}
+
 TEST_F(Smtp, TheSameMessageIdOverRetries) {
   serve({{{"replies", {{".", "451 later"}}}}, json::object()});
   const Settled first = order(simple());
