@@ -18,8 +18,8 @@ constexpr const char* kKey = "plan";
 constexpr const char* kPlan = "smtp.upkeep.plan";
 constexpr const char* kTimer = "upkeep.due";
 constexpr const char* kSwept[] = {kMails, kMailEvents};
-constexpr std::chrono::minutes kEvery(60);
-constexpr std::chrono::seconds kSoon(1);  // where there is more to remove
+constexpr std::chrono::hours kEvery(24);
+constexpr std::chrono::seconds kSoon(1);  // where there are more to look at
 constexpr size_t kMostRemoved = 400, kPages = 10;  // of each
 constexpr uint32_t kPage = 500;
 
@@ -53,15 +53,15 @@ void Upkeep::init(postern::Setup& setup, std::chrono::milliseconds keep) {
   setup.on(kPlan, [this](Delivery& event) { plan(event); });
 }
 
-void Upkeep::activate() const { publisher_.publish({.type = kPlan, .body = "{}"}); }
+void Upkeep::activate() const { publisher_.publish({.type = kPlan, .body = "{}", .external_id = "upkeep"}); }
 
-// Once an hour at most, however often the gateway starts.
+// Once a day, however often the gateway starts.
 void Upkeep::plan(Delivery& event) const {
   const postern::Record before = event.get(kCollection, kKey);
   json plan = plan_in(before);
-  const int64_t hour = std::chrono::milliseconds(kEvery).count();
-  if (plan.value("due", int64_t{0}) + hour > unix_ms()) return;
-  plan["due"] = unix_ms() + hour;
+  const int64_t day = std::chrono::milliseconds(kEvery).count();
+  if (plan.value("due", int64_t{0}) + day > unix_ms()) return;
+  plan["due"] = unix_ms() + day;
   set_timer(event, kEvery);
   event.put(kCollection, kKey, plan.dump(), before.version);
 }
@@ -81,7 +81,7 @@ void Upkeep::sweep(Delivery& timer) const {
   timer.put(kCollection, kKey, plan.dump(), before.version);
 }
 
-// From the key `after` on, which goes on with it, and begins anew at the end. Whether as many were old as may be removed at a time.
+// From the key `after` on, which goes on with it, and begins anew at the end. Whether there are more.
 bool Upkeep::sweep(Delivery& timer, const char* collection, std::string& after) const {
   const int64_t oldest = unix_ms() - keep_.count();
   size_t removed = 0;
@@ -99,7 +99,7 @@ bool Upkeep::sweep(Delivery& timer, const char* collection, std::string& after) 
       ++removed;
     }
   }
-  return false;
+  return true;
 }
 
 }  // namespace smtp
