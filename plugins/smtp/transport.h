@@ -29,7 +29,7 @@ class Transport {
  public:
   static constexpr size_t kMaxWaiting = 5'000;
   static constexpr uint64_t kMaxWaitingBytes = 128u << 20;  // in memory; a mail in a file counts as a mebibyte, for its descriptor
-  static constexpr std::chrono::minutes kLongestWish{10};
+  static constexpr std::chrono::minutes kLongestWish{1};  // a slow server may be fast by then
   using Callback = std::function<void(const Outcome&)>;
 
   // Throws std::runtime_error when libcurl or the threads cannot be had. Nothing is connected yet.

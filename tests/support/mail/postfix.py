@@ -128,7 +128,7 @@ class Postfix:
 
     def __init__(self, folder, certificate, key, user="", password="", port=None, settings=None):
         self.folder, self.port = os.path.abspath(folder), port or _free_port()
-        self.process = None
+        self.process = self._keeper = None
         self._make_folders()
         self._configure(certificate, key, user, settings or {})
         if user:
@@ -147,7 +147,10 @@ class Postfix:
         with open(os.path.join(self.folder, "master.out"), "ab") as out:
             # It insists on a session of its own, so that its processes are a group of their own too.
             self.process = subprocess.Popen([f"{DAEMONS}/master", "-s", "-c", f"{self.folder}/etc"], stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=out, start_new_session=True, preexec_fn=_die_with_parent)
+                                            stderr=out, start_new_session=True)
+        # PR_SET_PDEATHSIG does not last: the kernel forgets it when a process changes its user, as Postfix does.
+        self._keeper = subprocess.Popen(["sh", "-c", f"read _; kill -s KILL -- -{self.process.pid}"], stdin=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > begin + seconds:
                 self.kill()
@@ -168,6 +171,8 @@ class Postfix:
         """SIGKILL to every process of it, and waits until they are gone: they hold the port."""
         if self.process is None:
             return
+        self._keeper.kill()  # before the group is gone, whose number may be another's then
+        self._keeper.communicate()
         group = self.process.pid
         while self._alive(group):
             with contextlib.suppress(ProcessLookupError):
@@ -268,10 +273,6 @@ def _children(pid):
             return [int(child) for child in file.read().split()]
     except OSError:
         return []
-
-
-def _die_with_parent():
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # upon which it ends its children
 
 
 def main():
