@@ -86,6 +86,7 @@ struct Policies {
   Retry retry;
   Breaker breaker;
   milliseconds deadline{30000};  // of one handler run
+  bool retry_is_own = false, deadline_is_own = false;  // said for this plugin or subscription, not for all
   uint32_t crash_attempts = 2;   // runs that end the gateway; then the delivery is dead
 };
 
@@ -164,6 +165,7 @@ struct Subscription {
   std::vector<Condition> when;  // all of them must hold
   std::string plugin;
   std::string with_json;  // "{}" when absent
+  std::map<std::string, Mark> with_marks;  // as config_marks
   Policies policies;
 };
 
@@ -223,6 +225,9 @@ struct Loaded {
   Config config;
   std::vector<Fault> faults;  // in the order of the file; when there are any, the config must not be used
 };
+
+// The place of a JSON pointer, or the nearest one around it that the file has.
+Mark nearest(const std::map<std::string, Mark>& marks, std::string pointer, Mark otherwise);
 
 // Reads and checks a file. A file that cannot be read is a fault at 1:1.
 Loaded load_config(const std::string& path);

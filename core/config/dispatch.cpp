@@ -57,12 +57,15 @@ void read_retention(Section& retention, Retention& out) {
 }  // namespace
 
 void read_policies(Section& section, Policies& policies) {
-  section.section("retry", [&](Section& retry) { read_retry(retry, policies.retry); });
+  section.section("retry", [&](Section& retry) {
+    read_retry(retry, policies.retry);
+    policies.retry_is_own = true;
+  });
   section.section("breaker", [&](Section& breaker) {
     breaker.count("failures", policies.breaker.failures, Range<uint32_t>{1, 1000000});
     breaker.duration("open_for", policies.breaker.open_for, {1ms, days(1)});
   });
-  section.duration("deadline", policies.deadline, {1ms, days(1)});
+  if (section.duration("deadline", policies.deadline, {1ms, days(1)})) policies.deadline_is_own = true;
   section.count("crash_attempts", policies.crash_attempts, Range<uint32_t>{1, 100});
 }
 
@@ -88,6 +91,7 @@ void read_dispatch(Section& dispatch, Config& config) {
   dispatch.count("max_backlog", config.max_backlog, Range<uint64_t>{1, 1000000000000});
   dispatch.duration("drain", config.drain, {0ms, 1h});
   read_policies(dispatch, config.policies);
+  config.policies.retry_is_own = config.policies.deadline_is_own = false;
   read_quarantine(dispatch, config.quarantine);
 }
 

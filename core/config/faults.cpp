@@ -53,6 +53,15 @@ std::string quote(std::string_view text) {
   return "'" + printable(shown) + (shown.size() < text.size() ? "…'" : "'");
 }
 
+Mark nearest(const std::map<std::string, Mark>& marks, std::string pointer, Mark otherwise) {
+  while (true) {
+    if (auto mark = marks.find(pointer); mark != marks.end()) return mark->second;
+    size_t slash = pointer.rfind('/');
+    if (slash == std::string::npos) return otherwise;
+    pointer.resize(slash);
+  }
+}
+
 std::string to_text(const std::string& file, const Fault& fault) {
   return fmt::format("{}:{}:{}: {}", file, fault.mark.line, fault.mark.column, fault.message);
 }

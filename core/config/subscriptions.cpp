@@ -63,8 +63,11 @@ void read_subscription(Section& entry, Config& config) {
   read_conditions(entry, subscription.when);
   subscription.policies = read_plugin_of(entry, config, subscription);
   subscription.with_json = "{}";
-  if (const Member* with = entry.find("with"))
-    subscription.with_json = mapping_to_json(entry.context(), *with->value, entry.path("with"), nullptr);
+  subscription.with_marks[""] = subscription.mark;
+  if (const Member* with = entry.find("with")) {
+    subscription.with_json = mapping_to_json(entry.context(), *with->value, entry.path("with"), &subscription.with_marks);
+    subscription.with_marks[""] = with->mark;
+  }
   subscription.name = subscription.on;
   read_word(entry, "name", subscription.name);
   read_policies(entry, subscription.policies);

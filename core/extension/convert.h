@@ -50,6 +50,9 @@ inline postern_status fail(postern_status status, std::string_view text) {
 // Registrations are for init alone.
 inline bool in_init(const postern_host* host) { return host->phase == postern_host::Phase::kInit; }
 
+// Something in the plugin's configuration is wrong: kept for whoever reads why it is refused, up to a bound. In init.
+postern_status tell_fault(postern_host* host, plugin::ConfigFault fault);
+
 // A registration was refused: the reason is kept for whoever reads why init failed.
 inline postern_status refuse(postern_host* host, const Status& status) {
   host->registrations.refusal = status.message();

@@ -2,6 +2,7 @@
 #include <postern/ext/events.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/extension/convert.h"
 #include "core/extension/handles.h"
@@ -51,6 +52,44 @@ postern_status subscribe(postern_host* host, postern_str name, postern_str type_
     bool taken = std::any_of(all.begin(), all.end(), [&](const plugin::OwnSubscription& other) { return other.name == view(name); });
     if (taken) return fail(POSTERN_E_INVALID, "a subscription '" + copy(name) + "' was made before");
     all.push_back({copy(name), {copy(type_glob), handler, user}});
+    return POSTERN_OK;
+  });
+}
+
+postern_status subscription(postern_host* host, size_t number, postern_subscription* out) {
+  return contained([&]() -> postern_status {
+    if (!in_init(host)) return fail(POSTERN_E_STATE, "subscriptions are looked at in init");
+    const auto& all = host->surroundings.subscriptions;
+    if (number >= all.size()) return fail(POSTERN_E_NOT_FOUND, "there are " + std::to_string(all.size()) + " subscriptions");
+    postern_subscription theirs{};
+    theirs.struct_size = sizeof theirs;
+    theirs.name = borrow(all[number]->name);
+    theirs.on = borrow(all[number]->on);
+    theirs.with = borrow(all[number]->with_json);
+    std::memcpy(out, &theirs, std::min<size_t>(out->struct_size, sizeof theirs));
+    return POSTERN_OK;
+  });
+}
+
+postern_status subscription_fault(postern_host* host, size_t number, postern_str pointer, postern_str text) {
+  return contained([&]() -> postern_status {
+    if (!in_init(host)) return fail(POSTERN_E_STATE, "faults are told of in init");
+    if (number >= host->surroundings.subscriptions.size()) return fail(POSTERN_E_NOT_FOUND, "there is no such subscription");
+    return tell_fault(host, {copy(pointer), copy(text), number});
+  });
+}
+
+postern_status default_policy(postern_host* host, const postern_policy_desc* desc) {
+  constexpr uint32_t kLongestMs = 3'600'000, kMostAttempts = 100;
+  return contained([&]() -> postern_status {
+    if (!in_init(host)) return fail(POSTERN_E_STATE, "a policy is told in init");
+    const postern_policy_desc theirs = sized(desc);
+    if (theirs.deadline_ms > kLongestMs) return fail(POSTERN_E_INVALID, "a handler has at most an hour");
+    if (theirs.attempts > kMostAttempts) return fail(POSTERN_E_INVALID, "a delivery has at most 100 attempts");
+    if (theirs.retry_cap_ms != 0 && theirs.retry_cap_ms < theirs.retry_base_ms) {
+      return fail(POSTERN_E_INVALID, "the longest wait is not less than the first");
+    }
+    host->registrations.policy = {theirs.deadline_ms, theirs.attempts, theirs.retry_base_ms, theirs.retry_cap_ms};
     return POSTERN_OK;
   });
 }
@@ -155,6 +194,9 @@ const void* events() {
     t.critical = critical;
     t.publish = publish;
     t.subscribe = subscribe;
+    t.subscription = subscription;
+    t.subscription_fault = subscription_fault;
+    t.default_policy = default_policy;
     return t;
   }();
   return &table;

@@ -6,6 +6,7 @@
 #include <postern/ext/log.h>
 #include <postern/ext/metrics.h>
 #include <postern/ext/records.h>
+#include <postern/ext/reports.h>
 #include <postern/ext/routes.h>
 #include <postern/ext/schemes.h>
 #include <postern/ext/services.h>
@@ -27,7 +28,7 @@ constexpr Known kKnown[] = {
     {POSTERN_EXT_HTTP, http},       {POSTERN_EXT_LOG, log},       {POSTERN_EXT_HEALTH, health},
     {POSTERN_EXT_METRICS, metrics}, {POSTERN_EXT_CLIENT, client},
     {POSTERN_EXT_TIMERS, timers},   {POSTERN_EXT_SERVICES, services},
-    {POSTERN_EXT_WEBSOCKET, websocket_sessions},
+    {POSTERN_EXT_WEBSOCKET, websocket_sessions}, {POSTERN_EXT_REPORTS, reports},
 };
 
 const void* find(std::string_view id) {
@@ -38,15 +39,17 @@ const void* find(std::string_view id) {
 }
 
 void config_fault(postern_host* host, postern_str pointer, postern_str text) {
-  constexpr size_t kMaxFaults = 100;
-  contained([&]() -> postern_status {
-    if (!in_init(host) || host->registrations.faults.size() >= kMaxFaults) return POSTERN_E_STATE;
-    host->registrations.faults.push_back({copy(pointer), copy(text)});
-    return POSTERN_OK;
-  });
+  contained([&] { return in_init(host) ? tell_fault(host, {copy(pointer), copy(text), {}}) : POSTERN_E_STATE; });
 }
 
 }  // namespace
+
+postern_status tell_fault(postern_host* host, plugin::ConfigFault fault) {
+  constexpr size_t kMaxFaults = 100;
+  if (host->registrations.faults.size() >= kMaxFaults) return POSTERN_E_LIMIT;
+  host->registrations.faults.push_back(std::move(fault));
+  return POSTERN_OK;
+}
 
 bool has_extension(std::string_view id) { return find(id) != nullptr; }
 
@@ -61,6 +64,7 @@ const postern_host_api& host_api() {
     a.get_extension = [](postern_host*, postern_str id) { return find(view(id)); };
     a.set_error = [](postern_host*, postern_str text) { plugin::leave_error(view(text)); };
     a.config_fault = config_fault;
+    a.plugin_name = [](postern_host* host) { return borrow(host->name); };
     return a;
   }();
   return api;

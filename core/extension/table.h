@@ -26,6 +26,7 @@ const void* client();
 const void* timers();
 const void* services();
 const void* websocket_sessions();
+const void* reports();
 
 }  // namespace postern::extension
 

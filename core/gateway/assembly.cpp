@@ -71,6 +71,21 @@ void apply(const config::UpstreamOverride& set, client::Upstream& upstream) {
   for (const config::AllowedHost& host : *set.allow_hosts) upstream.allow_hosts.push_back(host.pattern);
 }
 
+// With what the plugin wishes, where the file says nothing of it.
+config::Policies policies_for(const plugin::Instance& instance, config::Policies policies) {
+  const plugin::PolicyWish& wish = instance.registrations().policy;
+  auto take = [](auto& to, uint32_t from) {
+    if (from != 0) to = std::remove_reference_t<decltype(to)>(from);
+  };
+  if (!policies.deadline_is_own) take(policies.deadline, wish.deadline_ms);
+  if (policies.retry_is_own) return policies;
+  take(policies.retry.attempts, wish.attempts);
+  take(policies.retry.base, wish.retry_base_ms);
+  take(policies.retry.cap, wish.retry_cap_ms);
+  policies.retry.cap = std::max(policies.retry.cap, policies.retry.base);
+  return policies;
+}
+
 }  // namespace
 
 std::unique_ptr<Assembly> Assembly::make(const config::Config& config, Faults& faults, const Assembly* before) {
@@ -106,7 +121,10 @@ void Assembly::load(const config::Config& config, const config::Plugin& plugin, 
     return;
   }
   size_t before = faults.size();
-  plugin::Surroundings surroundings{config.public_url, !config.trusted_proxies.empty()};
+  plugin::Surroundings surroundings{config.public_url, !config.trusted_proxies.empty(), {}};
+  for (const config::Subscription& s : config.subscriptions) {
+    if (s.plugin == plugin.name) surroundings.subscriptions.push_back(&s);
+  }
   auto instance = plugin::Instance::make(std::move(*library), plugin, surroundings, extension::host_api(), faults);
   if (!instance) {
     if (faults.size() == before) faults.push_back({plugin.mark, instance.status().message()});
@@ -184,14 +202,15 @@ void Assembly::set_upstreams(const config::Plugin& plugin, plugin::Instance& ins
 void Assembly::add_handlers(const config::Plugin& plugin, plugin::Instance& instance) {
   std::vector<std::string> globs;
   for (const plugin::Handler& handler : instance.registrations().handlers) globs.push_back(handler.glob);
+  const config::Policies policies = policies_for(instance, plugin.policies);
   if (!globs.empty()) {
     roster_.targets.add_handlers(plugin.name, ingest::kOwnHandlers, std::move(globs));
-    roster_.subscribers.push_back({plugin.name, ingest::kOwnHandlers, plugin.policies, true, "",
+    roster_.subscribers.push_back({plugin.name, ingest::kOwnHandlers, policies, true, "",
                                   [&instance](dispatch::Delivery& delivery) { return instance.handle(delivery); }});
   }
   for (const plugin::OwnSubscription& own : instance.registrations().own_subscriptions) {
     roster_.targets.add_subscription(plugin.name, own.name, own.handler.glob);
-    roster_.subscribers.push_back({plugin.name, own.name, plugin.policies, true, "",
+    roster_.subscribers.push_back({plugin.name, own.name, policies, true, "",
                                   [&](dispatch::Delivery& delivery) { return instance.handle(own.handler, delivery); }});
   }
 }
@@ -264,8 +283,8 @@ void Assembly::add_subscription(const config::Subscription& subscription, Faults
   auto when = ingest::Filter::make(subscription.when, &at);
   if (!when) return faults.push_back({subscription.when[at].mark, when.status().message()});
   roster_.targets.add_subscription(subscription.plugin, subscription.name, subscription.on, std::move(*when));
-  roster_.subscribers.push_back({subscription.plugin, subscription.name, subscription.policies, true, subscription.with_json,
-                                [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); }});
+  roster_.subscribers.push_back({subscription.plugin, subscription.name, policies_for(*instance, subscription.policies), true,
+                                subscription.with_json, [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); }});
 }
 
 void Assembly::join_services(const config::Plugin& plugin, Faults& faults) {
@@ -321,9 +340,11 @@ plugin::Instance* Assembly::find(const std::string& name) {
   return nullptr;
 }
 
-Status Assembly::connect(client::Client& client, const plugin::Publisher::Outlet& outlet, const std::weak_ptr<const void>& generation) {
+Status Assembly::connect(client::Client& client, const plugin::Publisher::Outlet& outlet, store::Reports& reports,
+                         const std::weak_ptr<const void>& generation) {
   for (auto& instance : instances_) {
     instance->belong_to(generation);
+    instance->count_with(reports);
     instance->sessions().open();
     client::Caller& caller = instance->client();
     if (Status s = caller.connect(client, instance->name()); !s) return s.with_context("plugin " + instance->name());

@@ -57,7 +57,7 @@ Status Gateway::open(std::unique_ptr<Assembly> assembly) {
   if (!store) return store.status();
   store_ = std::move(*store);
   dispatcher_ = std::make_unique<dispatch::Dispatcher>(roster_of(first), *store_, config_.workers);
-  if (Status s = first->assembly->connect(client_, outlet_for(first), first); !s) return s;
+  if (Status s = first->assembly->connect(client_, outlet_for(first), *store_, first); !s) return s;
   make_upkeep();
   views_ = std::make_unique<admin::Views>(admin::Sources{*store_, *dispatcher_, [this] { return describe_all_plugins(); },
                                                          [this] { return describe_routes(*generations_.current()->assembly); },

@@ -72,7 +72,7 @@ Status Gateway::reload() {
     if (!made) return made.status();
     (*made)->number = before->number + 1;
     const std::shared_ptr<Generation> next = generations_.watch(std::move(*made));
-    if (Status s = next->assembly->connect(client_, outlet_for(next), next); !s) return s;
+    if (Status s = next->assembly->connect(client_, outlet_for(next), *store_, next); !s) return s;
     judge(*next);
     if (Status s = next->assembly->activate(); !s) return s;
     if (reloader_->stopping()) return stopping;

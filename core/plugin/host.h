@@ -8,11 +8,13 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/client/caller.h"
+#include "core/config/config.h"
 #include "core/ingest/route.h"
 #include "core/plugin/memory_timers.h"
 #include "core/plugin/metric.h"
@@ -20,6 +22,7 @@
 #include "core/plugin/service.h"
 #include "core/plugin/session_lanes.h"
 #include "core/signature/scheme.h"
+#include "core/store/reports.h"
 
 namespace postern::plugin {
 
@@ -49,8 +52,14 @@ struct HealthCheck {
 };
 
 struct ConfigFault {
-  std::string pointer;  // JSON pointer into the plugin's `config:`
+  std::string pointer;  // JSON pointer into the plugin's `config:`, or into a subscription's `with:`
   std::string text;
+  std::optional<size_t> subscription = {};  // its number in Surroundings
+};
+
+// What fits a plugin's deliveries where the YAML says nothing; 0: as for all.
+struct PolicyWish {
+  uint32_t deadline_ms = 0, attempts = 0, retry_base_ms = 0, retry_cap_ms = 0;
 };
 
 struct Registrations {
@@ -67,6 +76,7 @@ struct Registrations {
   std::vector<std::shared_ptr<Service>> services;  // that it publishes
   std::vector<ServiceWish> wishes;                 // by the plugin's number
   std::vector<ConfigFault> faults;
+  PolicyWish policy;
   std::string refusal;  // why the last registration was refused: the plugin only gets a status
 };
 
@@ -74,6 +84,7 @@ struct Registrations {
 struct Surroundings {
   std::string public_url;  // without a '/' at its end; empty when not set
   bool trusts_proxies = false;
+  std::vector<const config::Subscription*> subscriptions;  // that name it; only in init
 };
 
 // The text that set_error left for this thread's next negative status.
@@ -95,6 +106,7 @@ struct postern_host {
   postern::plugin::MemoryTimers timers;
   postern::plugin::SessionLanes sessions;
   postern::plugin::Publisher publisher;
+  postern::store::Reports* reports = nullptr;  // from activate on
   std::weak_ptr<const void> generation;  // in which it is at work: who holds it keeps it there
   // Replies that the plugin has detached and not given back. Shared with them, since they may outlive the instance.
   std::shared_ptr<std::atomic<size_t>> detached_replies = std::make_shared<std::atomic<size_t>>(0);

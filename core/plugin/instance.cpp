@@ -12,14 +12,13 @@
 namespace postern::plugin {
 namespace {
 
-// The place that the plugin means, or the nearest one around it that the file has.
-config::Mark place_of(const config::Plugin& config, std::string pointer) {
-  while (true) {
-    if (auto mark = config.config_marks.find(pointer); mark != config.config_marks.end()) return mark->second;
-    size_t slash = pointer.rfind('/');
-    if (slash == std::string::npos) return config.mark;
-    pointer.resize(slash);
+config::Fault to_fault(const ConfigFault& fault, const config::Plugin& config, const Surroundings& surroundings) {
+  if (!fault.subscription) {
+    return {config::nearest(config.config_marks, fault.pointer, config.mark), "plugin " + config.name + ": " + fault.text};
   }
+  const config::Subscription& subscription = *surroundings.subscriptions[*fault.subscription];
+  return {config::nearest(subscription.with_marks, fault.pointer, subscription.mark),
+          "subscription " + subscription.name + " to plugin " + config.name + ": " + fault.text};
 }
 
 }  // namespace
@@ -43,8 +42,9 @@ Result<std::unique_ptr<Instance>> Instance::make(std::shared_ptr<const Library> 
     return instance->functions_.init(instance->self_, {config.config_json.data(), config.config_json.size()});
   });
   instance->host_->phase = postern_host::Phase::kReady;
+  instance->host_->surroundings.subscriptions.clear();
   for (const ConfigFault& fault : instance->registrations().faults) {
-    faults.push_back({place_of(config, fault.pointer), "plugin " + config.name + ": " + fault.text});
+    faults.push_back(to_fault(fault, config, surroundings));
   }
   if (status < 0) {
     std::string own = take_error();

@@ -46,6 +46,7 @@ class Instance {
   MemoryTimers& timers() { return host_->timers; }
   SessionLanes& sessions() { return host_->sessions; }
   Publisher& publisher() { return host_->publisher; }
+  void count_with(store::Reports& reports) { host_->reports = &reports; }
   const SessionLanes& sessions() const { return host_->sessions; }
   // In which generation it is at work.
   void belong_to(std::weak_ptr<const void> generation) { host_->generation = std::move(generation); }

@@ -59,7 +59,7 @@ void read_session(Section in, SessionOptions& session) {
 Tool read_tool(Section in) {
   Tool tool;
   in.read("name", tool.name, 64);
-  if (!is_name(tool.name)) in.fault("name", "must be 1 to 64 letters, digits, '_' and '-'");
+  if (!postern::is_name(tool.name)) in.fault("name", "must be 1 to 64 letters, digits, '_' and '-'");
   in.read("description", tool.description, 4 << 10);
   read_object(in, "parameters", tool.parameters);
   if (tool.parameters.is_null()) tool.parameters = {{"type", "object"}, {"properties", json::object()}};
@@ -126,7 +126,7 @@ Config read_config(std::string_view text, const ReportFault& report) {
   in.read("organization", config.organization, 200);
   in.read("project", config.project, 200);
   in.read("url", config.url, 2048);
-  if (!is_safe_url(config.url, "ws")) in.fault("url", "must begin with wss:// (ws:// only for this machine: the API key goes over it)");
+  if (!postern::is_safe_url(config.url, "ws")) in.fault("url", "must begin with wss:// (ws:// only for this machine: the API key goes over it)");
   in.read("ca_file", config.ca_file, 4096);
   in.read("proxy", config.proxy, 2048);
   read_session(in.section("session"), config.session);

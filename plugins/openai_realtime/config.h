@@ -4,13 +4,15 @@
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <postern/section.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "section.h"
-
 namespace openai_realtime {
+
+using postern::ReportFault;
+using postern::Section;
 
 // What a session is asked to be: openai.md §2. Null where it is left out, so that the API's own default stands.
 struct SessionOptions {

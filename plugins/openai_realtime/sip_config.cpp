@@ -26,7 +26,7 @@ void read_targets(Section& in, Sip& sip) {
     return in.fault(kTargets, "must be a mapping of at most 64 names to tel: or sip: addresses");
   }
   for (const auto& [name, uri] : targets->items()) {
-    if (!is_name(name)) in.fault(kTargets, "has a name that is not 1 to 64 letters, digits, '_' and '-'");
+    if (!postern::is_name(name)) in.fault(kTargets, "has a name that is not 1 to 64 letters, digits, '_' and '-'");
     if (!uri.is_string() || !is_target(uri.get_ref<const std::string&>())) {
       in.fault(kTargets, "must lead to addresses that begin with tel: or sip:, such as tel:+14155550100");
       continue;
@@ -49,7 +49,7 @@ void read_sip(Section in, bool there, Sip& sip) {
   if (status != std::floor(status)) in.fault("reject_status", "must be a status of SIP, such as 486");
   sip.reject_status = static_cast<int>(status);
   in.read("api_url", sip.api_url, 2048);
-  if (!is_safe_url(sip.api_url, "http")) {
+  if (!postern::is_safe_url(sip.api_url, "http")) {
     in.fault("api_url", "must begin with https:// (http:// only for this machine: the API key goes over it)");
   }
   read_targets(in, sip);

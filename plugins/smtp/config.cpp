@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <postern/unknown_key.hpp>
 
+#include "config_inbound.h"
 #include "config_templates.h"
 #include "refused.h"
 
@@ -146,6 +148,50 @@ void read_api(Section in, std::vector<std::string>& tokens) {
   in.finish();
 }
 
+// One or several, as texts that read_order() will take.
+void read_recipients(Section& in, std::vector<std::string>& to) {
+  const json* given = in.any("to");
+  if (given == nullptr) return in.fault("to", "is missing: whom to mail, as to: ops@example.com");
+  const json list = given->is_array() ? *given : json::array({*given});
+  constexpr size_t kMost = 50;
+  if (list.empty() || list.size() > kMost) in.fault("to", "must be an address, or a list of 1 to 50");
+  for (size_t i = 0; i < std::min(list.size(), kMost); ++i) {
+    try {
+      to.push_back(list[i].is_string() ? list[i].get<std::string>() : "");
+      parse_mailbox("to", to.back());
+    } catch (const Refused& refused) {
+      in.fault_at(given->is_array() ? "to/" + std::to_string(i) : "to", refused.what());
+    }
+  }
+}
+
+void read_alerts(Section in, AlertOptions& alerts) {
+  read_recipients(in, alerts.to);
+  std::vector<std::string> on(std::begin(kAlertTypes), std::end(kAlertTypes));
+  in.read("on", on, std::size(kAlertTypes));
+  for (size_t i = 0; i < on.size(); ++i) {
+    if (on[i].starts_with("postern.")) on[i].erase(0, std::string_view("postern.").size());
+    const bool known = std::find(std::begin(kAlertTypes), std::end(kAlertTypes), on[i]) != std::end(kAlertTypes);
+    if (!known) in.fault_at("on/" + std::to_string(i), "on[" + std::to_string(i) + "]: " + postern::unknown_key(on[i], kAlertTypes));
+    if (std::find(alerts.on.begin(), alerts.on.end(), on[i]) == alerts.on.end()) alerts.on.push_back(on[i]);
+  }
+  in.read("gather", alerts.gather, milliseconds(100), hours(1));
+  in.read("interval", alerts.interval, seconds(1), hours(24));
+  in.finish();
+}
+
+void read_digest(Section in, DigestOptions& digest) {
+  read_recipients(in, digest.to);
+  std::string at;
+  in.read("at", at, 5);
+  int hour = 0, minute = 0, end = 0;
+  const bool fits = at.empty() || (at.size() == 5 && std::sscanf(at.c_str(), "%2d:%2d%n", &hour, &minute, &end) == 2 && end == 5 &&
+                                   hour >= 0 && hour < 24 && minute >= 0 && minute < 60);
+  if (!fits) in.fault("at", "must be a time of day by this machine's clock, as \"07:30\"");
+  if (fits && !at.empty()) digest.at = hour * 60 + minute;
+  in.finish();
+}
+
 }  // namespace
 
 Config read_config(std::string_view text, const ReportFault& report) {
@@ -164,7 +210,11 @@ Config read_config(std::string_view text, const ReportFault& report) {
   if (!reply_to.address.empty()) config.reply_to = std::move(reply_to);
   read_health(in.section("health"), config.health);
   read_api(in.section("api"), config.api_tokens);
+  read_inbound(in.section("inbound"), config.sendgrid);
   read_templates(in.section("templates"), config.templates);
+  if (in.has("alerts")) read_alerts(in.section("alerts"), config.alerts);
+  if (in.has("digest")) read_digest(in.section("digest"), config.digest);
+  in.read("keep", config.keep, hours(7 * 24), hours(366 * 24));
   in.finish();
   return config;
 }

@@ -69,7 +69,7 @@ void read_templates(Section in, std::map<std::string, MailTemplate>& templates) 
   const auto names = in.names();
   if (names.size() > kMaxTemplates) return in.fault("", "there are more than 200 templates");
   for (const std::string& name : names) {
-    if (!is_name(name)) {
+    if (!postern::is_name(name)) {
       in.fault_at(name, "a template's name must be 1 to 64 letters, digits, '_' and '-'");
       continue;
     }

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "config.h"
-#include "section.h"
 
 namespace smtp {
 

@@ -4,11 +4,10 @@
 #include <glib.h>
 
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "moments.h"
 #include "order.h"
 #include "refused.h"
 
@@ -36,14 +35,6 @@ std::string decode_form(std::string text) {
   int size = 0;
   const std::unique_ptr<char, decltype(&curl_free)> made(curl_easy_unescape(nullptr, text.data(), static_cast<int>(text.size()), &size), &curl_free);
   return made ? valid({made.get(), static_cast<size_t>(size)}) : std::string();
-}
-
-std::string iso8601(std::chrono::sys_time<postern::milliseconds> time) {
-  const time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
-  tm parts{};
-  char text[32];
-  gmtime_r(&seconds, &parts);
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 // A parameter that comes twice counts with its first value.
@@ -147,6 +138,53 @@ json Notifications::order_for(std::string_view with, const json& values) {
   if (!order.contains("subject")) order["subject"] = event["type"];
   if (!order.contains("text") && !order.contains("html")) order["text"] = listing(event);
   return order;
+}
+
+namespace {
+
+// Those that are no templates are looked at as addresses.
+void check_addresses(Section& in, const json& order, const char* name) {
+  try {
+    for (const std::string& source : read_texts(order, name)) {
+      if (source.find("{{") == std::string::npos) {
+        parse_mailbox(name, source);
+      } else {
+        Template(TemplateKind::kSubject, source);
+      }
+    }
+  } catch (const std::exception& fault) {
+    in.fault(name, fault.what());
+  }
+}
+
+void check_text(Section& in, const char* name) {
+  const json* text = in.any(name);
+  if (text == nullptr) return;
+  if (!text->is_string()) return in.fault(name, "must be a text");
+  try {
+    Template(kind_of(name), text->get_ref<const std::string&>());
+  } catch (const TemplateFault& fault) {
+    in.fault(name, std::string("is no template: ") + fault.what());
+  }
+}
+
+}  // namespace
+
+void check_notification(std::string_view with, const Config& config, const ReportFault& report) {
+  const json order = json::parse(with, nullptr, false);
+  Section in(order, "", report);
+  if (!in.has("to")) in.fault("", "`with:` needs `to`: whom to mail, as to: office@example.com");
+  for (const char* name : kAddresses) {
+    if (in.any(name) != nullptr) check_addresses(in, order, name);
+  }
+  for (const char* name : {"subject", "text", "html"}) check_text(in, name);
+  std::string name;
+  in.read("template", name, 64);
+  if (!name.empty() && !config.templates.contains(name)) in.fault("template", "is none of the plugin's `templates:`");
+  const json* headers = in.any("headers");
+  const bool texts = headers == nullptr || (headers->is_object() && std::all_of(headers->begin(), headers->end(), [](const json& one) { return one.is_string(); }));
+  if (!texts) in.fault("headers", "must be a mapping of names and texts");
+  in.finish();
 }
 
 }  // namespace smtp

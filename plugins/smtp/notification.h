@@ -21,12 +21,13 @@ namespace smtp {
 // What templates see of an event.
 nlohmann::json values_of(const postern::DeliveryContext& event);
 
+// Tells what is wrong with a `with:`, before there is an event.
+void check_notification(std::string_view with, const Config& config, const ReportFault& report);
+
 class Notifications {
  public:
   // As an order, ready for read_order(). Errors: throws Refused.
   nlohmann::json order_for(std::string_view with, const nlohmann::json& values);
-  // What is wrong with a `with:`, by JSON pointer within it; for the check of a configuration.
-  static std::map<std::string, std::string> faults_of(std::string_view with, const Config& config);
 
  private:
   struct Form;

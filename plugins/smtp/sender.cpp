@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "moments.h"
 #include "order.h"
 #include "refused.h"
 
@@ -13,14 +14,8 @@ namespace {
 using nlohmann::json;
 using postern::Delivery;
 
-constexpr const char* kMails = "mails";
 constexpr const char* kProgress = "smtp.progress";
 constexpr std::chrono::seconds kNotedWithin(10);
-
-int64_t unix_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 std::string domain_of(const std::string& address) { return address.substr(address.rfind('@') + 1); }
 
@@ -59,17 +54,24 @@ postern::Outcome settle(Delivery& delivery, const json& record) {
 
 }  // namespace
 
-// A mail on its way. Its record is kept as it was read, and written with the version that it had.
+// A mail on its way. Its record is kept as it was read, and written whatever stands there by then: only this delivery writes it, and keep(),
+// which comes late at most. A conflict would run the delivery again, and mail again.
 struct Sender::Mail {
-  Mail(postern::Pending its_pending, std::string its_key, postern::Record before, json its_record)
-      : pending(std::move(its_pending)), key(std::move(its_key)), version(before.version), record(std::move(its_record)) {}
+  Mail(postern::Pending its_pending, std::string its_key, json its_record)
+      : pending(std::move(its_pending)), key(std::move(its_key)), record(std::move(its_record)) {}
   postern::Pending pending;
   const std::string key;
-  const uint64_t version;
   json record;
 };
 
+// A mail's own time is bounded by the server's options; a delivery that ends before it does would be mailed again. Mails are tried for four
+// days (RFC 5321, 4.5.4.1), but sooner at first.
 void Sender::init(postern::Setup& setup) {
+  constexpr std::chrono::seconds kMargin(20);
+  setup.default_policy({.deadline = config_.server.deadline + config_.server.final_reply + kNotedWithin + kMargin,
+                        .attempts = 24,
+                        .retry_base = std::chrono::minutes(1),
+                        .retry_cap = std::chrono::hours(6)});
   publisher_ = setup.publisher();
   log_ = setup.log();
   setup.on(kProgress, [this](Delivery& delivery) { keep(delivery); });
@@ -93,7 +95,7 @@ postern::Outcome Sender::send(Delivery& delivery, Draft draft) {
   const std::string key(delivery.idempotency_key());
   const postern::Record before = delivery.get(kMails, key);
   json record = before ? json::parse(before.json, nullptr, false) : json();
-  if (!record.is_object()) record = {{"event_id", delivery.id()}, {"recipients", json::object()}};
+  if (!record.is_object()) record = {{"event_id", delivery.id()}, {"event_type", delivery.type()}, {"recipients", json::object()}};
   // The event's id is unique across stores, the delivery's is not: a mail must never have the Message-ID of another gateway's.
   draft.message_id = std::string(delivery.id()) + "." + key + "@" + domain_of(draft.from.address);
   draft.date = std::chrono::floor<std::chrono::seconds>(delivery.received_at()).time_since_epoch().count();
@@ -108,7 +110,7 @@ postern::Outcome Sender::send(Delivery& delivery, Draft draft) {
     return postern::Outcome::dead(refused.what());
   }
   const uint64_t event_bytes = delivery.body().size();  // which stays in memory as long as the delivery is open
-  auto mail = std::make_shared<Mail>(delivery.detach(), key, before, std::move(record));
+  auto mail = std::make_shared<Mail>(delivery.detach(), key, std::move(record));
   transport_->submit(std::move(message), [this, mail](const Outcome& outcome) { end(mail, outcome); }, event_bytes);
   return postern::Outcome::pending();
 }
@@ -117,7 +119,13 @@ postern::Outcome Sender::send(Delivery& delivery, Draft draft) {
 void Sender::end(const std::shared_ptr<Mail>& mail, const Outcome& outcome) {
   using Ended = postern::Outcome;
   note_trouble(outcome);
-  if (outcome.result == Class::kDone) return end_sent(mail, outcome);
+  if (outcome.result == Class::kDone) {
+    try {
+      return end_sent(mail, outcome);
+    } catch (const std::exception& error) {  // the delivery was given up meanwhile
+      return log_.warn("mail " + mail->key + " was taken by the server, but that could not be noted, so it may be mailed again: " + error.what());
+    }
+  }
   if (outcome.untried) {
     mail->pending.complete(Ended::postpone(outcome.text, outcome.again_after));
   } else {
@@ -135,7 +143,7 @@ void Sender::end_sent(const std::shared_ptr<Mail>& mail, const Outcome& outcome)
   }
   if (count(recipients, "waiting") == 0) {
     mail->record["sent_at"] = unix_ms();
-    mail->pending.put(kMails, mail->key, mail->record.dump(), mail->version);
+    mail->pending.put(kMails, mail->key, mail->record.dump(), POSTERN_RECORD_ANY);
     mail->pending.set_result(mail->record.dump());
     mail->pending.complete(postern::Outcome::done());
     return;
@@ -148,7 +156,7 @@ void Sender::end_sent(const std::shared_ptr<Mail>& mail, const Outcome& outcome)
   });
 }
 
-// Of our own progress event: what is said there is kept, whoever wrote meanwhile.
+// Of our own progress event. It may come late, when a later attempt has written already: only who is settled is news.
 void Sender::keep(Delivery& delivery) const {
   const json body = json::parse(delivery.body(), nullptr, false);
   if (!body.is_object() || !body.contains("key") || !body.contains("record")) throw postern::Dead("its body is not as this plugin writes it");
@@ -156,7 +164,14 @@ void Sender::keep(Delivery& delivery) const {
   const postern::Record before = delivery.get(kMails, key);
   json record = before ? json::parse(before.json, nullptr, false) : json::object();
   if (!record.is_object()) record = json::object();
-  record.merge_patch(body["record"]);
+  json news = body["record"];
+  json& recipients = record["recipients"];
+  if (!recipients.is_object()) recipients = json::object();
+  for (const auto& [address, state] : news["recipients"].items()) {
+    if (is_settled(state.value("state", "waiting")) || !recipients.contains(address)) recipients[address] = state;
+  }
+  news.erase("recipients");
+  record.update(news);
   delivery.put(kMails, key, record.dump(), before.version);
 }
 

@@ -25,6 +25,10 @@
 
 namespace smtp {
 
+// Of records, by the id of the delivery: {"event_id", "message_id", "recipients": {ADDRESS: {"state": "accepted", "refused" or "waiting",
+// "code", "text", "at"}}, "sent_at"}, times in Unix milliseconds.
+inline constexpr const char* kMails = "mails";
+
 class Sender {
  public:
   explicit Sender(const Config& config) : config_(config) {}

@@ -3,11 +3,13 @@
 #include <postern/plugin.hpp>
 
 #include "config.h"
+#include "inbound.h"
 #include "notification.h"
 #include "probe.h"
 #include "refused.h"
 #include "send_api.h"
 #include "sender.h"
+#include "upkeep.h"
 
 namespace smtp {
 namespace {
@@ -18,14 +20,26 @@ class Smtp final : public postern::Plugin {
  public:
   void init(postern::Setup& setup, std::string_view config_json) override {
     config_ = read_config(config_json, [&](auto pointer, auto text) { setup.config_fault(pointer, text); });
+    for (const postern::SubscriptionEntry& one : setup.subscriptions()) {
+      check_notification(one.with, config_, [&](auto pointer, auto text) { setup.subscription_fault(one.number, pointer, text); });
+    }
+    const std::string mail = std::string(setup.plugin_name()) + ".send";
     sender_.init(setup);
-    setup.subscribe("send", "smtp.send", &Smtp::send);  // whoever emits it
+    setup.subscribe("send", mail, &Smtp::send);  // whoever emits it
     setup.on_subscription(&Smtp::notify);
-    setup.critical("smtp.send");
+    setup.critical(mail);
     add_send_api(setup, config_.api_tokens);
+    alerts_.init(setup, config_.alerts, mail);
+    digest_.init(setup, config_.digest, mail);
+    upkeep_.init(setup, config_.keep);
+    inbound_.init(setup);
     setup.health("smtp", [this] { return health(); }, config_.health.every);
   }
-  void activate() override { sender_.start(); }
+  void activate() override {
+    sender_.start();
+    digest_.activate();
+    upkeep_.activate();
+  }
   void deactivate(postern::milliseconds drain) override { sender_.stop(drain); }
 
  private:
@@ -35,6 +49,10 @@ class Smtp final : public postern::Plugin {
   }
 
   postern::Outcome notify(Delivery& delivery) {
+    if (Inbound::is_about_a_notification(delivery)) {
+      delivery.set_result(R"({"skipped":"it is about a mail that such an event has caused"})");
+      return postern::Outcome::done();
+    }
     try {
       return sender_.send_order(delivery, notifications_.order_for(delivery.with(), values_of(delivery)));
     } catch (const Refused& refused) {
@@ -65,11 +83,15 @@ class Smtp final : public postern::Plugin {
 
   Config config_;
   Sender sender_{config_};
+  Inbound inbound_{config_};
   Notifications notifications_;
+  Alerts alerts_;
+  Digest digest_;
+  Upkeep upkeep_;
 };
 
 }  // namespace
 }  // namespace smtp
 
 POSTERN_PLUGIN(smtp::Smtp, "smtp", POSTERN_PLUGIN_VERSION, POSTERN_EXT_ROUTES, POSTERN_EXT_SCHEMES, POSTERN_EXT_EVENTS,
-               POSTERN_EXT_RECORDS, POSTERN_EXT_HTTP, POSTERN_EXT_HEALTH);
+               POSTERN_EXT_RECORDS, POSTERN_EXT_HTTP, POSTERN_EXT_HEALTH, POSTERN_EXT_TIMERS, POSTERN_EXT_REPORTS);

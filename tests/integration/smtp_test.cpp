@@ -112,7 +112,8 @@ class Smtp : public ::testing::Test {
   }
   bool settles(const char* state = "done", int64_t count = 1) {
     return eventually(kSoon, [&] {
-      return gateway_->store().number("SELECT count(*) FROM delivery WHERE plugin = 'smtp' AND state = '" + std::string(state) + "'") == count;
+      return gateway_->store().number("SELECT count(*) FROM delivery WHERE plugin = 'smtp' AND subscriber <> 'handlers' AND state = '" +
+                                          std::string(state) + "'") == count;
     });
   }
   // The newest; the log of records has it before the table.
@@ -232,7 +233,9 @@ TEST(SmtpProgress, WhoHasTheMailIsNotMailedAgain) {
   const json order = {{"to", {"ann@example.com", "later@example.com"}}, {"subject", "Partly"}, {"text", "Partly."}};
   ASSERT_EQ(gateway.request("POST", "/api/v1/email/send", {{"Content-Type", "application/json"}, {"Authorization", std::string("Bearer ") + kToken}},
                             order.dump()).status, 200);
-  ASSERT_TRUE(eventually(kSoon, [&] { return gateway.store().deliveries("done") == 2; })) << gateway.log() << server.out();
+  const char* kSentAndNoted = "SELECT count(*) FROM delivery d JOIN event e ON e.seq = d.event WHERE d.state = 'done' AND "
+                              "e.type IN ('smtp.send', 'smtp.progress')";
+  ASSERT_TRUE(eventually(kSoon, [&] { return gateway.store().number(kSentAndNoted) == 2; })) << gateway.log() << server.out();
 
   std::vector<json> mails;
   std::istringstream lines(server.out());
@@ -255,12 +258,41 @@ TEST_F(Smtp, AWrongPasswordIsToldAndNeverShown) {
   gateway("", "a-wrong-password-of-the-test");
   ASSERT_EQ(send({{"to", "ann@example.com"}, {"subject", "Never"}, {"text", "Never."}}).status, 200);
   const auto told = [&] {
-    const auto rows = gateway_->store().rows("SELECT last_error FROM delivery WHERE plugin = 'smtp'");
+    const auto rows = gateway_->store().rows("SELECT last_error FROM delivery WHERE plugin = 'smtp' AND subscriber = 'send'");
     return rows.size() == 1 && rows[0][0].find("535") != std::string::npos;
   };
   EXPECT_TRUE(eventually(kSoon, told)) << logs();
   EXPECT_THAT(postfix_->mails(), IsEmpty());
   EXPECT_THAT(gateway_->log(), ::testing::Not(HasSubstr("a-wrong-password-of-the-test")));
+}
+
+// ---- without a mail server
+
+std::string mailing(const std::string& more = "") {
+  return "  - {name: smtp, library: smtp.so, config: {host: 127.0.0.1, port: 1, tls: none, from: p@example.com, health: {connect: false}" + more + "}}\n";
+}
+
+TEST(SmtpCheck, ABadTemplateOfASubscriptionIsToldWithItsPlace) {
+  Gateway gateway({.plugins = mailing()});
+  gateway.write_config(gateway.config() + "subscriptions:\n  - on: openphone.*\n    plugin: smtp\n    with:\n      to: office@example.com\n"
+                                          "      subject: 'x'\n      html: '<p>{{#event}}'\n");
+  const Finished checked = gateway.command({"check"});
+  EXPECT_EQ(checked.exit.code, 1);
+  EXPECT_THAT(checked.err, HasSubstr("subscription openphone.* to plugin smtp: html is no template: line 1, column 4: the section 'event' is not closed"));
+  const std::string config = gateway.config();
+  const auto line = 1 + std::count(config.begin(), config.begin() + static_cast<long>(config.find("html:")), '\n');
+  EXPECT_THAT(checked.err, HasSubstr(":" + std::to_string(line) + ":7: ")) << checked.err;
+}
+
+// A delivery that dies anywhere becomes a mail, which is ordered once. That nobody takes it makes no further one.
+TEST(SmtpAlerts, OneForADeadDeliveryAndNoneForItsOwnMail) {
+  const std::string probe = std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", events: {payment.*: {critical: true}}}\n";
+  Gateway gateway({.plugins = mailing(", alerts: {to: ops@example.com, gather: 100ms, interval: 1s}") + probe});
+  const std::string body = R"({"id":"a","type":"payment.received","do":"dead"})";
+  ASSERT_EQ(gateway.request("POST", "/probe", {{"Content-Type", "application/json"}}, body).status, 200);
+  const auto orders = [&] { return gateway.store().number("SELECT count(*) FROM event WHERE type = 'smtp.send'"); };
+  EXPECT_TRUE(eventually(kSoon, [&] { return orders() == 1; })) << gateway.log();
+  EXPECT_EQ(gateway.store().number("SELECT count(*) FROM event WHERE type = 'smtp.send' AND provider = 'smtp' AND CAST(body AS TEXT) LIKE '%1 dead delivery%'"), 1);
 }
 
 }  // namespace

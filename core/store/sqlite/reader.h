@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/store/crashes.h"
+#include "core/store/reports.h"
 #include "core/store/sqlite/database.h"
 #include "core/store/store.h"
 #include "core/store/upkeep.h"
@@ -49,7 +50,17 @@ class Reader {
   Result<std::vector<Crash>> crashes(const std::string& plugin, size_t limit);
   Result<uint32_t> crash_attempts(int64_t delivery);
 
+  // As in Reports; reader_reports.cpp.
+  Result<std::vector<ProviderReport>> report_by_provider(int64_t from, int64_t to);
+
  private:
+  struct ReportPage {
+    int64_t first, last;  // seq of events: from, and before
+    int64_t from, to;     // Unix milliseconds, likewise
+  };
+  Result<int64_t> first_event_from(int64_t time);  // its seq
+  Status add_to_report(const ReportPage& page, std::map<std::string, ProviderReport>& providers);
+
   Database database_;
   Statement open_bounds_, open_deliveries_, open_with_events_, event_, record_;  // the hot ones
 };

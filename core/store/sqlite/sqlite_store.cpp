@@ -58,5 +58,8 @@ Result<std::vector<DeliveryRow>> SqliteStore::deliveries(const DeliveryFilter& f
 Result<std::vector<AttemptRow>> SqliteStore::attempts(int64_t delivery) {
   return with_reader([&](Reader& r) { return r.attempts(delivery); });
 }
+Result<std::vector<ProviderReport>> SqliteStore::by_provider(int64_t from, int64_t to) {
+  return with_reader([&](Reader& r) { return r.report_by_provider(from, to); });
+}
 
 }  // namespace postern::store::sqlite

@@ -1,5 +1,5 @@
 // SqliteStore: the store that needs no set-up. A Committer writes, a small pool of Readers reads.
-// Thread-safety: as Store, Upkeep, Timers and Crashes say.
+// Thread-safety: as Store, Upkeep, Timers, Crashes and Reports say.
 #pragma once
 
 #include <chrono>
@@ -10,13 +10,14 @@
 
 #include "core/base/mutex.h"
 #include "core/store/crashes.h"
+#include "core/store/reports.h"
 #include "core/store/sqlite/committer.h"
 #include "core/store/sqlite/reader.h"
 #include "core/store/store.h"
 
 namespace postern::store::sqlite {
 
-class SqliteStore final : public Store, public Upkeep, public Timers, public Crashes {
+class SqliteStore final : public Store, public Upkeep, public Timers, public Crashes, public Reports {
  public:
   // Opens or makes the store at `path`, and recovers what a crash left.
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, Committer::Limits limits);
@@ -70,6 +71,8 @@ class SqliteStore final : public Store, public Upkeep, public Timers, public Cra
   Result<std::vector<Crash>> crashes(const std::string& plugin, size_t limit) override;
   Status pardon(const std::string& plugin) override;
   Result<uint32_t> crash_attempts(int64_t delivery) override;
+
+  Result<std::vector<ProviderReport>> by_provider(int64_t from, int64_t to) override;
 
  private:
   SqliteStore(std::string path, Committer::Limits limits) : path_(std::move(path)), committer_(limits) {}

@@ -72,6 +72,9 @@ typedef struct postern_host_api {
    * ("/webhook_secrets/0"), which the host turns into file:line:column. All faults are shown together; init should go on to find
    * the others, and the host refuses the configuration after it. */
   void (*config_fault)(postern_host* host, postern_str pointer, postern_str text);
+
+  /* [any] From init on: what the YAML calls this plugin, "openphone" or "second_line"; valid until destroy. Its events have it as provider. */
+  postern_str (*plugin_name)(postern_host* host);
 } postern_host_api;
 
 /* SIZED. The life of an instance: create, init, activate, deactivate, destroy. */

@@ -86,6 +86,7 @@ struct Instance {
     find(tables.timers, POSTERN_EXT_TIMERS);
     find(tables.services, POSTERN_EXT_SERVICES);
     find(tables.websocket, POSTERN_EXT_WEBSOCKET);
+    find(tables.reports, POSTERN_EXT_REPORTS);
     plugin->log_ = Log(tables);
   }
 

@@ -21,6 +21,7 @@
 #include "ext/log.h"
 #include "ext/metrics.h"
 #include "ext/records.h"
+#include "ext/reports.h"
 #include "ext/routes.h"
 #include "ext/schemes.h"
 #include "ext/timers.h"
@@ -72,6 +73,7 @@ struct HostTables {
   const postern_ext_timers* timers = nullptr;
   const postern_ext_services* services = nullptr;
   const postern_ext_websocket* websocket = nullptr;
+  const postern_ext_reports* reports = nullptr;
 };
 
 template <typename Table>

@@ -9,6 +9,7 @@
 #include "postern/ext/log.h"
 #include "postern/ext/metrics.h"
 #include "postern/ext/records.h"
+#include "postern/ext/reports.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"

@@ -1,5 +1,6 @@
 // Events on their way: views, effects, completion. The tables of postern.events and postern.records.
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "host_state.h"
@@ -220,6 +221,38 @@ postern_status subscribe(postern_host* handle, postern_str name, postern_str glo
   return POSTERN_OK;
 }
 
+postern_status subscription(postern_host* handle, size_t number, postern_subscription* out) {
+  HostState& host = HostState::of(handle);
+  std::lock_guard lock(host.mutex);
+  if (host.phase != Phase::kInit) return POSTERN_E_STATE;
+  if (number >= host.options.subscriptions.size()) return POSTERN_E_NOT_FOUND;
+  const SubscriptionOption& one = host.options.subscriptions[number];
+  auto lend = [](const std::string& text) { return postern_str{text.data(), text.size()}; };
+  const postern_subscription theirs = {sizeof theirs, 0, lend(one.name), lend(one.on), lend(one.with)};
+  std::memcpy(out, &theirs, std::min<size_t>(out->struct_size, sizeof theirs));
+  return POSTERN_OK;
+}
+
+postern_status subscription_fault(postern_host* handle, size_t number, postern_str pointer, postern_str text) {
+  HostState& host = HostState::of(handle);
+  std::lock_guard lock(host.mutex);
+  if (host.phase != Phase::kInit) return POSTERN_E_STATE;
+  if (number >= host.options.subscriptions.size()) return POSTERN_E_NOT_FOUND;
+  host.faults.push_back({to_string(pointer), to_string(text), number});
+  return POSTERN_OK;
+}
+
+postern_status default_policy(postern_host* handle, const postern_policy_desc* desc) {
+  HostState& host = HostState::of(handle);
+  const postern_policy_desc wish = read_sized(desc);
+  std::lock_guard lock(host.mutex);
+  if (host.phase != Phase::kInit) return POSTERN_E_STATE;
+  bool fits = wish.deadline_ms <= 3'600'000 && wish.attempts <= 100 && (wish.retry_cap_ms == 0 || wish.retry_cap_ms >= wish.retry_base_ms);
+  if (!fits) return host.refuse("a policy beyond the host's bounds");
+  host.policy = {wish.deadline_ms, wish.attempts, wish.retry_base_ms, wish.retry_cap_ms};
+  return POSTERN_OK;
+}
+
 postern_status add_critical(postern_host* handle, postern_str type_glob) {
   HostState& host = HostState::of(handle);
   std::lock_guard lock(host.mutex);
@@ -287,7 +320,7 @@ void HostState::settle(Attempt& attempt, postern_status outcome, std::string why
 const postern_ext_events kEvents = {
     &add_handler,    &add_subscription_handler, &id,   &type,    &provider, &external_id, &order_key, &received_at,
     &attempt_number, &idempotency_key,          &with, &request, &emit,     &set_result,  &complete,  &retry_after,
-    &add_critical,   &publish_event,            &subscribe};
+    &add_critical,   &publish_event,            &subscribe, &subscription, &subscription_fault, &default_policy};
 const postern_ext_records kRecords = {&get, &put, &remove, &list};
 
 }  // namespace postern::testing

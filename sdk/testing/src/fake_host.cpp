@@ -35,7 +35,12 @@ void config_fault(postern_host* handle, postern_str pointer, postern_str text) {
     host.misuses.push_back("config_fault() outside init");
     return;
   }
-  host.faults.push_back({to_string(pointer), to_string(text)});
+  host.faults.push_back({to_string(pointer), to_string(text), {}});
+}
+
+postern_str plugin_name(postern_host* handle) {
+  const std::string& name = HostState::of(handle).options.name;
+  return {name.data(), name.size()};
 }
 
 // '*' stands for any text. Linear back-tracking: only the last star can be wrong.
@@ -89,7 +94,7 @@ std::string fault_of(const postern_plugin_entry& entry, const Options& options) 
 
 HostState::HostState(const postern_plugin_entry& e, Options o) : entry(e), options(std::move(o)) {
   postern_host_api api{sizeof(postern_host_api), POSTERN_ABI_MAJOR, POSTERN_ABI_MINOR, 0, {"fake", 4}, {"0", 1},
-                       &get_extension,           &set_error,        &config_fault};
+                       &get_extension,           &set_error,        &config_fault, &plugin_name};
   size_t size = options.host_api_size == 0 ? sizeof api : std::min(options.host_api_size, sizeof api);
   api.struct_size = static_cast<uint32_t>(size);
   api_bytes = std::make_unique<char[]>(size);
@@ -358,6 +363,8 @@ std::vector<std::string> FakeHost::misuses() const {
 const std::vector<SchemeDeclaration>& FakeHost::schemes() const { return state_->schemes; }
 const std::vector<RouteDeclaration>& FakeHost::routes() const { return state_->routes; }
 const std::vector<SampleDeclaration>& FakeHost::samples() const { return state_->samples; }
+
+PolicyDeclaration FakeHost::policy() const { return state_->policy; }
 
 const std::vector<std::string>& FakeHost::critical_types() const { return state_->critical; }
 

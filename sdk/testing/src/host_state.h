@@ -16,6 +16,7 @@
 #include "postern/ext/log.h"
 #include "postern/ext/metrics.h"
 #include "postern/ext/records.h"
+#include "postern/ext/reports.h"
 #include "postern/ext/routes.h"
 #include "postern/ext/schemes.h"
 #include "postern/ext/timers.h"
@@ -218,6 +219,9 @@ struct HostState {
   std::optional<Handler> subscription_handler;
   std::vector<std::pair<std::string, Handler>> own_subscriptions;  // by name
   std::vector<std::string> critical;  // globs
+  PolicyDeclaration policy;
+  std::vector<ReportedProvider> report;
+  std::vector<std::pair<int64_t, int64_t>> reports;  // for which times
   std::vector<HealthCheck> checks;
   std::deque<MetricState> metrics;
   std::map<RecordKey, StoredRecord> records;
@@ -315,6 +319,7 @@ extern const postern_ext_client kClient;
 extern const postern_ext_timers kTimers;
 extern const postern_ext_services kServices;
 extern const postern_ext_websocket kWebsocket;
+extern const postern_ext_reports kReports;
 
 inline std::string to_string(postern_str text) {
   return text.len == 0 ? std::string() : std::string(text.ptr, text.len);

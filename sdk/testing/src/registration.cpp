@@ -232,6 +232,7 @@ const void* find_table(std::string_view id) {
   if (id == POSTERN_EXT_TIMERS) return &kTimers;
   if (id == POSTERN_EXT_SERVICES) return &kServices;
   if (id == POSTERN_EXT_WEBSOCKET) return &kWebsocket;
+  if (id == POSTERN_EXT_REPORTS) return &kReports;
   return nullptr;
 }
 

@@ -98,7 +98,7 @@ TEST(Surroundings, AreThePluginsToKnow) {
   postern_host host;
   EXPECT_EQ(text(table().public_url(&host)), "");
   EXPECT_EQ(table().trusts_proxies(&host), 0u);
-  host.surroundings = {"https://hooks.acme.io", true};
+  host.surroundings = {"https://hooks.acme.io", true, {}};
   EXPECT_EQ(text(table().public_url(&host)), "https://hooks.acme.io");
   EXPECT_EQ(table().trusts_proxies(&host), 1u);
 }

@@ -40,7 +40,7 @@ TEST_F(VoiceConfig, OneLineEachFault) {
       {changed("/session/turn_detection", {{"type", "vad"}}), "/session/turn_detection turn_detection must be none, or a mapping whose type is server_vad or semantic_vad"},
       {changed("/session/speed", 2), "/session/speed speed must be from 0.25 to 1.5"},
       {changed("/session/max_output_tokens", 5000), "/session/max_output_tokens max_output_tokens must be from 1 to 4096, or inf"},
-      {changed("/connect_timeout", "soon"), "/connect_timeout connect_timeout must be a duration such as 1500ms, 2s or 55m"},
+      {changed("/connect_timeout", "soon"), "/connect_timeout connect_timeout must be a duration such as 1500ms, 2s, 55m or 30d"},
       {changed("/renew_after", "61m"), "/renew_after renew_after must be from 1000ms to 3540000ms"},
       {changed("/fallback", "Sorry."), "/fallback fallback must be TwiML: <Response>…</Response>"},
       {changed("/media_streams/token", "never"), "/media_streams/token token must be one of required, optional"},

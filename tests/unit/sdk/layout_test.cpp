@@ -24,7 +24,7 @@ SIZE(postern_str, 16);
 AT(postern_str, ptr, 0);
 AT(postern_str, len, 8);
 
-SIZE(postern_host_api, 72);
+SIZE(postern_host_api, 80);
 AT(postern_host_api, struct_size, 0);
 AT(postern_host_api, abi_major, 4);
 AT(postern_host_api, abi_minor, 8);
@@ -34,9 +34,11 @@ AT(postern_host_api, version, 32);
 AT(postern_host_api, get_extension, 48);
 AT(postern_host_api, set_error, 56);
 AT(postern_host_api, config_fault, 64);
+AT(postern_host_api, plugin_name, 72);
 IS(postern_host_api, get_extension, const void* (*)(postern_host*, postern_str));
 IS(postern_host_api, set_error, void (*)(postern_host*, postern_str));
 IS(postern_host_api, config_fault, void (*)(postern_host*, postern_str, postern_str));
+IS(postern_host_api, plugin_name, postern_str (*)(postern_host*));
 
 SIZE(postern_plugin, 48);
 AT(postern_plugin, struct_size, 0);
@@ -152,64 +154,6 @@ AT(postern_ext_routes, add_sample, 8);
 IS(postern_ext_routes, add, postern_status (*)(postern_host*, const postern_route_desc*));
 IS(postern_ext_routes, add_sample, postern_status (*)(postern_host*, const postern_sample_desc*));
 
-SIZE(postern_publish_desc, 72);
-AT(postern_publish_desc, struct_size, 0);
-AT(postern_publish_desc, wait_ms, 4);
-AT(postern_publish_desc, type, 8);
-AT(postern_publish_desc, body, 24);
-AT(postern_publish_desc, order_key, 40);
-AT(postern_publish_desc, external_id, 56);
-
-SIZE(postern_published, 64);
-AT(postern_published, struct_size, 0);
-AT(postern_published, status, 4);
-AT(postern_published, duplicate, 8);
-AT(postern_published, settled, 12);
-AT(postern_published, event_id, 16);
-AT(postern_published, result, 32);
-AT(postern_published, error, 48);
-static_assert(std::is_same_v<postern_publish_callback, void (*)(postern_instance*, void*, const postern_published*)>);
-
-SIZE(postern_ext_events, 152);
-AT(postern_ext_events, on, 0);
-AT(postern_ext_events, on_subscription, 8);
-AT(postern_ext_events, id, 16);
-AT(postern_ext_events, type, 24);
-AT(postern_ext_events, provider, 32);
-AT(postern_ext_events, external_id, 40);
-AT(postern_ext_events, order_key, 48);
-AT(postern_ext_events, received_at, 56);
-AT(postern_ext_events, attempt, 64);
-AT(postern_ext_events, idempotency_key, 72);
-AT(postern_ext_events, with, 80);
-AT(postern_ext_events, request, 88);
-AT(postern_ext_events, emit, 96);
-AT(postern_ext_events, set_result, 104);
-AT(postern_ext_events, complete, 112);
-AT(postern_ext_events, retry_after, 120);
-AT(postern_ext_events, critical, 128);
-AT(postern_ext_events, publish, 136);
-AT(postern_ext_events, subscribe, 144);
-IS(postern_ext_events, on, postern_status (*)(postern_host*, postern_str, postern_event_handler, void*));
-IS(postern_ext_events, on_subscription, postern_status (*)(postern_host*, postern_event_handler, void*));
-IS(postern_ext_events, id, postern_str (*)(const postern_delivery*));
-IS(postern_ext_events, type, postern_str (*)(const postern_delivery*));
-IS(postern_ext_events, provider, postern_str (*)(const postern_delivery*));
-IS(postern_ext_events, external_id, postern_str (*)(const postern_delivery*));
-IS(postern_ext_events, order_key, postern_str (*)(const postern_delivery*));
-IS(postern_ext_events, received_at, int64_t (*)(const postern_delivery*));
-IS(postern_ext_events, attempt, uint32_t (*)(const postern_delivery*));
-IS(postern_ext_events, idempotency_key, postern_str (*)(const postern_delivery*));
-IS(postern_ext_events, with, postern_str (*)(const postern_delivery*));
-IS(postern_ext_events, request, const postern_request* (*)(const postern_delivery*));
-IS(postern_ext_events, emit, postern_status (*)(postern_delivery*, postern_str, postern_str));
-IS(postern_ext_events, set_result, postern_status (*)(postern_delivery*, postern_str));
-IS(postern_ext_events, complete, postern_status (*)(postern_delivery*, postern_status, postern_str));
-IS(postern_ext_events, retry_after, postern_status (*)(postern_delivery*, uint64_t));
-IS(postern_ext_events, critical, postern_status (*)(postern_host*, postern_str));
-IS(postern_ext_events, publish, postern_status (*)(postern_host*, const postern_publish_desc*, postern_publish_callback, void*));
-IS(postern_ext_events, subscribe, postern_status (*)(postern_host*, postern_str, postern_str, postern_event_handler, void*));
-
 SIZE(postern_ext_records, 32);
 AT(postern_ext_records, get, 0);
 AT(postern_ext_records, put, 8);
@@ -306,7 +250,6 @@ IS(postern_ext_timers, start, postern_status (*)(postern_host*, int64_t, postern
 IS(postern_ext_timers, cancel, postern_status (*)(postern_host*, uint64_t));
 static_assert(std::is_same_v<postern_timer_callback, postern_status (*)(postern_instance*, void*)>);
 
-static_assert(std::is_same_v<postern_event_handler, postern_status (*)(postern_instance*, void*, postern_delivery*)>);
 static_assert(std::is_same_v<postern_reply_handler,
                              postern_status (*)(postern_instance*, void*, const postern_request*, postern_reply*)>);
 static_assert(

@@ -36,7 +36,7 @@ smtp::Config read(const json& config) {
   return smtp::read_config(config.dump(), [](auto pointer, auto text) { ADD_FAILURE() << pointer << " " << text; });
 }
 
-TEST(Smtp, MissingConfigIsToldAtOnce) {
+TEST(SmtpConfig, WhatIsMissingIsToldAtOnce) {
   EXPECT_THAT(faults(json::object()), ElementsAre(" host is missing: the mail server's name, as host: smtp.example.com",
                                                   " from is missing: the sender, as from: Postern <postern@example.com>"));
   EXPECT_THAT(faults(nullptr), Contains(HasSubstr("host is missing")));
@@ -91,7 +91,7 @@ TEST(SmtpConfig, OneLineEachFault) {
       {with("/ca_file", "/nonexistent.pem"), "/ca_file ca_file cannot be read"},
       {with("/ehlo_name", "a b"), "/ehlo_name ehlo_name must be a host name, or an address in brackets"},
       {with("/connections", 0), "/connections connections must be a whole number from 1 to 32"},
-      {with("/deadline", "60"), "/deadline deadline must be a duration such as 1500ms, 2s or 55m"},
+      {with("/deadline", "60"), "/deadline deadline must be a duration such as 1500ms, 2s, 55m or 30d"},
       {with("/health", {{"conect", true}}), "/health/conect unknown key 'conect'; did you mean 'connect'?"},
       {with("/health", {{"every", "1s"}}), "/health/every every must be from 10000ms to 86400000ms"},
       {with("/templates/a~1b", json::object()), "/templates/a/b a template's name must be 1 to 64 letters, digits, '_' and '-'"},

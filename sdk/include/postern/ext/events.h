@@ -50,6 +50,23 @@ typedef struct postern_published {
 /* On a thread that serves only this plugin's published events. */
 typedef void (*postern_publish_callback)(postern_instance* self, void* user, const postern_published* published);
 
+/* One of the YAML's `subscriptions:`. SIZED. Views live until init returns. */
+typedef struct postern_subscription {
+  uint32_t struct_size, reserved;
+  postern_str name, on; /* "office-mail"; the glob of types */
+  postern_str with;     /* as with() gives it: JSON, "{}" where the YAML has none */
+} postern_subscription;
+
+/* How deliveries are made. SIZED. Zero: as the YAML's `dispatch:` has it. */
+typedef struct postern_policy_desc {
+  uint32_t struct_size;
+  uint32_t deadline_ms; /* of a run of a handler, 30 s: until it has returned, or completed after POSTERN_PENDING. At most 3600000 */
+  /* `retry:`, of which the YAML takes all or nothing. */
+  uint32_t attempts;       /* 5; at most 100 */
+  uint32_t retry_base_ms;  /* 60 s: the first wait; each is twice the one before */
+  uint32_t retry_cap_ms;   /* 1 h: the longest; not less than the first */
+} postern_policy_desc;
+
 /* FROZEN. */
 typedef struct postern_ext_events {
   /* [main] In init. `type_glob` is matched against the event's type, with or without the plugin's "NAME." before it; '*' stands
@@ -107,6 +124,16 @@ typedef struct postern_ext_events {
    * gateway ("postern.delivery.dead") too. Each is a subscriber of its own, with deliveries, order and a breaker of its own under `name`, which
    * is 1 to 256 visible ASCII characters, not "handlers", and no other subscription's of this plugin. */
   postern_status (*subscribe)(postern_host* host, postern_str name, postern_str type_glob, postern_event_handler handler, void* user);
+
+  /* [main] In init. The YAML's `subscriptions:` that name this plugin, from 0 on in the order of the file, so that their `with:` is looked
+   * at before the first event comes. POSTERN_E_NOT_FOUND: there are not so many. */
+  postern_status (*subscription)(postern_host* host, size_t number, postern_subscription* out);
+
+  /* [main] In init. Something is wrong in that subscription's `with:`; otherwise as config_fault() of postern_host_api. */
+  postern_status (*subscription_fault)(postern_host* host, size_t number, postern_str pointer, postern_str text);
+
+  /* [main] In init. What fits this plugin's deliveries where its entry in the YAML, or the subscription's, says nothing of it. */
+  postern_status (*default_policy)(postern_host* host, const postern_policy_desc* policy);
 } postern_ext_events;
 
 #ifdef __cplusplus

@@ -40,7 +40,7 @@ typedef struct postern_session_end {
 /* SIZED. What the host calls. NULL: the plugin does not want to know. None may unwind. `user` is what accept or connect was given. */
 typedef struct postern_session_calls {
   uint32_t struct_size, reserved;
-  /* [session] Messages can be sent from now on. The first call, unless connect() leads nowhere. */
+  /* [session] Messages can be sent from now on. The first call, unless connect() leads nowhere or a timer was armed before. */
   void (*opened)(postern_instance* self, void* user, postern_session* session);
   /* [session] A whole message. `data` lives until the call returns. */
   void (*message)(postern_instance* self, void* user, postern_session* session, uint32_t kind, postern_str data);
@@ -111,11 +111,12 @@ typedef struct postern_ext_websocket {
   void (*pause)(postern_session* session);
   void (*resume)(postern_session* session);
 
-  /* [session] timer() in `ms` milliseconds, up to 64 late; in place of what was asked for before. 0: not any more. */
+  /* [session] timer() in `ms` milliseconds, up to 64 late; in place of what was asked for before. 0: not any more. It comes also where the
+   * session is not open yet. */
   void (*arm)(postern_session* session, uint32_t ms);
 
-  /* [any] A number that stands for the session on other threads, unique while the gateway runs; and a call of woken() on the session's own.
-   * POSTERN_E_GONE: it has ended. */
+  /* [any] A number that stands for the session on other threads, unique while the gateway runs; and a call of woken() on the session's own,
+   * after opened(). POSTERN_E_GONE: it has ended. */
   uint64_t (*id)(const postern_session* session);
   postern_status (*wake)(postern_host* host, uint64_t id);
 

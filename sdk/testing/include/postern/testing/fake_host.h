@@ -29,6 +29,11 @@ namespace postern::testing {
 
 struct HostState;
 
+// One of the YAML's `subscriptions:` that name the plugin.
+struct SubscriptionOption {
+  std::string name, on, with = "{}";
+};
+
 struct Options {
   std::string name = "plugin";            // the plugin's name in the YAML
   std::vector<std::string> without = {};  // extensions that this host does not have: "postern.health/1"
@@ -41,10 +46,24 @@ struct Options {
   size_t max_detached = 1000;    // replies that may be detached at once; beyond them POSTERN_E_LIMIT
   size_t max_sessions = 10'000;  // in the host's life; beyond them POSTERN_E_LIMIT
   std::vector<std::string> foreign_schemes = {};  // of other plugins, which routes may name: "twilio:twilio"
+  std::vector<SubscriptionOption> subscriptions = {};
 };
 
 struct ConfigFault {
   std::string pointer, text;
+  std::optional<size_t> subscription = {};  // in the `with:` of that one of Options::subscriptions
+};
+
+// What fits the plugin's deliveries; 0: the gateway's default.
+struct PolicyDeclaration {
+  uint32_t deadline_ms = 0, attempts = 0, retry_base_ms = 0, retry_cap_ms = 0;
+};
+
+// What postern.reports/1 says of a provider.
+struct ReportedProvider {
+  std::string provider;
+  uint64_t received = 0, done = 0, dead = 0, waiting = 0, slowest_ms = 0;
+  std::string slowest_event = {}, slowest_type = {};
 };
 
 struct SchemeDeclaration {
@@ -309,6 +328,11 @@ class FakeHost {
   void run_callbacks();
   std::vector<OutboundRequest> outbound() const;  // in order
   const std::vector<UpstreamDeclaration>& upstreams() const;
+
+  // What a report says, whatever the time; and for which times the plugin has asked, Unix milliseconds.
+  void set_report(std::vector<ReportedProvider> providers);
+  std::vector<std::pair<int64_t, int64_t>> reports() const;
+  PolicyDeclaration policy() const;
 
   std::vector<std::string> timer_types() const;  // as declared
   std::vector<DurableTimer> timers() const;      // committed ones, by name
