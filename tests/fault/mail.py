@@ -84,7 +84,8 @@ class Kills:
 
 
 def done_ids(gateway):
-    return {row[0] for row in gateway.rows("SELECT e.external_id FROM delivery d JOIN event e ON e.seq = d.event WHERE d.state = 'done'")}
+    return {row[0] for row in gateway.rows("SELECT e.external_id FROM delivery d JOIN event e ON e.seq = d.event WHERE d.subscriber = 'send' AND "
+                                           "d.state = 'done'")}
 
 
 def kill_both(test, gateway, server, proxy, kills, senders):

@@ -79,8 +79,8 @@ def measure(options, folder, kind, progress):
         wait_for(lambda: gateway.count("done"), options.mails, gateway, progress.tell)
         busy = time.monotonic() - begin
         cpu = {"gateway": machine.cpu_seconds(gateway.pids()), "server": machine.cpu_seconds(server.pids()) - server_cpu}
-        first, last = gateway.rows("SELECT min(settled_at), max(settled_at) FROM delivery WHERE state = 'done'")[0]
-        attempts = gateway.rows("SELECT sum(attempts) FROM delivery")[0][0]
+        first, last = gateway.rows("SELECT min(settled_at), max(settled_at) FROM delivery WHERE subscriber = 'send' AND state = 'done'")[0]
+        attempts = gateway.rows("SELECT sum(attempts) FROM delivery WHERE subscriber = 'send'")[0][0]
         figures = {"mails_per_s": (options.mails - 1) * 1000 / max(1, last - first), "seconds": (last - first) / 1000,
                    "attempts_per_mail": attempts / options.mails, "gateway_cpu_ms": cpu["gateway"] * 1000 / options.mails,
                    "server_cpu_ms": cpu["server"] * 1000 / options.mails, "cpus_busy": sum(cpu.values()) / busy / machine.cpus()}

@@ -164,7 +164,8 @@ class MailPostern(Postern):
             return database.execute(sql).fetchall()
 
     def count(self, state):
-        return self.rows(f"SELECT count(*) FROM delivery WHERE state = '{state}'")[0][0]
+        """Of the orders; the plugin has other deliveries too."""
+        return self.rows(f"SELECT count(*) FROM delivery WHERE subscriber = 'send' AND state = '{state}'")[0][0]
 
 
 def order(number, size):
