@@ -58,9 +58,14 @@ _QUEUE_ID = re.compile(r"\bid ([0-9A-Za-z]+)\b")
 
 def make(n):
     identity = f"m{n}"
-    body = json.dumps({"to": f"reader{n % 50}@example.com", "subject": f"Mail {identity}", "text": f"The mail {identity}.\n.\nIts end: ü\n"}).encode()
-    return identity, (f"POST /api/v1/email/send HTTP/1.1\r\nHost: postern\r\nContent-Type: application/json\r\nAuthorization: Bearer {TOKEN}\r\n"
-                      f"Idempotency-Key: {identity}\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+    body = json.dumps({"to": f"reader{n % 50}@example.com", "subject": f"Mail {identity}", "text": text_of(identity)}).encode()
+    head = (f"POST /api/v1/email/send HTTP/1.1\r\nHost: postern\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nIdempotency-Key: {identity}\r\nContent-Length: {len(body)}\r\n\r\n")
+    return identity, head.encode() + body
+
+
+def text_of(identity):
+    return f"The mail {identity}.\n.\nIts end: ü\n"
 
 
 class Kills:
@@ -85,8 +90,8 @@ class Kills:
 
 
 def done_ids(gateway):
-    return {row[0] for row in gateway.rows("SELECT e.external_id FROM delivery d JOIN event e ON e.seq = d.event WHERE d.subscriber = 'send' AND "
-                                           "d.state = 'done'")}
+    return {row[0] for row in gateway.rows("SELECT e.external_id FROM delivery d JOIN event e ON e.seq = d.event "
+                                           "WHERE d.subscriber = 'send' AND d.state = 'done'")}
 
 
 def kill_both(test, gateway, server, proxy, kills, senders):
@@ -98,7 +103,8 @@ def kill_both(test, gateway, server, proxy, kills, senders):
     for victim, moment in zip(victims, moments):
         seen = len(proxy.mails)
         while len(proxy.mails) < moment:
-            if not eventually(STALLS_AFTER, lambda: len(proxy.mails) > seen or not gateway.unsettled() and len(senders.acked) == test.number):
+            if not eventually(STALLS_AFTER, lambda: len(proxy.mails) > seen or
+                              not gateway.unsettled() and len(senders.acked) == test.number):
                 raise Failure(f"no mail goes out any more, after {seen}\n{gateway.log_tail()}\n{server.log_tail()}")
             if len(proxy.mails) == seen:
                 break  # all are through
@@ -140,7 +146,7 @@ class Stored:
             self.delivered_again += queue_id in self.copies[identity]
             self.copies[identity].add(queue_id)
             self.message_ids[identity].add(mail["message-id"])
-            if mail.get_content() != f"The mail {identity}.\n.\nIts end: ü\n" or mail.defects:
+            if mail.get_content() != text_of(identity) or mail.defects:
                 test.find("changed", f"{identity} is stored as {mail.get_content()!r}, {mail.defects}")
 
     def twice(self):
@@ -181,7 +187,7 @@ def compare(test, gateway, acked, stored, lost):
         test.find("lost", f"{len(missing)} of {len(acked)} acknowledged mails are not stored, such as {missing.pop()}")
     for identity, copies in stored.copies.items():
         if len(copies) - 1 > lost[identity]:
-            test.find("twice", f"{identity} is stored {len(copies)} times, though {lost[identity]} connections were lost after its final dot")
+            test.find("twice", f"{identity} is stored {len(copies)} times, though {lost[identity]} connections were lost after its dot")
     for identity, state, error in gateway.rows(
             "SELECT e.external_id, d.state, d.last_error FROM delivery d JOIN event e ON e.seq = d.event WHERE d.state != 'done'"):
         test.find("dead", f"{identity} is {state}: {error}")

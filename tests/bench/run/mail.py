@@ -23,8 +23,8 @@ def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="tests/bench/mail.sh", description=__doc__.partition(": ")[2],
         epilog="Exit: 0 measured (and in full mode the bar met), 1 the bar missed or the measurement failed, 2 wrong usage or something is "
-               "missing. As root, as Postfix wants it. First: packaging/install-dependencies.sh test, cmake --preset release && cmake --build "
-               "--preset release")
+               "missing. As root, as Postfix wants it. First: packaging/install-dependencies.sh test, "
+               "cmake --preset release && cmake --build --preset release")
     parser.add_argument("servers", nargs="*", metavar="SERVER", help=f"of {', '.join(kind.name for kind in KINDS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="2,000 mails, one round; a missed bar is not an error")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")

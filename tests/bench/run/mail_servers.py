@@ -135,7 +135,8 @@ class MailPostern(Postern):
                     return
                 try:
                     connection.request("POST", "/api/v1/email/send", order(number, size),
-                                       {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}", "Idempotency-Key": f"m{number}"})
+                                       {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}",
+                                        "Idempotency-Key": f"m{number}"})
                     answer = connection.getresponse()
                     body = answer.read()
                     if answer.status != 200:
