@@ -43,8 +43,9 @@ std::string what_of(std::string_view type, const json& body) {
 }
 
 std::string detail_of(std::string_view type, const json& body) {
-  if (type == "backlog.high") return body.value("waiting", json()).dump() + " wait, the limit is " + body.value("max_waiting", json()).dump();
-  if (type == "plugin.quarantined") return shortened(body.value("crashes", json()).dump() + " crashes, the last: " + member(body, "last_crash"));
+  const auto number = [&](const char* name) { return body.value(name, json()).dump(); };
+  if (type == "backlog.high") return number("waiting") + " wait, the limit is " + number("max_waiting");
+  if (type == "plugin.quarantined") return shortened(number("crashes") + " crashes, the last: " + member(body, "last_crash"));
   return shortened(member(body, "last_error"));
 }
 
@@ -55,7 +56,8 @@ constexpr Words kWords[] = {
     {"delivery.dead", "dead delivery", "dead deliveries", "postern dead list, then postern dead replay once the cause is mended"},
     {"breaker.opened", "open breaker", "open breakers", "postern status; it closes by itself when a trial succeeds"},
     {"backlog.high", "high backlog", "high backlogs", "postern status shows who is slow"},
-    {"plugin.quarantined", "plugin in quarantine", "plugins in quarantine", "postern plugins; after an update: postern plugins release NAME"},
+    {"plugin.quarantined", "plugin in quarantine", "plugins in quarantine",
+     "postern plugins; after an update: postern plugins release NAME"},
 };
 
 const Words& words_of(const std::string& type) {
@@ -81,10 +83,12 @@ constexpr std::string_view kText =
     "{{#more}}and {{more}} more of other causes\n\n{{/more}}";
 constexpr std::string_view kHtml =
     "<table cellpadding=\"8\" cellspacing=\"0\" style=\"font-family:sans-serif;font-size:14px;border-collapse:collapse\">"
-    "{{#groups}}<tr style=\"border-bottom:1px solid #ddd\"><td align=\"right\" valign=\"top\" style=\"font-size:20px\"><b>{{count}}</b></td>"
+    "{{#groups}}<tr style=\"border-bottom:1px solid #ddd\">"
+    "<td align=\"right\" valign=\"top\" style=\"font-size:20px\"><b>{{count}}</b></td>"
     "<td><b>{{title}}</b>: {{what}}<br><span style=\"color:#666\">{{first}}{{#until}} to {{until}}{{/until}}</span>"
     "{{#detail}}<br><code>{{detail}}</code>{{/detail}}{{#event}}<br>the last one is event <code>{{event}}</code>{{/event}}"
-    "<br><span style=\"color:#666\">next: {{next}}</span></td></tr>{{/groups}}</table>{{#more}}<p>and {{more}} more of other causes</p>{{/more}}";
+    "<br><span style=\"color:#666\">next: {{next}}</span></td></tr>{{/groups}}</table>"
+    "{{#more}}<p>and {{more}} more of other causes</p>{{/more}}";
 
 json values_for(const json& gathered) {
   json groups = json::array();

@@ -135,14 +135,16 @@ void read_health(Section in, HealthOptions& health) {
 void read_api(Section in, std::vector<std::string>& tokens) {
   constexpr size_t kLeast = 16, kMost = 20;
   const json* list = in.any("tokens");
-  if (list != nullptr && (!list->is_array() || list->empty() || list->size() > kMost)) in.fault("tokens", "must be a list of 1 to 20 texts");
+  const bool fits = list == nullptr || (list->is_array() && !list->empty() && list->size() <= kMost);
+  if (!fits) in.fault("tokens", "must be a list of 1 to 20 texts");
   for (size_t i = 0; list != nullptr && list->is_array() && i < std::min(list->size(), kMost); ++i) {
     const std::string token = (*list)[i].is_string() ? (*list)[i].get<std::string>() : "";
     const bool visible = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
     if (token.size() >= kLeast && visible) {
       tokens.push_back(token);
     } else {
-      in.fault_at("tokens/" + std::to_string(i), "tokens[" + std::to_string(i) + "] must be at least 16 visible ASCII characters; `openssl rand -hex 32` makes one");
+      const std::string number = std::to_string(i);
+      in.fault_at("tokens/" + number, "tokens[" + number + "] must be at least 16 visible ASCII characters; `openssl rand -hex 32` makes one");
     }
   }
   in.finish();

@@ -33,8 +33,7 @@ std::string local_time(int64_t unix_ms) {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M %Z", &parts)};
 }
 
-// Where clocks are put forward over that time, mktime() takes the one beyond; where they show it twice, one of both is chosen, and the other
-// is not behind it by less than the day that is added then.
+// Where clocks are put forward over that time, mktime() takes the one beyond; where they show it twice, one of both.
 int64_t next_time_of_day(int64_t unix_ms, int minutes) {
   for (int day = 0;; ++day) {
     tm parts = local(unix_ms);

@@ -33,7 +33,8 @@ std::string valid(std::string_view text) {
 std::string decode_form(std::string text) {
   std::replace(text.begin(), text.end(), '+', ' ');
   int size = 0;
-  const std::unique_ptr<char, decltype(&curl_free)> made(curl_easy_unescape(nullptr, text.data(), static_cast<int>(text.size()), &size), &curl_free);
+  char* decoded = curl_easy_unescape(nullptr, text.data(), static_cast<int>(text.size()), &size);
+  const std::unique_ptr<char, decltype(&curl_free)> made(decoded, &curl_free);
   return made ? valid({made.get(), static_cast<size_t>(size)}) : std::string();
 }
 
@@ -182,8 +183,9 @@ void check_notification(std::string_view with, const Config& config, const Repor
   in.read("template", name, 64);
   if (!name.empty() && !config.templates.contains(name)) in.fault("template", "is none of the plugin's `templates:`");
   const json* headers = in.any("headers");
-  const bool texts = headers == nullptr || (headers->is_object() && std::all_of(headers->begin(), headers->end(), [](const json& one) { return one.is_string(); }));
-  if (!texts) in.fault("headers", "must be a mapping of names and texts");
+  const auto is_text = [](const json& one) { return one.is_string(); };
+  const bool fits = headers == nullptr || (headers->is_object() && std::all_of(headers->begin(), headers->end(), is_text));
+  if (!fits) in.fault("headers", "must be a mapping of names and texts");
   in.finish();
 }
 

@@ -15,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kShown = 64;  // of a name that comes from outside
-constexpr std::string_view kMembers[] = {"to", "cc", "bcc", "reply_to", "subject", "text", "html", "template", "data", "headers", "attachments"};
+constexpr std::string_view kMembers[] = {"to",   "cc",       "bcc",  "reply_to", "subject",    "text",
+                                         "html", "template", "data", "headers",  "attachments"};
 constexpr std::string_view kAttachmentMembers[] = {"name", "content_type", "content", "content_id"};
 
 template <size_t N>
@@ -50,7 +51,8 @@ std::string decode_base64(const std::string& text, const std::string& field) {
   int got = 0, rest = 0;
   EVP_DecodeInit(context.get());
   const bool fits = text.size() <= Message::kMaxContent * 2;
-  if (!fits || EVP_DecodeUpdate(context.get(), to, &got, reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size())) < 0 ||
+  const auto* from = reinterpret_cast<const unsigned char*>(text.data());
+  if (!fits || EVP_DecodeUpdate(context.get(), to, &got, from, static_cast<int>(text.size())) < 0 ||
       EVP_DecodeFinal(context.get(), to + got, &rest) != 1) {
     throw Refused(field + "content: it is not base64");
   }

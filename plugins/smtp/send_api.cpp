@@ -37,7 +37,8 @@ bool verify(const postern::Verification& request) {
     return false;
   }
   const bool right = is_authorized(*authorization, request.secrets());
-  request.explain(right ? "the token is one of the configuration's" : "the token is none of api.tokens, or it is not of the form Bearer TOKEN");
+  request.explain(right ? "the token is one of the configuration's"
+                        : "the token is none of api.tokens, or it is not of the form Bearer TOKEN");
   return right;
 }
 
@@ -57,9 +58,8 @@ bool is_authorized(std::string_view authorization, const std::vector<std::string
 
 void add_send_api(postern::Setup& setup, const std::vector<std::string>& tokens) {
   if (tokens.empty()) return;
-  setup.scheme_functions({.name = "bearer", .header = "authorization", .secrets = tokens, .verify = &verify, .sign = [](postern::Signing& signing) {
-                            signing.add_header("Authorization", std::string(kScheme) + std::string(signing.secret()));
-                          }});
+  auto sign = [](postern::Signing& signing) { signing.add_header("Authorization", std::string(kScheme) + std::string(signing.secret())); };
+  setup.scheme_functions({.name = "bearer", .header = "authorization", .secrets = tokens, .verify = &verify, .sign = sign});
   setup.route({.path = kPath,
                .schemes = {{"bearer", "header:idempotency-key"}},
                .content_types = "application/json",

@@ -44,7 +44,8 @@ std::vector<std::string> left_of(const std::vector<std::string>& all, const json
 }
 
 size_t count(const json& recipients, const char* state) {
-  return static_cast<size_t>(std::count_if(recipients.begin(), recipients.end(), [&](const json& one) { return one.value("state", "") == state; }));
+  const auto is_so = [&](const json& one) { return one.value("state", "") == state; };
+  return static_cast<size_t>(std::count_if(recipients.begin(), recipients.end(), is_so));
 }
 
 postern::Outcome settle(Delivery& delivery, const json& record) {
@@ -54,8 +55,8 @@ postern::Outcome settle(Delivery& delivery, const json& record) {
 
 }  // namespace
 
-// A mail on its way. Its record is kept as it was read, and written whatever stands there by then: only this delivery writes it, and keep(),
-// which comes late at most. A conflict would run the delivery again, and mail again.
+// A mail on its way. Its record is kept as it was read, and written whatever stands there by then: only this delivery writes it, and
+// keep(), which comes late at most. A conflict would run the delivery again, and mail again.
 struct Sender::Mail {
   Mail(postern::Pending its_pending, std::string its_key, json its_record)
       : pending(std::move(its_pending)), key(std::move(its_key)), record(std::move(its_record)) {}
@@ -123,7 +124,7 @@ void Sender::end(const std::shared_ptr<Mail>& mail, const Outcome& outcome) {
     try {
       return end_sent(mail, outcome);
     } catch (const std::exception& error) {  // the delivery was given up meanwhile
-      return log_.warn("mail " + mail->key + " was taken by the server, but that could not be noted, so it may be mailed again: " + error.what());
+      return log_.warn("mail " + mail->key + " was taken by the server, but that could not be noted: it may be mailed again: " + error.what());
     }
   }
   if (outcome.untried) {
@@ -148,7 +149,8 @@ void Sender::end_sent(const std::shared_ptr<Mail>& mail, const Outcome& outcome)
     mail->pending.complete(postern::Outcome::done());
     return;
   }
-  why = std::to_string(count(recipients, "waiting")) + " of " + std::to_string(recipients.size()) + " recipients are refused for now: " + why;
+  const size_t waiting = count(recipients, "waiting");
+  why = std::to_string(waiting) + " of " + std::to_string(recipients.size()) + " recipients are refused for now: " + why;
   const json body = {{"key", mail->key}, {"record", mail->record}};
   publisher_.publish({.type = kProgress, .body = body.dump(), .wait = kNotedWithin}, [this, mail, why](const postern::Published& told) {
     if (!told.settled) log_.warn("who has mail " + mail->key + " already could not be noted in time: some may get it twice");
@@ -159,7 +161,8 @@ void Sender::end_sent(const std::shared_ptr<Mail>& mail, const Outcome& outcome)
 // Of our own progress event. It may come late, when a later attempt has written already: only who is settled is news.
 void Sender::keep(Delivery& delivery) const {
   const json body = json::parse(delivery.body(), nullptr, false);
-  if (!body.is_object() || !body.contains("key") || !body.contains("record")) throw postern::Dead("its body is not as this plugin writes it");
+  const bool ours = body.is_object() && body.contains("key") && body.contains("record");
+  if (!ours) throw postern::Dead("its body is not as this plugin writes it");
   const std::string key = body["key"].get<std::string>();
   const postern::Record before = delivery.get(kMails, key);
   json record = before ? json::parse(before.json, nullptr, false) : json::object();

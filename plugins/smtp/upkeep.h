@@ -1,5 +1,5 @@
-// Upkeep: removes the records of mails, and of what became of them, when nothing has happened for long. A durable timer looks at all of them once a
-// day, some thousand at a time. Thread-safety: init() in init, activate() in activate; handlers any thread.
+// Upkeep: removes the records of mails, and of what became of them, when nothing has happened for long. A durable timer looks at all of
+// them once a day, some thousand at a time. Thread-safety: init() in init, activate() in activate; handlers any thread.
 #pragma once
 
 #include <chrono>

@@ -269,7 +269,8 @@ TEST_F(Smtp, AWrongPasswordIsToldAndNeverShown) {
 // ---- without a mail server
 
 std::string mailing(const std::string& more = "") {
-  return "  - {name: smtp, library: smtp.so, config: {host: 127.0.0.1, port: 1, tls: none, from: p@example.com, health: {connect: false}" + more + "}}\n";
+  return "  - {name: smtp, library: smtp.so, config: {host: 127.0.0.1, port: 1, tls: none, from: p@example.com, "
+         "health: {connect: false}" + more + "}}\n";
 }
 
 TEST(SmtpCheck, ABadTemplateOfASubscriptionIsToldWithItsPlace) {
@@ -278,7 +279,8 @@ TEST(SmtpCheck, ABadTemplateOfASubscriptionIsToldWithItsPlace) {
                                           "      subject: 'x'\n      html: '<p>{{#event}}'\n");
   const Finished checked = gateway.command({"check"});
   EXPECT_EQ(checked.exit.code, 1);
-  EXPECT_THAT(checked.err, HasSubstr("subscription openphone.* to plugin smtp: html is no template: line 1, column 4: the section 'event' is not closed"));
+  EXPECT_THAT(checked.err, HasSubstr("subscription openphone.* to plugin smtp: html is no template: line 1, column 4: "
+                                     "the section 'event' is not closed"));
   const std::string config = gateway.config();
   const auto line = 1 + std::count(config.begin(), config.begin() + static_cast<long>(config.find("html:")), '\n');
   EXPECT_THAT(checked.err, HasSubstr(":" + std::to_string(line) + ":7: ")) << checked.err;
@@ -292,7 +294,8 @@ TEST(SmtpAlerts, OneForADeadDeliveryAndNoneForItsOwnMail) {
   ASSERT_EQ(gateway.request("POST", "/probe", {{"Content-Type", "application/json"}}, body).status, 200);
   const auto orders = [&] { return gateway.store().number("SELECT count(*) FROM event WHERE type = 'smtp.send'"); };
   EXPECT_TRUE(eventually(kSoon, [&] { return orders() == 1; })) << gateway.log();
-  EXPECT_EQ(gateway.store().number("SELECT count(*) FROM event WHERE type = 'smtp.send' AND provider = 'smtp' AND CAST(body AS TEXT) LIKE '%1 dead delivery%'"), 1);
+  EXPECT_EQ(gateway.store().number("SELECT count(*) FROM event WHERE type = 'smtp.send' AND provider = 'smtp' AND "
+                                   "CAST(body AS TEXT) LIKE '%1 dead delivery%'"), 1);
 }
 
 }  // namespace

@@ -106,9 +106,9 @@ class Counted final : public store::Reports {
 TEST_F(WishesTable, Reports) {
   std::vector<std::string> told;
   auto tell = [](void* user, const postern_provider_report* one) {
-    static_cast<std::vector<std::string>*>(user)->push_back(text(one->provider) + " " + std::to_string(one->received) + " " + std::to_string(one->done) +
-                                                            " " + std::to_string(one->dead) + " " + std::to_string(one->waiting) + " " +
-                                                            std::to_string(one->slowest_ms) + " " + text(one->slowest_event) + text(one->slowest_type));
+    std::string line = text(one->provider);
+    for (uint64_t number : {one->received, one->done, one->dead, one->waiting, one->slowest_ms}) line += " " + std::to_string(number);
+    static_cast<std::vector<std::string>*>(user)->push_back(line + " " + text(one->slowest_event) + text(one->slowest_type));
   };
   EXPECT_EQ(reports().by_provider(&host_, 1, 10, tell, &told), POSTERN_E_STATE) << "not before activate";
   Counted counted;

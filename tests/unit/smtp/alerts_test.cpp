@@ -118,7 +118,8 @@ TEST_F(SmtpAlerts, OnlyThoseThatAreWanted) {
 TEST_F(SmtpAlerts, ManyCausesAreBounded) {
   alerting();
   for (int i = 0; i < 60; ++i) {
-    ASSERT_TRUE(tell("postern.breaker.opened", {{"plugin", "p" + std::to_string(i)}, {"subscriber", "handlers"}, {"last_error", std::string(5'000, 'e')}}).done());
+    const json breaker = {{"plugin", "p" + std::to_string(i)}, {"subscriber", "handlers"}, {"last_error", std::string(5'000, 'e')}};
+    ASSERT_TRUE(tell("postern.breaker.opened", breaker).done());
   }
   ASSERT_TRUE(host().fire("alerts.due").done());
   const auto mails = orders();
@@ -140,8 +141,8 @@ TEST_F(SmtpAlerts, HtmlIsEscaped) {
 
 TEST_F(SmtpAlerts, ATimerThatIsLostIsSetAgain) {
   alerting();
-  host().set_record("alerts", "gathered", json{{"groups", {{{"type", "delivery.dead"}, {"what", "x"}, {"count", 1}, {"first_at", 1}, {"last_at", 1},
-                                                             {"detail", ""}, {"event", ""}}}}, {"due_at", smtp::unix_ms() - kHour}}.dump());
+  const json group = {{"type", "delivery.dead"}, {"what", "x"}, {"count", 1}, {"first_at", 1}, {"last_at", 1}, {"detail", ""}, {"event", ""}};
+  host().set_record("alerts", "gathered", json{{"groups", json::array({group})}, {"due_at", smtp::unix_ms() - kHour}}.dump());
   ASSERT_TRUE(dead().done());
   EXPECT_TRUE(timer("alerts.due"));
 }
@@ -159,7 +160,8 @@ class SmtpDigest : public SmtpAlerts {
 
 TEST_F(SmtpDigest, EachDayOneOfWhatCameSince) {
   reporting();
-  host().set_report({{"openphone", 1'200, 1'190, 3, 7, 95'000, "evt_9", "openphone.call.completed"}, {"<twilio>", 300, 600, 0, 0, 850, "evt_8", "sms"}});
+  host().set_report({{"openphone", 1'200, 1'190, 3, 7, 95'000, "evt_9", "openphone.call.completed"},
+                     {"<twilio>", 300, 600, 0, 0, 850, "evt_8", "sms"}});
   host().run_published();
   ASSERT_TRUE(timer("digest.due"));
   const int64_t before = smtp::unix_ms();
@@ -171,7 +173,8 @@ TEST_F(SmtpDigest, EachDayOneOfWhatCameSince) {
   EXPECT_EQ(mails[0]["to"], json({"boss@example.com"}));
   EXPECT_EQ(mails[0]["subject"], "Postern: 1500 events, 3 dead deliveries");
   EXPECT_THAT(mails[0]["text"].get<std::string>(),
-              AllOf(HasSubstr("openphone\n    1200 received, 1190 handled, 3 dead, 7 waiting"), HasSubstr("slowest: 95.0 s, openphone.call.completed (evt_9)"),
+              AllOf(HasSubstr("openphone\n    1200 received, 1190 handled, 3 dead, 7 waiting"),
+                    HasSubstr("slowest: 95.0 s, openphone.call.completed (evt_9)"),
                     HasSubstr("slowest: 850 ms")));
   EXPECT_THAT(mails[0]["html"].get<std::string>(),
               AllOf(HasSubstr("width=\"160\""), HasSubstr("width=\"40\""), HasSubstr("&lt;twilio&gt;"), Not(HasSubstr("<twilio>"))));

@@ -143,7 +143,8 @@ TEST_F(Smtp, ALateNoteTakesNothingBack) {
   const Settled settled = order(simple());
   ASSERT_TRUE(settled.done()) << settled.why;
   const std::string key = host().records().begin()->first.second;
-  const json late = {{"key", key}, {"record", {{"recipients", {{"ann@example.com", {{"state", "waiting"}}}, {"bob@example.com", {{"state", "accepted"}}}}}}}};
+  const json said = {{"ann@example.com", {{"state", "waiting"}}}, {"bob@example.com", {{"state", "accepted"}}}};
+  const json late = {{"key", key}, {"record", {{"recipients", said}}}};
   ASSERT_TRUE(deliver({.type = "smtp.progress", .body = late.dump()}).done());
   const json recipients = json::parse(host().record("mails", key)->json)["recipients"];
   EXPECT_EQ(recipients["ann@example.com"]["state"], "accepted");
@@ -243,7 +244,8 @@ TEST_F(SmtpNotification, WhatIsWrongIsToldAtTheStart) {
   serve_strictly("none");
   static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(POSTERN_SMTP_SO);
   auto faults = [&](const json& with) {
-    FakeHost checked(*loaded.entry, {.name = "smtp", .subscriptions = {{"first", "a.*", R"({"to":"a@b.example"})"}, {"second", "b.*", with.dump()}}});
+    FakeHost checked(*loaded.entry,
+                     {.name = "smtp", .subscriptions = {{"first", "a.*", R"({"to":"a@b.example"})"}, {"second", "b.*", with.dump()}}});
     std::vector<std::string> told;
     for (const auto& fault : checked.start(config().dump()).faults) {
       EXPECT_EQ(fault.subscription, 1u);
@@ -255,7 +257,8 @@ TEST_F(SmtpNotification, WhatIsWrongIsToldAtTheStart) {
   EXPECT_THAT(faults(json::object()), ElementsAre(HasSubstr("needs `to`")));
   EXPECT_THAT(faults({{"to", "nobody"}}), ElementsAre(HasSubstr("/to to")));
   EXPECT_THAT(faults({{"to", {"a@b.example", "{{#event}}"}}}), ElementsAre(HasSubstr("/to to line 1")));
-  EXPECT_THAT(faults({{"to", "a@b.example"}, {"text", "x\n{{#open}}"}}), ElementsAre("/text text is no template: line 2, column 1: the section 'open' is not closed"));
+  EXPECT_THAT(faults({{"to", "a@b.example"}, {"text", "x\n{{#open}}"}}),
+              ElementsAre("/text text is no template: line 2, column 1: the section 'open' is not closed"));
   EXPECT_THAT(faults({{"to", "a@b.example"}, {"template", "wellcome"}}), ElementsAre(HasSubstr("/template template is none")));
   EXPECT_THAT(faults({{"to", "a@b.example"}, {"sujet", "x"}}), ElementsAre(HasSubstr("unknown key 'sujet'; did you mean 'subject'?")));
   EXPECT_THAT(faults({{"to", "a@b.example"}, {"headers", {{"X", 1}}}}), ElementsAre(HasSubstr("/headers")));
