@@ -22,6 +22,7 @@
 #include "core/cli/command.h"
 #include "core/cli/output.h"
 #include "core/cli/sample_request.h"
+#include "core/http/request.h"
 
 namespace postern::cli {
 namespace {
@@ -120,9 +121,15 @@ void forge(SampleRequest& request) {
   request.body.insert(end == std::string::npos ? request.body.size() : end, " ");
 }
 
+// A scheme that signs shows nothing by it; one that compares a token sends the token itself.
+std::string shown(const std::string& name, const std::string& value) {
+  if (!http::equals_ignoring_case(name, "authorization")) return printable(value);
+  return printable(value.substr(0, value.find(' '))) + " ***";
+}
+
 void print_exchange(const SampleRequest& request, const Answer& answer) {
   print(paint("→ " + request.method + " " + request.target, Colour::kBold));
-  for (const auto& [name, value] : request.headers) print("  " + name + ": " + printable(value));
+  for (const auto& [name, value] : request.headers) print("  " + name + ": " + shown(name, value));
   print("  " + printable(request.body));
   bool good = answer.status / 100 == 2;
   print(paint("← " + std::to_string(answer.status), good ? Colour::kGreen : Colour::kRed) + "  " + printable(answer.body));

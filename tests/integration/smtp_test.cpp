@@ -286,6 +286,13 @@ TEST(SmtpCheck, ABadTemplateOfASubscriptionIsToldWithItsPlace) {
   EXPECT_THAT(checked.err, HasSubstr(":" + std::to_string(line) + ":7: ")) << checked.err;
 }
 
+TEST(SmtpSample, IsTakenAndItsTokenIsNotShown) {
+  Gateway gateway({.plugins = mailing(std::string(", api: {tokens: [") + kToken + "]}")});
+  const Finished sent = gateway.command({"send", "smtp", "send"});
+  EXPECT_EQ(sent.exit.code, 0) << sent.err;
+  EXPECT_THAT(sent.out, ::testing::AllOf(HasSubstr("Authorization: Bearer ***"), HasSubstr("queued"), ::testing::Not(HasSubstr(kToken))));
+}
+
 // A delivery that dies anywhere becomes a mail, which is ordered once. That nobody takes it makes no further one.
 TEST(SmtpAlerts, OneForADeadDeliveryAndNoneForItsOwnMail) {
   const std::string probe = std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", events: {payment.*: {critical: true}}}\n";
