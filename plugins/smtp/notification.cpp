@@ -186,6 +186,8 @@ void check_notification(std::string_view with, const Config& config, const Repor
   const auto is_text = [](const json& one) { return one.is_string(); };
   const bool fits = headers == nullptr || (headers->is_object() && std::all_of(headers->begin(), headers->end(), is_text));
   if (!fits) in.fault("headers", "must be a mapping of names and texts");
+  const json* attachments = in.any("attachments");
+  if (attachments != nullptr && !attachments->is_array()) in.fault("attachments", "must be a list");
   in.finish();
 }
 

@@ -76,6 +76,15 @@ TEST_F(Smtp, ErrorLogging) {
   EXPECT_THAT(settled.why, AllOf(HasSubstr("550"), HasSubstr("no such user here")));
 }
 
+TEST_F(Smtp, AnAttachmentOf25Megabytes) {
+  serve_strictly("none");
+  const std::string bytes(25'000'000, 'x');
+  const Settled settled = order(simple({{"attachments", {{{"name", "big.bin"}, {"content", encoded(bytes)}}}}}));
+  ASSERT_TRUE(settled.done()) << settled.why;
+  ASSERT_EQ(arrived(), 1u);
+  EXPECT_GT(decoded(mail_server_->mails()[0]["content"]).size(), bytes.size() * 4 / 3);
+}
+
 TEST_F(Smtp, ATemplateOfTheConfiguration) {
   serve_strictly("none");
   const Settled settled = order({{"to", "ann@example.com"}, {"template", "welcome"}, {"data", {{"name", "Ann & <Co>"}}}});
@@ -254,6 +263,8 @@ TEST_F(SmtpNotification, WhatIsWrongIsToldAtTheStart) {
     return told;
   };
   EXPECT_THAT(faults({{"to", "a@b.example"}, {"subject", "{{event.type}}"}, {"template", "welcome"}}), IsEmpty());
+  EXPECT_THAT(faults({{"to", "a@b.example"}, {"attachments", {{{"name", "a.txt"}, {"content", ""}}}}}), IsEmpty());
+  EXPECT_THAT(faults({{"to", "a@b.example"}, {"attachments", "a.txt"}}), ElementsAre(HasSubstr("/attachments")));
   EXPECT_THAT(faults(json::object()), ElementsAre(HasSubstr("needs `to`")));
   EXPECT_THAT(faults({{"to", "nobody"}}), ElementsAre(HasSubstr("/to to")));
   EXPECT_THAT(faults({{"to", {"a@b.example", "{{#event}}"}}}), ElementsAre(HasSubstr("/to to line 1")));
