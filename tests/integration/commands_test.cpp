@@ -1,5 +1,6 @@
 // The `postern` command: what it prints, and how it ends.
 #include <gmock/gmock.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <fstream>
@@ -179,6 +180,22 @@ TEST_F(CommandsTest, WrongUsage) {
     EXPECT_NE(finished.err, "");
   }
   EXPECT_EQ(run(postern_binary(), {"--help"}).exit.code, 0);
+}
+
+// jemalloc would: in a container with a cpuset, or with CPUAffinity= of systemd.
+TEST_F(CommandsTest, OnSomeCoresOnlyNothingElseIsSaid) {
+  cpu_set_t before, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+  if (CPU_COUNT(&before) < 2) GTEST_SKIP() << "this machine has one core";
+  CPU_ZERO(&one);
+  for (int core = 0; CPU_COUNT(&one) == 0; ++core) {
+    if (CPU_ISSET(core, &before)) CPU_SET(core, &one);
+  }
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);  // what this thread starts has it too
+  const Finished finished = gateway().command({"--version"});
+  sched_setaffinity(0, sizeof before, &before);
+  EXPECT_EQ(finished.exit.code, 0);
+  EXPECT_EQ(finished.err, "");
 }
 
 TEST(CommandsWithoutAGatewayTest, NoGatewayAnswers) {
