@@ -63,7 +63,7 @@ typedef struct postern_policy_desc {
   uint32_t deadline_ms; /* of a run of a handler, 30 s: until it has returned, or completed after POSTERN_PENDING. At most 3600000 */
   /* `retry:`, of which the YAML takes all or nothing. */
   uint32_t attempts;       /* 5; at most 100 */
-  uint32_t retry_base_ms;  /* 60 s: the first wait; each is twice the one before */
+  uint32_t retry_base_ms;  /* 60 s: the first wait; each is longer by the YAML's `retry.factor`, 2 */
   uint32_t retry_cap_ms;   /* 1 h: the longest; not less than the first */
 } postern_policy_desc;
 
@@ -120,9 +120,9 @@ typedef struct postern_ext_events {
    * POSTERN_E_LIMIT: the body is too large, or 10000 callbacks are outstanding; POSTERN_E_GONE: the plugin is about to be deactivated. */
   postern_status (*publish)(postern_host* host, const postern_publish_desc* desc, postern_publish_callback on_published, void* user);
 
-  /* [main] In init. The plugin's own subscription, without a line in the YAML: events of any provider whose whole type matches, those of the
-   * gateway ("postern.delivery.dead") too. Each is a subscriber of its own, with deliveries, order and a breaker of its own under `name`, which
-   * is 1 to 256 visible ASCII characters, not "handlers", and no other subscription's of this plugin. */
+  /* [main] In init. The plugin's own subscription, without a line in the YAML: events of any provider whose whole type matches, those of
+   * the gateway ("postern.delivery.dead") too. Each is a subscriber of its own, with deliveries, order and a breaker of its own under `name`,
+   * which is 1 to 256 visible ASCII characters, not "handlers", and no other subscription's of this plugin. */
   postern_status (*subscribe)(postern_host* host, postern_str name, postern_str type_glob, postern_event_handler handler, void* user);
 
   /* [main] In init. The YAML's `subscriptions:` that name this plugin, from 0 on in the order of the file, so that their `with:` is looked

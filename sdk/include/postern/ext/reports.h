@@ -27,8 +27,8 @@ typedef void (*postern_provider_callback)(void* user, const postern_provider_rep
 /* FROZEN. */
 typedef struct postern_ext_reports {
   /* [worker], or a thread of the plugin's own, from activate on. Of the events that came from `from_ms` on and before `to_ms` (Unix
-   * milliseconds) and are still stored: calls `tell` for each provider, in alphabetical order, within this call. It reads all of them: about
-   * a second for a million. POSTERN_E_STATE: before activate; POSTERN_E_INTERNAL: the store cannot be read, see set_error's text. */
+   * milliseconds) and are still stored: calls `tell` for each provider, in alphabetical order, within this call. It reads all of them:
+   * about a second for a million. POSTERN_E_STATE: before activate; POSTERN_E_INTERNAL: the store cannot be read, see set_error's text. */
   postern_status (*by_provider)(postern_host* host, int64_t from_ms, int64_t to_ms, postern_provider_callback tell, void* user);
 } postern_ext_reports;
 
