@@ -283,8 +283,9 @@ void Assembly::add_subscription(const config::Subscription& subscription, Faults
   auto when = ingest::Filter::make(subscription.when, &at);
   if (!when) return faults.push_back({subscription.when[at].mark, when.status().message()});
   roster_.targets.add_subscription(subscription.plugin, subscription.name, subscription.on, std::move(*when));
-  roster_.subscribers.push_back({subscription.plugin, subscription.name, policies_for(*instance, subscription.policies), true,
-                                subscription.with_json, [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); }});
+  auto handle = [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); };
+  roster_.subscribers.push_back(
+      {subscription.plugin, subscription.name, policies_for(*instance, subscription.policies), true, subscription.with_json, handle});
 }
 
 void Assembly::join_services(const config::Plugin& plugin, Faults& faults) {

@@ -29,8 +29,9 @@ class Assembly {
   // numbers, and rates that are the same go on as they stand.
   static std::unique_ptr<Assembly> make(const config::Config& config, std::vector<config::Fault>& faults, const Assembly* before = nullptr);
 
-  // From then on plugins can call the outside, start timers, open sessions, publish events and count what has come. `client`,
-  // `reports` and what `outlet` leads to outlive the assembly's life at work. `generation`: whose it is, which sessions keep at work, and events that are published.
+  // From then on plugins can call the outside, start timers, open sessions, publish events and count what has come. `client`, `reports` and
+  // what `outlet` leads to outlive the assembly's life at work. `generation`: whose it is, which sessions keep at work, and events that
+  // are published.
   Status connect(client::Client& client, const plugin::Publisher::Outlet& outlet, store::Reports& reports,
                  const std::weak_ptr<const void>& generation);
   // After connect(), before activate(): how a plugin stands. One that is held is not called: what comes for it waits, and where a client

@@ -1,6 +1,7 @@
 #include "inbound.h"
 
-#include <algorithm>
+#include <curl/curl.h>
+
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "mail_events.h"
+#include "sender.h"
 #include "sendgrid_event.h"
 #include "sendgrid_signature.h"
 
@@ -19,7 +21,6 @@ namespace {
 using nlohmann::json;
 using postern::Delivery;
 
-constexpr const char* kMails = "mails";
 constexpr std::string_view kPath = "/api/v1/webhooks/email";
 constexpr int kMaxDepth = 60;  // within the gateway's own 64 also as "raw" of an event; what is deeper costs a stack to write again
 constexpr std::chrono::seconds kAgain(5);
@@ -40,18 +41,13 @@ std::string text_of(const json& object, const char* name) {
   return object.is_object() && found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 // The recipient as the mail's record has it; SendGrid tells addresses in lower case. Empty: the mail did not go there.
 std::string recipient_of(const json& mail, const std::string& address) {
   const auto recipients = mail.find("recipients");
   if (address.empty() || recipients == mail.end() || !recipients->is_object()) return {};
   if (recipients->contains(address)) return address;
   for (const auto& [theirs, state] : recipients->items()) {
-    if (equals_ignoring_case(theirs, address)) return theirs;
+    if (curl_strequal(theirs.c_str(), address.c_str()) != 0) return theirs;
   }
   return {};
 }

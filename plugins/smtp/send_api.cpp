@@ -1,5 +1,6 @@
 #include "send_api.h"
 
+#include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
@@ -20,15 +21,6 @@ std::array<unsigned char, 32> digest_of(std::string_view text) {
   return digest;
 }
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
-  }
-  return true;
-}
-
 bool verify(const postern::Verification& request) {
   const auto authorization = request.header("authorization");
   if (!authorization) return false;
@@ -46,7 +38,7 @@ bool verify(const postern::Verification& request) {
 
 // RFC 6750, 2.1; the scheme's name has no case (RFC 9110, 11.1).
 bool is_authorized(std::string_view authorization, const std::vector<std::string_view>& tokens) {
-  if (authorization.size() <= kScheme.size() || !equals_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) return false;
+  if (authorization.size() <= kScheme.size() || curl_strnequal(authorization.data(), kScheme.data(), kScheme.size()) == 0) return false;
   const auto given = digest_of(authorization.substr(kScheme.size()));
   int matches = 0;
   for (const std::string_view token : tokens) {

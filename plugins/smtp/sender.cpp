@@ -120,7 +120,9 @@ postern::Outcome Sender::send(Delivery& delivery, Draft draft) {
 void Sender::end(const std::shared_ptr<Mail>& mail, const Outcome& outcome) {
   using Ended = postern::Outcome;
   note_trouble(outcome);
-  if (outcome.result == Class::kDone) {
+  // Where an earlier attempt has reached somebody, it is with those who are left as if all had been refused at once.
+  const bool others_have_it = count(mail->record["recipients"], "accepted") > 0;
+  if (outcome.result == Class::kDone || (outcome.result == Class::kPermanent && others_have_it)) {
     try {
       return end_sent(mail, outcome);
     } catch (const std::exception& error) {  // the delivery was given up meanwhile

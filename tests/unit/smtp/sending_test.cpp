@@ -146,6 +146,23 @@ TEST_F(Smtp, WhoHasItIsNotMailedAgain) {
   }
 }
 
+// First for now, then for good: the delivery ends as if the server had said so at once.
+TEST_F(Smtp, WhoIsRefusedLaterThanTheOthersWereTaken) {
+  serve({{{"replies", {{"RCPT TO:<eve", "450 try later"}}}, {"after_mail", "!drop"}}, {{"replies", {{"RCPT TO:<eve", "550 unknown"}}}}});
+  const Event event{.type = "smtp.send", .body = simple({{"to", {"ann@example.com", "eve@example.com"}}}).dump()};
+  const Settled pending = host().deliver(event);
+  ASSERT_EQ(pending.outcome, POSTERN_PENDING);
+  auto noted = [&] { return host().published().back().type == "smtp.progress"; };
+  ASSERT_TRUE(postern::testing::eventually(milliseconds(10'000), noted));
+  host().run_published();
+  const Settled second = again(host().await(pending.delivery));
+  ASSERT_TRUE(second.done()) << second.why;
+  const json recipients = json::parse(second.result)["recipients"];
+  EXPECT_EQ(recipients["ann@example.com"]["state"], "accepted");
+  EXPECT_EQ(recipients["eve@example.com"]["state"], "refused");
+  EXPECT_EQ(arrived(), 1u);
+}
+
 // A note of an earlier attempt that comes when a later one has written already.
 TEST_F(Smtp, ALateNoteTakesNothingBack) {
   serve_strictly("none");
