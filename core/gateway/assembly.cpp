@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
-#include <type_traits>
 
-#include "core/admission/address_list.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/client/url.h"
 #include "core/config/faults.h"
 #include "core/config/suggest.h"
 #include "core/extension/table.h"
+#include "core/gateway/overrides.h"
 
 namespace postern::gateway {
 namespace {
@@ -22,68 +20,6 @@ constexpr const char* kPublishing = "publish";  // the purpose of threads
 
 std::string path_of(const config::Config& config, const config::Plugin& plugin) {
   return plugin.library.starts_with('/') ? plugin.library : config.plugin_dir + "/" + plugin.library;
-}
-
-// What the operator set wins over what the plugin said, and that over the gateway's defaults.
-Status apply(const config::RouteOverride* set, const config::Config& config, ingest::Route& route) {
-  if (route.max_body == 0) route.max_body = config.max_body;
-  if (set == nullptr) return Status::ok();
-  bool replies = route.asks_plugin();
-  if (replies && set->wait) return {Code::kInvalid, "route " + route.path + " replies by itself: it has a deadline, no wait"};
-  if (!replies && set->deadline) return {Code::kInvalid, "route " + route.path + " is an event route: it has a wait, no deadline"};
-  if (set->wait) route.wait_ms = set->wait->count();
-  if (set->max_body) route.max_body = *set->max_body;
-  if (set->reject_status) route.reject_status = *set->reject_status;
-  if (set->ordered) route.ordered = *set->ordered;
-  if (set->dedupe_window) route.dedupe_window_ms = set->dedupe_window->count();
-  if (set->deadline) route.deadline_ms = set->deadline->count();
-  if (set->rate_per_client) route.rules.rate_per_client = std::make_shared<admission::ClientRate>(*set->rate_per_client);
-  if (set->rate) route.rules.rate = std::make_shared<admission::TokenBucket>(*set->rate);
-  auto allow = admission::AddressList::parse(set->allow);
-  if (!allow) return allow.status();
-  route.rules.allow = std::move(*allow);
-  return Status::ok();
-}
-
-template <typename Ours, typename Set>
-void replace(Ours& ours, const std::optional<Set>& set) {
-  if (!set) return;
-  if constexpr (std::is_same_v<Set, config::milliseconds>) {
-    ours = set->count();
-  } else {
-    ours = *set;
-  }
-}
-
-// The same for an upstream. Allowed hosts replace the leave to call any: then all that is called is known, and has a breaker.
-void apply(const config::UpstreamOverride& set, client::Upstream& upstream) {
-  replace(upstream.attempts, set.attempts);
-  replace(upstream.backoff.base_ms, set.base);
-  replace(upstream.backoff.cap_ms, set.cap);
-  replace(upstream.breaker_failures, set.failures);
-  replace(upstream.breaker_open_ms, set.open_for);
-  replace(upstream.deadline_ms, set.deadline);
-  replace(upstream.max_in_flight, set.max_in_flight);
-  replace(upstream.max_response, set.max_response);
-  if (!set.allow_hosts) return;
-  upstream.any_host = false;
-  upstream.allow_hosts.clear();
-  for (const config::AllowedHost& host : *set.allow_hosts) upstream.allow_hosts.push_back(host.pattern);
-}
-
-// With what the plugin wishes, where the file says nothing of it.
-config::Policies policies_for(const plugin::Instance& instance, config::Policies policies) {
-  const plugin::PolicyWish& wish = instance.registrations().policy;
-  auto take = [](auto& to, uint32_t from) {
-    if (from != 0) to = std::remove_reference_t<decltype(to)>(from);
-  };
-  if (!policies.deadline_is_own) take(policies.deadline, wish.deadline_ms);
-  if (policies.retry_is_own) return policies;
-  take(policies.retry.attempts, wish.attempts);
-  take(policies.retry.base, wish.retry_base_ms);
-  take(policies.retry.cap, wish.retry_cap_ms);
-  policies.retry.cap = std::max(policies.retry.cap, policies.retry.base);
-  return policies;
 }
 
 }  // namespace
@@ -202,7 +138,7 @@ void Assembly::set_upstreams(const config::Plugin& plugin, plugin::Instance& ins
 void Assembly::add_handlers(const config::Plugin& plugin, plugin::Instance& instance) {
   std::vector<std::string> globs;
   for (const plugin::Handler& handler : instance.registrations().handlers) globs.push_back(handler.glob);
-  const config::Policies policies = policies_for(instance, plugin.policies);
+  const config::Policies policies = policies_for(instance.registrations().policy, plugin.policies);
   if (!globs.empty()) {
     roster_.targets.add_handlers(plugin.name, ingest::kOwnHandlers, std::move(globs));
     roster_.subscribers.push_back({plugin.name, ingest::kOwnHandlers, policies, true, "",
@@ -285,7 +221,7 @@ void Assembly::add_subscription(const config::Subscription& subscription, Faults
   roster_.targets.add_subscription(subscription.plugin, subscription.name, subscription.on, std::move(*when));
   auto handle = [instance, &handler](dispatch::Delivery& delivery) { return instance->handle(handler, delivery); };
   roster_.subscribers.push_back(
-      {subscription.plugin, subscription.name, policies_for(*instance, subscription.policies), true, subscription.with_json, handle});
+      {subscription.plugin, subscription.name, policies_for(instance->registrations().policy, subscription.policies), true, subscription.with_json, handle});
 }
 
 void Assembly::join_services(const config::Plugin& plugin, Faults& faults) {
