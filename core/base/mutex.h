@@ -1,7 +1,7 @@
 // A mutex that clang's thread-safety analysis understands: which lock guards which field is part of its type.
 //   Mutex mutex_;
 //   std::deque<Task> tasks_ GUARDED_BY(mutex_);
-// The `clang` preset (clang-19) fails to compile an access without the lock; other compilers see nothing.
+// The `asan` preset (clang-19) fails to compile an access without the lock; other compilers see nothing.
 #pragma once
 
 #include <chrono>

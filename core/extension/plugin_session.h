@@ -1,5 +1,6 @@
 // PluginSession: a WebSocket session as a plugin has it: what postern_session* stands for. It begins with a stream that a client was
-// promised, or with a connector; it calls the plugin on its lane's thread alone, and is gone when ended() has returned.
+// promised, or with a connector; it calls the plugin on its lane's thread alone, and is gone when ended() has returned, and the call
+// in which the plugin was handed it (core/plugin/kept.h).
 // Thread-safety: the lane's thread, but where a member says otherwise.
 #pragma once
 

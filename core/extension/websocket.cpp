@@ -9,6 +9,7 @@
 #include "core/extension/reply_handles.h"
 #include "core/extension/table.h"
 #include "core/http/characters.h"
+#include "core/plugin/kept.h"
 
 namespace postern::extension {
 namespace {
@@ -39,7 +40,11 @@ websocket::Limits limits_of(const postern_session_limits& theirs) {
   return ours;
 }
 
-postern_session* handle_of(PluginSession& session) { return reinterpret_cast<postern_session*>(&session); }
+// The session may end, on its own thread, before the caller has looked at the handle.
+postern_session* hand_out(const std::shared_ptr<PluginSession>& session) {
+  plugin::Kept::keep(session);
+  return reinterpret_cast<postern_session*>(session.get());
+}
 
 // Where the client has gone, the taker is destroyed without a call: the plugin waits for its session.
 http::Taker taker_for(std::shared_ptr<PluginSession> session) {
@@ -67,7 +72,7 @@ postern_status accept(postern_host* host, postern_reply* handle, postern_str pro
     auto place = host->sessions.choose();
     if (!place) return to_abi(place.status());
     auto made = PluginSession::make(*host, place->lane(), sized(calls), user, limits_of(sized(limits)), std::move(plugin));
-    if (session != nullptr) *session = handle_of(*made);
+    if (session != nullptr) *session = hand_out(made);
     Status accepted = reply->accept(split(view(protocols)), taker_for(made));
     handles.release_detached(handle);
     return to_abi(accepted);
@@ -125,7 +130,7 @@ postern_status connect(postern_host* host, const postern_connect_desc* desc, con
     if (!place) return to_abi(place.status());
     plugin::SessionLanes::Lane& at = beside == nullptr ? place->lane() : session_of(beside).lane();
     auto made = PluginSession::make(*host, at, sized(calls), user, limits_of(theirs.limits), std::move(plugin));
-    if (session != nullptr) *session = handle_of(*made);
+    if (session != nullptr) *session = hand_out(made);
     made->begin(std::move(destination));
     return POSTERN_OK;
   });

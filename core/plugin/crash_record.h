@@ -20,6 +20,7 @@
 #include "core/base/status.h"
 #include "core/dispatch/suspects.h"
 #include "core/plugin/crash_format.h"
+#include "core/plugin/kept.h"
 
 namespace postern::plugin {
 
@@ -128,6 +129,7 @@ class Inside {
 
  private:
   crash::Slot* const slot_;
+  const Kept kept_;
 };
 
 }  // namespace postern::plugin

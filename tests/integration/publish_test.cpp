@@ -18,7 +18,7 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
 constexpr milliseconds kSoon{30'000};
-constexpr int kRetry = 2, kInvalid = -1, kLimit = -5;
+constexpr int kRetry = 2, kInvalid = -1, kLimit = -5, kGone = -6;
 
 std::string body_of(const std::string& id, const std::string& what, const json& more = json::object()) {
   json body = {{"id", id}, {"do", what}};
@@ -173,11 +173,12 @@ TEST(PublishTest, ACallbackThatThrowsIsLogged) {
 class PublishingSessions : public ::testing::Test {
  protected:
   std::string file(const std::string& id) const { return gateway_.folder() + "/" + id; }
-  WireClient open(const std::string& id) const {
+  WireClient open(const std::string& id, const Headers& more = {}) const {
     WireClient client = gateway_.connect();
-    client.send(request_text("GET", "/probe/session",
-                             {{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"},
-                              {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, {"x-id", id}, {"x-file", file(id)}, {"x-wake", "yes"}}));
+    Headers headers = {{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"},
+                       {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, {"x-id", id}, {"x-file", file(id)}, {"x-wake", "yes"}};
+    headers.insert(headers.end(), more.begin(), more.end());
+    client.send(request_text("GET", "/probe/session", headers));
     const auto response = client.read_response();
     EXPECT_EQ(response.value_or(Response{}).status, 101) << gateway_.log();
     return client;
@@ -201,6 +202,12 @@ TEST_F(PublishingSessions, WhatTheyPublishAtTheirEnd) {
 TEST_F(PublishingSessions, OneThatIsWokenEarlyIsOpenedFirst) {
   open("early").close();
   EXPECT_TRUE(eventually(kSoon, [&] { return content(file("early.calls")) == "opened woken "; })) << content(file("early.calls"));
+}
+
+// A client that has gone at once. The sanitizers see it where the handle does not live as long as the call.
+TEST_F(PublishingSessions, AHandleLivesAsLongAsTheCallThatAccepted) {
+  open("brief", {{"x-outlive", "yes"}}).close();
+  EXPECT_TRUE(eventually(kSoon, [&] { return content(file("brief.outlived")) == std::to_string(kGone); })) << gateway_.log();
 }
 
 // One says farewell as it should, one never does and is cut off.

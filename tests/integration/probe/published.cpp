@@ -6,9 +6,13 @@
 //   POST PREFIX/reply/publish_throws   the same with a callback that lets an exception out
 //   GET  PREFIX/session                a WebSocket that publishes "probe.ended" when it has ended, with the id that x-id says; the line
 //                                      "STATUS EVENT_ID" goes to FILE (header x-file) when that is told of. With x-wake it is woken before it
-//                                      is open, and what the host called goes to FILE.calls
+//                                      is open, and what the host called goes to FILE.calls. With x-outlive the handler that accepts it
+//                                      returns after it has ended, and then what waking it by its handle's id gave goes to FILE.outlived
+#include <chrono>
 #include <fstream>
+#include <future>
 #include <stdexcept>
+#include <thread>
 
 #include "probe.h"
 
@@ -56,6 +60,7 @@ void on_published_throws(postern_instance*, void*, const postern_published*) { t
 struct Session {
   std::string id, file;
   std::string calls = "";
+  std::promise<void> over = {};
 };
 
 void on_opened(postern_instance*, void* user, postern_session*) { static_cast<Session*>(user)->calls += "opened "; }
@@ -69,6 +74,7 @@ void on_ended_told(postern_instance*, void* user, const postern_published* publi
 void on_ended(postern_instance* self, void* user, postern_session*, const postern_session_end*) {
   auto* session = static_cast<Session*>(user);
   std::ofstream(session->file + ".calls") << session->calls;
+  session->over.set_value();
   const std::string body = R"({"id":")" + session->id + R"(","do":"done","record":"sessions"})";
   const postern_status taken = publish(self, {"probe.ended", session->id, "", body, 0}, on_ended_told, session);
   if (taken == POSTERN_OK) return;
@@ -82,10 +88,21 @@ postern_status accept(postern_instance* self, void*, const postern_request* requ
   calls.opened = on_opened;
   calls.woken = on_woken;
   calls.ended = on_ended;
-  auto* session = new Session{header(self, request, "x-id"), header(self, request, "x-file")};
+  auto* session = new Session{header(self, request, "x-id"), header(self, request, "x-file")};  // its own at once, when accepted
+  const std::string file = session->file;
+  const std::future<void> over = session->over.get_future();
   postern_session* handle = nullptr;
   const postern_status accepted = self->websocket->accept(self->host, reply, str(""), nullptr, &calls, session, &handle);
   if (accepted == POSTERN_OK && !header(self, request, "x-wake").empty()) self->websocket->wake(self->host, self->websocket->id(handle));
+  if (accepted == POSTERN_OK && !header(self, request, "x-outlive").empty()) {
+    over.wait_for(std::chrono::seconds(10));
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    postern_status woken = POSTERN_OK;
+    while ((woken = self->websocket->wake(self->host, self->websocket->id(handle))) == POSTERN_OK && std::chrono::steady_clock::now() < until) {
+      std::this_thread::yield();  // the host has its own to do after ended()
+    }
+    std::ofstream(file + ".outlived") << woken;
+  }
   return accepted;
 }
 

@@ -17,7 +17,9 @@ extern "C" {
 #define POSTERN_EXT_WEBSOCKET "postern.websocket/1"
 #define POSTERN_REASON_SILENT "the peer is silent"
 
-typedef struct postern_session postern_session; /* host-owned: from accept or connect until ended() has returned */
+/* Host-owned: from accept or connect until ended() has returned and, where they were called within a call into the plugin, until that
+ * returns. On a thread of the plugin's own it may be gone before they return: take its id in opened(). */
+typedef struct postern_session postern_session;
 
 enum {
   POSTERN_MESSAGE_TEXT = 1, /* UTF-8, checked */
