@@ -11,10 +11,11 @@
 #include "core/extension/table.h"
 #include "core/plugin/instance.h"
 #include "core/plugin/library.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 
-inline std::string module_path(const std::string& name) { return std::string(POSTERN_ABI_MODULES) + "/" + name + ".so"; }
+inline std::string module_path(const std::string& name) { return built("tests/abi_modules/" + name + ".so"); }
 
 // What loading the file says is wrong, without the path before it; "loaded" when nothing is.
 inline std::string load_fault(const std::string& path) {

@@ -6,14 +6,14 @@
 #   --keep        what reached something new goes into tests/fuzz/corpus, made small again; else it is thrown away
 #   --control     first, builds that are broken on purpose: each must be found out, from an empty corpus
 #   --coverage    at the end, which share of each source file's edges the kept inputs reach
-#   --build DIR   of the preset `clang` (default build/clang)
+#   --build DIR   of the preset `asan` (default build/asan)
 # Without a NAME, all of them. A finding is kept as tests/fuzz/findings/NAME/HASH; rename it to what it was, once that is mended.
 # Exit status: 0 nothing was found, 1 something was, or a control was not, 2 wrong usage or nothing built.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$here/../.." && pwd)
-build=$root/build/clang
+build=$root/build/asan
 seconds=30 minutes='' jobs=2 keep='' control='' coverage='' names=()
 all=(request_reader chunked_reader proxy_header router target form forwarded scheme identify config twilio websocket voice)
 declare -A controls=([broken_paths]=router [broken_chunks]=chunked_reader)
@@ -40,7 +40,7 @@ done
 [[ ${#names[@]} -gt 0 ]] || names=("${all[@]}")
 for name in "${names[@]}"; do
   if [[ ! -x $build/tests/fuzz/fuzz_$name ]]; then
-    echo "$0: no fuzz_$name in $build/tests/fuzz: cmake --preset clang && cmake --build --preset clang" >&2
+    echo "$0: no fuzz_$name in $build/tests/fuzz: cmake --preset asan && cmake --build --preset asan" >&2
     exit 2
   fi
 done

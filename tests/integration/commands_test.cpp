@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/integration/openphone_test.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 namespace {
@@ -209,7 +210,7 @@ TEST(CommandsWithoutAGatewayTest, NoGatewayAnswers) {
 }
 
 TEST(DeadTest, ListTellsWhatDiedAndWhy) {
-  Gateway gateway({.plugins = std::string("  - {name: probe, library: ") + POSTERN_PROBE + "}\n"});
+  Gateway gateway({.plugins = "  - {name: probe, library: " + probe_library() + "}\n"});
   EXPECT_EQ(array_of(gateway.command({"dead", "list", "--json"})).size(), 0u);
   const Response response =
       gateway.request("POST", "/probe", {{"Content-Type", "application/json"}}, R"({"id":"a","type":"t","do":"dead"})");

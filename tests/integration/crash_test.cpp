@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/sanitizer.h"
 
 namespace postern::testing {
 namespace {
@@ -17,7 +18,7 @@ using ::testing::HasSubstr;
 
 constexpr milliseconds kSoon{20000};
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if POSTERN_ASAN || POSTERN_TSAN
 constexpr bool kSanitized = true;  // its report ends the process in its own way
 #else
 constexpr bool kSanitized = false;

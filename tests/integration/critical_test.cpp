@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 constexpr milliseconds kSoon{20000};
 
 GatewayOptions with_alert() {
-  const std::string probe = std::string("{name: probe, library: ") + POSTERN_PROBE;
+  const std::string probe = "{name: probe, library: " + probe_library();
   return {.dispatch = "retry: {attempts: 2, base: 50ms, factor: 1, jitter: 0}",
           .plugins = "  - " + probe + ", events: {payment.*: {critical: true}, payment.test: {critical: false}}}\n",
           .subscriptions = "  - {on: postern.delivery.dead, plugin: probe, with: {into: alerts}}\n"};

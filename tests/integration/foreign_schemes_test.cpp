@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 namespace {
@@ -20,7 +21,7 @@ constexpr milliseconds kSoon{20'000};
 
 // Plugin `guest` with the route /guest/foreign.
 std::string guest(const std::string& scheme) {
-  return std::string("  - {name: guest, library: ") + POSTERN_PROBE + ", config: {prefix: /guest, foreign: \"" + scheme + "\"}}\n";
+  return "  - {name: guest, library: " + probe_library() + ", config: {prefix: /guest, foreign: \"" + scheme + "\"}}\n";
 }
 std::string both(bool guest_first) {
   const std::string a = guest("owner:mood"), b = probe_at("owner", "/owner");

@@ -12,6 +12,7 @@
 
 #include "tests/integration/openphone_test.h"
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 namespace {
@@ -212,7 +213,7 @@ TEST(HangingRepliesTest, ButNotWithoutEnd) {
 TEST(HangingRepliesTest, AQueueThatWasFullIsWorkedOff) {
   const std::string quick =
       ", routes: {\"/probe/reply/{what}\": {deadline: 2s}, \"/probe/recorded/{what}\": {deadline: 60s}}}\n";
-  Gateway gateway({.plugins = std::string("  - {name: probe, library: ") + POSTERN_PROBE + quick});
+  Gateway gateway({.plugins = "  - {name: probe, library: " + probe_library() + quick});
   Hanging hanging(gateway);
   hanging.add_replies("/probe/recorded/blocks", kThreads / 2);
   hanging.add_replies("/probe/reply/blocks", kThreads / 2);

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "tests/integration/openphone_test.h"
+#include "tests/support/places.h"
+#include "tests/support/sanitizer.h"
 
 namespace postern::testing {
 namespace {
@@ -45,7 +47,7 @@ class Hygiene : public ::testing::Test {
 TEST_F(Hygiene, NoCoreDumpUnlessTheConfigurationSaysSo) {
   Gateway gateway;
   EXPECT_EQ(core_limit(gateway), "0");
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if POSTERN_ASAN || POSTERN_TSAN
   GTEST_SKIP() << "the sanitizers' own runtime takes the limit away before us";
 #endif
   Gateway dumping(GatewayOptions{.gateway = "  core_dumps: true\n"});
@@ -66,7 +68,7 @@ class Modules : public OpenphoneTest {
     const std::string file = gateway().folder() + "/modules.yaml";
     std::ofstream(file) << "gateway: {listen: [127.0.0.1:" << free_port() << "]}\nadmin: {socket: " << gateway().folder()
                         << "/modules.sock}\nstore: {kind: sqlite, path: " << gateway().folder() << "/modules.db}\nplugins:\n  - name: odd\n"
-                        << "    library: " POSTERN_ABI_MODULES "/" << module << ".so\n    config: {case: " << which << "}\n";
+                        << "    library: " << built("tests/abi_modules/" + module + ".so") << "\n    config: {case: " << which << "}\n";
     return file;
   }
 };
@@ -113,12 +115,13 @@ TEST_F(Modules, ThatHangAreNamed) {
 }
 
 TEST_F(Modules, AHalfWrittenOneIsNamedWithItsPlace) {
-  const std::string whole = content(POSTERN_ABI_MODULES "/good.so");
+  const std::string whole = content(built("tests/abi_modules/good.so"));
   ASSERT_GT(whole.size(), 2u);
   std::ofstream(gateway().folder() + "/half.so", std::ios::binary) << whole.substr(0, whole.size() / 2);
   const std::string file = write("../../half", "none");
   std::string yaml = content(file);
-  yaml.replace(yaml.find(POSTERN_ABI_MODULES), std::string(POSTERN_ABI_MODULES "/../../half.so").size(), gateway().folder() + "/half.so");
+  const std::string there = built("tests/abi_modules/../../half.so");
+  yaml.replace(yaml.find(there), there.size(), gateway().folder() + "/half.so");
   std::ofstream(file, std::ios::trunc) << yaml;
   const Finished finished = run(postern_binary(), {"check", "-c", file});
   EXPECT_EQ(finished.exit.code, 1);

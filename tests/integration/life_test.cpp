@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/integration/openphone_test.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 namespace {
@@ -20,7 +21,7 @@ constexpr milliseconds kSoon{20000};
 
 // Probe's handler does what the event says; tests/integration/probe.
 GatewayOptions with_probe(const std::string& dispatch = "retry: {attempts: 3, base: 200ms, factor: 1, jitter: 0}") {
-  return {.dispatch = dispatch, .plugins = std::string("  - {name: probe, library: ") + POSTERN_PROBE + "}\n"};
+  return {.dispatch = dispatch, .plugins = "  - {name: probe, library: " + probe_library() + "}\n"};
 }
 
 Response post_probe(const Gateway& gateway, const std::string& id, const std::string& what,

@@ -11,6 +11,7 @@
 #include "tests/integration/openphone_test.h"
 #include "tests/support/eventually.h"
 #include "tests/support/gateway.h"
+#include "tests/support/places.h"
 #include "tests/support/process.h"
 #include "tests/support/sendgrid.h"
 
@@ -30,7 +31,7 @@ class MailServer {
  public:
   MailServer()
       : process_({.program = "/usr/bin/python3",
-                  .args = {POSTERN_MAIL_TOOLS "/aiosmtpd_server.py", R"({"tls":"none"})"},
+                  .args = {sources("tests/support/mail/aiosmtpd_server.py"), R"({"tls":"none"})"},
                   .env = {},
                   .out_file = {},
                   .err_file = {}}) {

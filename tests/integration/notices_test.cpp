@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 constexpr milliseconds kSoon{30'000};
 
 TEST(NoticesTest, ABreakerThatOpensIsAnEventForWhoeverSubscribes) {
-  const std::string probe = std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", config: {watch: 'postern.breaker.*'}}\n";
+  const std::string probe = "  - {name: probe, library: " + probe_library() + ", config: {watch: 'postern.breaker.*'}}\n";
   Gateway gateway({.dispatch = "retry: {attempts: 9, base: 10m}, breaker: {failures: 2, open_for: 10m}", .plugins = probe});
   for (const char* id : {"a", "b"}) {
     const nlohmann::json body = {{"id", id}, {"type", "test"}, {"do", "retry"}};

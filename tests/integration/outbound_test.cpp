@@ -8,6 +8,7 @@
 
 #include "tests/integration/openphone_test.h"
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/places.h"
 #include "tests/support/upstream_server.h"
 
 namespace postern::testing {
@@ -19,7 +20,7 @@ using ::testing::Not;
 constexpr milliseconds kSoon{5000};
 
 std::string probe_calling(const UpstreamServer& upstream) {
-  return std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", config: {upstream: \"" + upstream.url() +
+  return "  - {name: probe, library: " + probe_library() + ", config: {upstream: \"" + upstream.url() +
          "\"}, routes: {/probe: {wait: 5s}}}\n";
 }
 

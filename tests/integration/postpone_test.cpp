@@ -9,6 +9,7 @@
 
 #include "tests/integration/openphone_test.h"
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/places.h"
 #include "tests/support/upstream_server.h"
 
 namespace postern::testing {
@@ -28,7 +29,7 @@ class PostponeTest : public ::testing::Test {
   void run(const std::string& settings, const std::string& retry = "attempts: 3, base: 100ms, jitter: 0") {
     gateway_ = std::make_unique<Gateway>(GatewayOptions{
         .dispatch = "retry: {" + retry + "}, breaker: {failures: 1000}",
-        .plugins = std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", config: {upstream: \"" + upstream_.url() +
+        .plugins = "  - {name: probe, library: " + probe_library() + ", config: {upstream: \"" + upstream_.url() +
                    "\"}, upstreams: {outside: {" + settings + "}}}\n"});
   }
   // An event whose handler asks the upstream for /ID.
@@ -144,7 +145,7 @@ TEST_F(PostponeTest, FaultsOfUpstreamsAreToldWithTheirPlace) {
   run("breaker: {failures: 1}");
   const auto faults = [&](const std::string& upstreams) {
     const std::string file = gateway_->folder() + "/other.yaml";
-    std::ofstream(file) << "gateway: {listen: [\"127.0.0.1:0\"]}\nplugins:\n  - name: probe\n    library: " << POSTERN_PROBE
+    std::ofstream(file) << "gateway: {listen: [\"127.0.0.1:0\"]}\nplugins:\n  - name: probe\n    library: " << probe_library()
                         << "\n    config: {upstream: \"http://127.0.0.1:1\"}\n    upstreams:\n      " << upstreams << "\n";
     const Finished finished = testing::run(postern_binary(), {"check", "-c", file});
     EXPECT_EQ(finished.exit.code, 1) << finished.out;

@@ -7,12 +7,13 @@
 #include <string>
 
 #include "tests/support/gateway.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 
 // Probe's entry in `plugins:`. `route`: inside the braces of its route, "wait: 5s".
 inline std::string probe_entry(const std::string& route = "") {
-  std::string entry = std::string("  - {name: probe, library: ") + POSTERN_PROBE;
+  std::string entry = "  - {name: probe, library: " + probe_library();
   if (!route.empty()) entry += ", routes: {/probe: {" + route + "}}";
   return entry + "}\n";
 }
@@ -20,7 +21,7 @@ inline std::string probe_entry(const std::string& route = "") {
 // Another instance of it, with its routes under `prefix`. `replies`: inside the braces of its reply routes, "deadline:
 // 1s".
 inline std::string probe_at(const std::string& name, const std::string& prefix, const std::string& replies = "") {
-  std::string entry = "  - {name: " + name + ", library: " + POSTERN_PROBE + ", config: {prefix: " + prefix + "}";
+  std::string entry = "  - {name: " + name + ", library: " + probe_library() + ", config: {prefix: " + prefix + "}";
   if (!replies.empty()) {
     entry += ", routes: {\"" + prefix + "/reply/{what}\": {" + replies + "}, \"" + prefix + "/recorded/{what}\": {" +
              replies + "}}";

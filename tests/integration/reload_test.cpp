@@ -8,6 +8,7 @@
 
 #include "tests/integration/openphone_test.h"
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 namespace {
@@ -52,7 +53,7 @@ class Reload : public ::testing::Test {
     return eventually(kSoon, [&] { return state_of(id) == "done"; });
   }
   std::string module(const std::string& name, const std::string& which) const {
-    return "  - {name: odd, library: " POSTERN_ABI_MODULES "/" + name + ".so, config: {case: " + which + "}}\n";
+    return "  - {name: odd, library: " + built("tests/abi_modules/" + name + ".so") + ", config: {case: " + which + "}}\n";
   }
 
   Gateway gateway_{GatewayOptions{.plugins = probe_entry()}};
@@ -181,7 +182,7 @@ TEST_F(Reload, ADetachedReplyIsAnsweredByThePluginThatHasIt) {
 
 // It keeps the handle for ever: that must not keep the plugin.
 TEST_F(Reload, AHandleThatAPluginLosesDoesNotKeepIt) {
-  change(probe_entry(), "  - {name: probe, library: " POSTERN_PROBE ", deadline: 300ms}\n");
+  change(probe_entry(), "  - {name: probe, library: " + probe_library() + ", deadline: 300ms}\n");
   ASSERT_EQ(reload().exit.code, 0);
   EXPECT_EQ(send("a", "lost").status, 200);
   EXPECT_TRUE(eventually(kSoon, [&] { return one("SELECT count(*) FROM attempt") == "1"; }));
@@ -246,9 +247,9 @@ TEST_F(Reload, WhatNeedsARestartIsTold) {
 // A file that is overwritten while its code runs, and one that is cut off.
 TEST_F(Reload, CodeThatRunsIsNotTouchedByWhatBecomesOfItsFile) {
   const std::string library = gateway_.folder() + "/own.so";
-  const std::string whole = content(POSTERN_PROBE);
+  const std::string whole = content(probe_library());
   std::ofstream(library, std::ios::binary) << whole;
-  change(POSTERN_PROBE, library);
+  change(probe_library(), library);
   ASSERT_EQ(reload().exit.code, 0);
   std::ofstream(library, std::ios::binary | std::ios::trunc) << whole.substr(0, whole.size() / 2);
   EXPECT_EQ(send("a", "done").status, 200);

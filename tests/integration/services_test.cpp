@@ -6,6 +6,7 @@
 
 #include "tests/integration/openphone_test.h"
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 namespace {
@@ -19,7 +20,7 @@ constexpr milliseconds kSoon{20'000};
 // Publishes NAME/1 under the path /NAME, and calls CALLS/1.
 std::string probe_with(const std::string& name, const std::string& calls) {
   const std::string config = "{prefix: /" + name + ", publishes: " + name + "/1, calls: " + calls + "/1}";
-  return "  - {name: " + name + ", library: " + POSTERN_PROBE + ", config: " + config + ", routes: {/" + name + ": {wait: 5s}}}\n";
+  return "  - {name: " + name + ", library: " + probe_library() + ", config: " + config + ", routes: {/" + name + ": {wait: 5s}}}\n";
 }
 std::string both(bool a_first = true) {
   const std::string a = probe_with("a", "b"), b = probe_with("b", "a");

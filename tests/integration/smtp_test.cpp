@@ -13,6 +13,7 @@
 
 #include "tests/integration/openphone_test.h"
 #include "tests/support/gateway.h"
+#include "tests/support/places.h"
 #include "tests/support/tls_material.h"
 
 namespace postern::testing {
@@ -40,7 +41,7 @@ class Postfix {
     const json options = {{"folder", material_.folder() + "/postfix"}, {"certificate", pair.certificate}, {"key", pair.key},
                           {"user", kUser}, {"password", kPassword}};
     process_ = std::make_unique<Process>(Process::Options{
-        .program = "/usr/bin/python3", .args = {POSTERN_MAIL_TOOLS "/postfix.py", options.dump()}, .env = {}, .out_file = {}, .err_file = {}});
+        .program = "/usr/bin/python3", .args = {sources("tests/support/mail/postfix.py"), options.dump()}, .env = {}, .out_file = {}, .err_file = {}});
     const auto told = [this] { return process_->out().find('\n') != std::string::npos || !process_->running(); };
     if (!eventually(kSoon, told) || !process_->out().starts_with("port ")) throw std::runtime_error("no Postfix: " + process_->err());
     port_ = std::stoi(process_->out().substr(5));
@@ -62,7 +63,7 @@ class Postfix {
     std::vector<json> all;
     std::error_code none;
     for (const auto& file : fs::directory_iterator(material_.folder() + "/postfix/mail/inbox/new", none)) {
-      const Finished read = run("/usr/bin/python3", {POSTERN_MAIL_TOOLS "/read_mail.py", "--stored", file.path()});
+      const Finished read = run("/usr/bin/python3", {sources("tests/support/mail/read_mail.py"), "--stored", file.path()});
       if (read.exit.code != 0) throw std::runtime_error("read_mail.py: " + read.err);
       all.push_back(json::parse(read.out));
     }
@@ -160,7 +161,7 @@ TEST_F(Smtp, AMailArrivesAsItWasOrdered) {
 
   const json& mail = all[0];
   EXPECT_THAT(mail["header_defects"], IsEmpty());
-  EXPECT_EQ(header(mail, "Subject"), order["subject"]);
+  EXPECT_EQ(header(mail, "Subject"), order["subject"].get<std::string>());
   EXPECT_EQ(mail["addresses"]["From"], json::parse(R"([["Jürgen Postern", "postern@example.com"]])"));
   EXPECT_EQ(mail["addresses"]["To"], json::parse(R"([["Ann Ödland", "ann@example.com"], ["", "ben@example.com"]])"));
   EXPECT_EQ(mail["addresses"]["Cc"], json::parse(R"([["", "carl@example.com"]])"));
@@ -224,7 +225,7 @@ TEST_F(Smtp, ASubscriptionMailsWhatAnotherPluginTook) {
 TEST(SmtpProgress, WhoHasTheMailIsNotMailedAgain) {
   const json busy = {{"replies", {{"RCPT TO:<later@", "450 4.2.1 later"}}}, {"after_mail", "421 4.3.2 closing"}};
   const json script = {{"tls", "none"}, {"connections", {busy, json::object()}}};
-  Process server({.program = "/usr/bin/python3", .args = {POSTERN_MAIL_TOOLS "/scripted_server.py", script.dump()}, .env = {}, .out_file = {},
+  Process server({.program = "/usr/bin/python3", .args = {sources("tests/support/mail/scripted_server.py"), script.dump()}, .env = {}, .out_file = {},
                   .err_file = {}});
   ASSERT_TRUE(eventually(kSoon, [&] { return server.out().find('\n') != std::string::npos; })) << server.err();
   const int port = std::stoi(server.out().substr(5));
@@ -295,7 +296,7 @@ TEST(SmtpSample, IsTakenAndItsTokenIsNotShown) {
 
 // A delivery that dies anywhere becomes a mail, which is ordered once. That nobody takes it makes no further one.
 TEST(SmtpAlerts, OneForADeadDeliveryAndNoneForItsOwnMail) {
-  const std::string probe = std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", events: {payment.*: {critical: true}}}\n";
+  const std::string probe = "  - {name: probe, library: " + probe_library() + ", events: {payment.*: {critical: true}}}\n";
   Gateway gateway({.plugins = mailing(", alerts: {to: ops@example.com, gather: 100ms, interval: 1s}") + probe});
   const std::string body = R"({"id":"a","type":"payment.received","do":"dead"})";
   ASSERT_EQ(gateway.request("POST", "/probe", {{"Content-Type", "application/json"}}, body).status, 200);

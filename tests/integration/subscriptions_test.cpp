@@ -8,6 +8,7 @@
 
 #include "tests/integration/openphone_test.h"
 #include "tests/integration/probe_gateway.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 namespace {
@@ -31,7 +32,7 @@ TEST(SubscriptionTest, GivesOnePluginsEventsToAnother) {
 }
 
 TEST(SubscriptionTest, APluginMakesItsOwn) {
-  const std::string probe = std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", config: {watch: 'openphone.message.*'}}\n";
+  const std::string probe = "  - {name: probe, library: " + probe_library() + ", config: {watch: 'openphone.message.*'}}\n";
   Gateway gateway({.plugins = probe});
   const std::string id = new_event_id();
   ASSERT_EQ(status_of(gateway.post_signed(id, message_body(id))), "queued");
@@ -49,7 +50,7 @@ TEST(SubscriptionTest, APluginMakesItsOwn) {
 }
 
 TEST(SubscriptionTest, OfTheOperatorMayNotTakeItsName) {
-  const std::string probe = std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", config: {watch: 'openphone.message.*'}}\n";
+  const std::string probe = "  - {name: probe, library: " + probe_library() + ", config: {watch: 'openphone.message.*'}}\n";
   Gateway gateway({.plugins = probe});
   gateway.write_config(gateway.config() + "subscriptions:\n  - {on: openphone.call.*, plugin: probe, name: watch}\n");
   const Finished finished = gateway.command({"check"});

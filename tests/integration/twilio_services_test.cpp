@@ -6,6 +6,7 @@
 
 #include "tests/integration/probe_gateway.h"
 #include "tests/integration/twilio_gateway.h"
+#include "tests/support/places.h"
 #include "tests/support/upstream_server.h"
 
 namespace postern::testing {
@@ -20,7 +21,7 @@ constexpr const char* kAccount = "AC0123456789abcdef0123456789abcdef";
 constexpr const char* kCall = "CA0123456789abcdef0123456789abcdef";
 
 std::string probe_with(const std::string& service) {
-  return std::string("  - {name: probe, library: ") + POSTERN_PROBE + ", config: {" + service + "}, routes: {/probe: {wait: 10s}}}\n";
+  return "  - {name: probe, library: " + probe_library() + ", config: {" + service + "}, routes: {/probe: {wait: 10s}}}\n";
 }
 std::string twilio_at(const UpstreamServer& api) {
   return twilio_entry(std::string("auth_tokens: [") + kToken + "], account_sid: " + kAccount + ", api_url: \"" + api.url() + "\"");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/integration/twilio_gateway.h"
+#include "tests/support/places.h"
 
 namespace postern::testing {
 
@@ -55,7 +56,7 @@ inline Journal read_journal(const std::string& path) {
 class Standin {
  public:
   Standin(const std::string& program, const std::string& journal, std::vector<std::string> args) : journal_(journal) {
-    std::vector<std::string> all{"-B", POSTERN_STANDINS "/" + program, "--log", journal};
+    std::vector<std::string> all{"-B", sources("tests/support/voice/" + program), "--log", journal};
     all.insert(all.end(), args.begin(), args.end());
     process_ = std::make_unique<Process>(Process::Options{"/usr/bin/python3", all, {}, "", ""});
   }

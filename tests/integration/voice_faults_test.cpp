@@ -102,7 +102,7 @@ TEST_F(VoiceFaults, AModelThatIsLostWhileItSpeaksIsFollowedByOneThatSpeaks) {
 }
 
 TEST_F(VoiceFaults, AModelThatIsLostTwiceIsGivenUp) {
-  const json drops = {after(500, {{"drop", true}})};
+  const json drops = json::array({after(500, {{"drop", true}})});
   start({{"responses", {tone(5'000)}}, {"timers", drops}, {"renewals", {{{"timers", drops}}}}}, with_fallback(), twilio_api());
   auto caller = dial({"silence:10000"});
   EXPECT_EQ(caller->status(), 0);

@@ -1,4 +1,5 @@
 #include "tests/support/gateway.h"
+#include "tests/support/places.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -40,7 +41,7 @@ std::string yaml(const GatewayOptions& options, const std::string& folder, uint1
   text += "store: {kind: sqlite, path: " + folder + "/events.db}\n";
   if (!options.dispatch.empty()) text += "dispatch: {" + options.dispatch + "}\n";
   if (!options.health.empty()) text += "health: {" + options.health + "}\n";
-  text += std::string("plugin_dir: ") + POSTERN_PLUGIN_DIR + "\nplugins:\n";
+  text += "plugin_dir: " + built("plugins") + "\nplugins:\n";
   text += "  - name: openphone\n    library: openphone.so\n    config:\n";
   if (options.standard) text += "      webhook_secrets: [\"${file:" + folder + "/standard.secret}\"]\n";
   if (options.legacy) text += "      signing_keys: [\"${env:POSTERN_TEST_LEGACY_KEY}\"]\n";
@@ -98,7 +99,7 @@ milliseconds Gateway::start(milliseconds timeout) {
   const auto begin = Clock::now();
   const std::string log_file = folder_ + "/gateway.log";
   process_ = std::make_unique<Process>(
-      Process::Options{POSTERN_BINARY, {"serve", "-c", config_file()}, environment(), log_file, log_file});
+      Process::Options{built("postern"), {"serve", "-c", config_file()}, environment(), log_file, log_file});
   bool ready = false;
   eventually(timeout, [&] { return (ready = answers()) || !process_->running(); });
   const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
@@ -155,7 +156,7 @@ std::vector<std::pair<std::string, std::string>> Gateway::environment() const {
 
 Finished Gateway::command(std::vector<std::string> args, milliseconds timeout) const {
   args.insert(args.end(), {"-c", config_file()});
-  return run(POSTERN_BINARY, args, timeout, environment());
+  return run(built("postern"), args, timeout, environment());
 }
 
 std::string message_body(std::string_view event_id, std::string_view conversation, std::string_view text) {
@@ -171,7 +172,7 @@ std::string message_body(std::string_view event_id, std::string_view conversatio
 
 std::string new_event_id() { return "EV" + hex(random_bytes(16)); }
 
-std::string postern_binary() { return POSTERN_BINARY; }
-std::string plugin_folder() { return POSTERN_PLUGIN_DIR; }
+std::string postern_binary() { return built("postern"); }
+std::string plugin_folder() { return built("plugins"); }
 
 }  // namespace postern::testing

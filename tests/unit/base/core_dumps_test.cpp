@@ -13,6 +13,8 @@
 #include <iterator>
 #include <string>
 
+#include "tests/support/places.h"
+
 namespace postern {
 namespace {
 
@@ -50,7 +52,7 @@ TEST(CoreDumps, AreForbiddenAndAllowedAgain) {
 
 // What belongs to root in /proc once a process is not dumpable is not its own descriptors.
 TEST(CoreDumps, AProcessWithoutThemLoadsALibraryFromItsMemoryAsAnyUser) {
-  std::ifstream in(POSTERN_PLUGIN_DIR "/openphone.so", std::ios::binary);
+  std::ifstream in(postern::testing::built("plugins/openphone.so"), std::ios::binary);
   const std::string plugin(std::istreambuf_iterator<char>(in), {});
   ASSERT_FALSE(plugin.empty());
   EXPECT_EQ(in_child([&] {

@@ -7,6 +7,8 @@
 #include <string>
 #include <thread>
 
+#include "tests/support/sanitizer.h"
+
 namespace postern::client {
 namespace {
 
@@ -92,7 +94,7 @@ TEST_F(ClientTest, AnAnswerOfAGigabyteIsCutOff) {
   EXPECT_TRUE(answer.body.empty());
   EXPECT_THAT(answer.error, HasSubstr("over 1048576 bytes"));
   EXPECT_LT(server_->bytes_sent(), 64u << 20) << "it must be cut off, not read and thrown away";
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !POSTERN_ASAN && !POSTERN_TSAN
   EXPECT_LT(resident_kib() - before, 16 * 1024);
 #else
   static_cast<void>(before);

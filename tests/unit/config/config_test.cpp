@@ -6,6 +6,7 @@
 
 #include <sstream>
 
+#include "tests/support/places.h"
 #include "tests/unit/config/load.h"
 
 namespace postern::config {
@@ -18,9 +19,7 @@ using ::testing::HasSubstr;
 
 const std::string kGateway = "gateway: {listen: [127.0.0.1:0]}\n";
 
-std::filesystem::path shipped() {
-  return std::filesystem::absolute(__FILE__).parent_path() / ".." / ".." / ".." / "config";
-}
+std::filesystem::path shipped() { return postern::testing::sources("config"); }
 
 // Every key of the contract.
 constexpr const char* kWhole = R"(gateway:

@@ -7,6 +7,7 @@
 
 #include "core/ingest/json_pointer.h"
 #include "core/ingest/json_stream.h"
+#include "tests/support/sanitizer.h"
 
 namespace postern::ingest {
 namespace {
@@ -242,7 +243,7 @@ TEST(JsonParserTest, OneParserAfterAnother) {
   }
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !POSTERN_ASAN && !POSTERN_TSAN
 size_t allocated() {
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;

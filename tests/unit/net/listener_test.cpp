@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/base/log.h"
+#include "tests/support/sanitizer.h"
 
 namespace postern::net {
 namespace {
@@ -298,7 +299,7 @@ int refuse_without_files(const Listener& listener, int told, int go_on) {
 }
 
 TEST_F(ListenerTest, TellsThoseForWhomThereIsNoFile) {
-#if defined(__SANITIZE_ADDRESS__)
+#if POSTERN_ASAN
   GTEST_SKIP() << "UBSan, which comes with it, looks at a type for the first time through a pipe";
 #endif
   auto listener = Listener::open("127.0.0.1:0");

@@ -11,6 +11,7 @@
 
 #include "postern/testing/fake_host.h"
 #include "postern/testing/load_plugin.h"
+#include "tests/support/places.h"
 
 namespace voice_test {
 
@@ -20,7 +21,7 @@ using postern::testing::SessionView;
 using std::chrono::milliseconds;
 
 inline const postern_plugin_entry& entry() {
-  static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(POSTERN_PLUGIN_DIR "/openai_realtime.so");
+  static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(postern::testing::built("plugins/openai_realtime.so"));
   if (!loaded) throw std::runtime_error(loaded.error);
   return *loaded.entry;
 }

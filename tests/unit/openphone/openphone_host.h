@@ -8,6 +8,7 @@
 
 #include "postern/testing/fake_host.h"
 #include "postern/testing/load_plugin.h"
+#include "tests/support/places.h"
 
 namespace openphone_test {
 
@@ -20,7 +21,7 @@ constexpr int64_t kArrival = 1'795'000'000'000;  // 2026-11-18T…: later than e
 
 inline const postern_plugin_entry& entry() {
   static const postern::testing::LoadedPlugin loaded =
-      postern::testing::load_plugin(POSTERN_PLUGIN_DIR "/openphone.so");
+      postern::testing::load_plugin(postern::testing::built("plugins/openphone.so"));
   if (!loaded) throw std::runtime_error(loaded.error);
   return *loaded.entry;
 }

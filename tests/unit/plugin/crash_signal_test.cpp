@@ -7,6 +7,7 @@
 #include <csignal>
 #include <thread>
 
+#include "tests/support/sanitizer.h"
 #include "tests/unit/plugin/crash_support.h"
 
 namespace postern::plugin {
@@ -18,7 +19,7 @@ using ::testing::IsEmpty;
 using ::testing::StartsWith;
 using testing::site;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if POSTERN_ASAN || POSTERN_TSAN
 constexpr bool kSanitized = true;  // its report ends the process in its own way
 #else
 constexpr bool kSanitized = false;
@@ -125,7 +126,7 @@ TEST_F(CrashSignalTest, OthersThatWereRunningAreNotSuspected) {
 }
 
 TEST_F(CrashSignalTest, SeveralThreadsAtOnceAreOneCrash) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if POSTERN_ASAN || POSTERN_TSAN
   GTEST_SKIP() << "a thread that crashes may hold a lock of the sanitizer's, for which the others wait";
 #endif
   int status = live([&](CrashRecord&) {

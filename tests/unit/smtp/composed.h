@@ -11,6 +11,7 @@
 #include <string>
 
 #include "smtp/message.h"
+#include "tests/support/places.h"
 #include "tests/support/process.h"
 
 namespace smtp_test {
@@ -68,7 +69,7 @@ inline std::string bytes_of(const Message& message) {
 // What tests/support/mail/read_mail.py says.
 inline json read_with_python(const std::string& bytes) {
   const Folder folder;
-  const auto done = postern::testing::run("/usr/bin/python3", {POSTERN_MAIL_TOOLS "/read_mail.py", folder.file("mail.eml", bytes)});
+  const auto done = postern::testing::run("/usr/bin/python3", {postern::testing::sources("tests/support/mail/read_mail.py"), folder.file("mail.eml", bytes)});
   if (done.exit.code != 0) throw std::runtime_error("read_mail.py: " + done.err);
   return json::parse(done.out);
 }

@@ -9,6 +9,7 @@
 #include "postern/testing/fake_host.h"
 #include "postern/testing/load_plugin.h"
 #include "smtp/config.h"
+#include "tests/support/places.h"
 #include "tests/unit/smtp/composed.h"
 
 namespace smtp_test {
@@ -134,7 +135,7 @@ TEST(SmtpConfig, NoFaultQuotesASecret) {
 }
 
 TEST(SmtpConfig, ThePluginLoadsAndHasItsHealthCheck) {
-  const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(POSTERN_SMTP_SO);
+  const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(postern::testing::built("plugins/smtp.so"));
   ASSERT_TRUE(loaded) << loaded.error;
   json config = base();
   config["health"] = {{"connect", false}, {"every", "2m"}};

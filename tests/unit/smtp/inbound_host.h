@@ -9,6 +9,7 @@
 
 #include "postern/testing/fake_host.h"
 #include "postern/testing/load_plugin.h"
+#include "tests/support/places.h"
 #include "tests/support/sendgrid.h"
 
 namespace smtp_test {
@@ -41,7 +42,7 @@ inline json inbound_config(const std::vector<std::string>& keys, const json& mor
 }
 
 inline const postern_plugin_entry& smtp_entry() {
-  static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(POSTERN_SMTP_SO);
+  static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(postern::testing::built("plugins/smtp.so"));
   if (!loaded) throw std::runtime_error(loaded.error);
   return *loaded.entry;
 }

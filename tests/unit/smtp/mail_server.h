@@ -15,6 +15,7 @@
 
 #include "smtp/transport.h"
 #include "tests/support/eventually.h"
+#include "tests/support/places.h"
 #include "tests/support/process.h"
 #include "tests/support/tls_material.h"
 #include "tests/unit/smtp/composed.h"
@@ -33,7 +34,7 @@ class MailServer {
  public:
   MailServer(const std::string& program, const json& script)
       : process_({.program = "/usr/bin/python3",
-                  .args = {std::string(POSTERN_MAIL_TOOLS "/") + program, script.dump()},
+                  .args = {postern::testing::sources("tests/support/mail/" + program), script.dump()},
                   .env = {},
                   .out_file = {},
                   .err_file = {}}) {

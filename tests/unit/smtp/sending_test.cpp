@@ -1,4 +1,5 @@
 // From an event to a mail: what people order, what the server makes of it, and what becomes of the delivery.
+#include "tests/support/places.h"
 #include "tests/unit/smtp/smtp_plugin.h"
 
 namespace smtp_test {
@@ -15,7 +16,7 @@ using ::testing::SizeIs;
 class Smtp : public SmtpPluginTest {};
 
 TEST_F(Smtp, MissingConfig) {
-  const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(POSTERN_SMTP_SO);
+  const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(postern::testing::built("plugins/smtp.so"));
   FakeHost empty(*loaded.entry, {.name = "smtp"});
   const auto started = empty.start("{}");
   EXPECT_FALSE(started.ok());
@@ -268,7 +269,7 @@ TEST_F(SmtpNotification, AFormAndAnAddressFromTheEvent) {
 
 TEST_F(SmtpNotification, WhatIsWrongIsToldAtTheStart) {
   serve_strictly("none");
-  static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(POSTERN_SMTP_SO);
+  static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(postern::testing::built("plugins/smtp.so"));
   auto faults = [&](const json& with) {
     FakeHost checked(*loaded.entry,
                      {.name = "smtp", .subscriptions = {{"first", "a.*", R"({"to":"a@b.example"})"}, {"second", "b.*", with.dump()}}});

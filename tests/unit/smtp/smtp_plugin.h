@@ -7,6 +7,7 @@
 #include "postern/ext/health.h"
 #include "postern/testing/fake_host.h"
 #include "postern/testing/load_plugin.h"
+#include "tests/support/places.h"
 #include "tests/unit/smtp/mail_server.h"
 
 namespace smtp_test {
@@ -33,7 +34,7 @@ class SmtpPluginTest : public TransportTest {
   }
   FakeHost& host(const json& more = json::object(), postern::testing::Options options = {}) {
     if (host_) return *host_;
-    static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(POSTERN_SMTP_SO);
+    static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(postern::testing::built("plugins/smtp.so"));
     if (!loaded) throw std::runtime_error(loaded.error);
     if (options.name == "plugin") options.name = "smtp";
     host_ = std::make_unique<FakeHost>(*loaded.entry, std::move(options));

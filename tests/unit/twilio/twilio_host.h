@@ -15,6 +15,7 @@
 
 #include "postern/testing/fake_host.h"
 #include "postern/testing/load_plugin.h"
+#include "tests/support/places.h"
 
 namespace twilio_test {
 
@@ -30,7 +31,7 @@ constexpr const char* kAccount = "AC0123456789abcdef0123456789abcdef";
 constexpr int64_t kArrival = 1'795'000'000'000;  // 2026-11-18T11:06:40Z, later than every time in the requests
 
 inline const postern_plugin_entry& entry() {
-  static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(POSTERN_PLUGIN_DIR "/twilio.so");
+  static const postern::testing::LoadedPlugin loaded = postern::testing::load_plugin(postern::testing::built("plugins/twilio.so"));
   if (!loaded) throw std::runtime_error(loaded.error);
   return *loaded.entry;
 }
