@@ -34,11 +34,12 @@ constexpr std::string_view kHtml =
     "{{#any}}<tr style=\"text-align:right;color:#666\"><th align=\"left\">provider</th><th align=\"left\">received</th><th></th>"
     "<th>handled</th><th>dead</th><th>waiting</th><th align=\"left\">slowest</th></tr>{{/any}}"
     "{{#providers}}<tr style=\"border-top:1px solid #ddd\"><td><b>{{provider}}</b></td>"
-    "<td><table cellpadding=\"0\" cellspacing=\"0\"><tr><td width=\"{{bar}}\" height=\"12\" bgcolor=\"#4c78a8\"></td></tr></table></td>"
+    "<td><table cellpadding=\"0\" cellspacing=\"0\" width=\"160\" style=\"width:160px\"><tr>"  // kBarWidth: a narrow window leaves it
+    "<td width=\"{{bar}}\" height=\"12\" bgcolor=\"#4c78a8\"></td><td></td></tr></table></td>"
     "<td align=\"right\">{{received}}</td><td align=\"right\">{{done}}</td>"
     "<td align=\"right\"{{#dead_any}} style=\"color:#b00020;font-weight:bold\"{{/dead_any}}>{{dead}}</td>"
     "<td align=\"right\">{{waiting}}</td>"
-    "<td>{{#slowest}}{{slowest}}, {{type}} <span style=\"color:#666\">{{event}}</span>{{/slowest}}</td></tr>{{/providers}}</table>"
+    "<td>{{#slowest}}{{slowest}}, {{type}} <span style=\"color:#666;word-break:break-all\">{{event}}</span>{{/slowest}}</td></tr>{{/providers}}</table>"
     "<p style=\"color:#666\">handled, dead and waiting count deliveries of those events: one for each subscriber.</p></div>";
 
 // "850 ms", "12.3 s", "4 min", "2.5 h"

@@ -177,7 +177,7 @@ TEST_F(SmtpDigest, EachDayOneOfWhatCameSince) {
                     HasSubstr("slowest: 95.0 s, openphone.call.completed (evt_9)"),
                     HasSubstr("slowest: 850 ms")));
   EXPECT_THAT(mails[0]["html"].get<std::string>(),
-              AllOf(HasSubstr("width=\"160\""), HasSubstr("width=\"40\""), HasSubstr("&lt;twilio&gt;"), Not(HasSubstr("<twilio>"))));
+              AllOf(HasSubstr("width=\"160\" height"), HasSubstr("width=\"40\" height"), HasSubstr("&lt;twilio&gt;"), Not(HasSubstr("<twilio>"))));
   ASSERT_TRUE(timer("digest.due")) << "the next day's";
   ASSERT_TRUE(host().fire("digest.due").done());
   const auto asked = host().reports();
