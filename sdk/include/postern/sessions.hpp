@@ -221,6 +221,8 @@ class Sessions {
 
   // Does not wait: opened() or ended() comes later, never within this call. With `beside`, a session of the plugin, on that one's thread,
   // from which it must be called then. Throws Error for a URL, a header or a file that is wrong, and when there are too many sessions.
+  // The session may have ended already: its id() may be asked for until the call into the plugin returns, and on a thread of the plugin's
+  // own not at all: opened() has it.
   Session connect(const ConnectOptions& options, std::unique_ptr<SessionHandler> handler, const Session& beside = {}) const {
     const postern_ext_websocket& table = detail::need(tables_.websocket, POSTERN_EXT_WEBSOCKET);
     std::vector<postern_str> headers;
