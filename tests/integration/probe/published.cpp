@@ -5,9 +5,10 @@
 //   POST PREFIX/reply/publish_untold   the same without a callback: answers with the status of the call
 //   POST PREFIX/reply/publish_throws   the same with a callback that lets an exception out
 //   GET  PREFIX/session                a WebSocket that publishes "probe.ended" when it has ended, with the id that x-id says; the line
-//                                      "STATUS EVENT_ID" goes to FILE (header x-file) when that is told of. With x-wake it is woken before it
-//                                      is open, and what the host called goes to FILE.calls. With x-outlive the handler that accepts it
-//                                      returns after it has ended, and then what waking it by its handle's id gave goes to FILE.outlived
+//                                      "STATUS EVENT_ID" goes to FILE (header x-file) when that is told of. What the host called goes to
+//                                      FILE.calls. With x-wake it is woken before it is open, and closes when told so. With x-outlive the
+//                                      handler that accepts it returns after it has ended, and then what waking it by its handle's id gave
+//                                      goes to FILE.outlived
 #include <chrono>
 #include <fstream>
 #include <future>
@@ -64,7 +65,10 @@ struct Session {
 };
 
 void on_opened(postern_instance*, void* user, postern_session*) { static_cast<Session*>(user)->calls += "opened "; }
-void on_woken(postern_instance*, void* user, postern_session*) { static_cast<Session*>(user)->calls += "woken "; }
+void on_woken(postern_instance* self, void* user, postern_session* session) {
+  static_cast<Session*>(user)->calls += "woken ";
+  self->websocket->close(session, 1000, str(""));
+}
 
 void on_ended_told(postern_instance*, void* user, const postern_published* published) {
   const std::unique_ptr<Session> session(static_cast<Session*>(user));
